@@ -1,0 +1,63 @@
+# make run    set everything up and serve http://127.0.0.1:5000
+# make test   set everything up and run every test
+# make bench  measure the pipeline and the live path; prints JSON
+# make train  train and publish a model from DATA=<folder> (FERPLUS=<csv> if you have it)
+# make lint   formatter, linter and type checker
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUN    ?= runs/mien
+NAME   ?= mien-new
+
+.PHONY: run test bench train lint vendor browser clean
+
+run: $(VENV)/.runtime static/vendor/.done
+	$(BIN)/python wsgi.py
+
+test: $(VENV)/.dev static/vendor/.done browser
+	$(BIN)/python tools/node.py --test tests/js/*.test.mjs
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench.pipeline --json -
+	$(BIN)/python -m bench.live --clients 8 --fps 15 --seconds 30 --json -
+
+train: $(VENV)/.train
+	@test -n "$(DATA)" || { echo "Say where the labelled faces are: make train DATA=path/to/fer2013"; exit 2; }
+	$(BIN)/python -m training.train --data "$(DATA)" $(if $(FERPLUS),--ferplus "$(FERPLUS)") --out "$(RUN)" --resume
+	$(BIN)/python -m training.publish "$(RUN)" --name "$(NAME)" --data "$(DATA)" $(if $(FERPLUS),--ferplus "$(FERPLUS)")
+
+vendor: static/vendor/.done
+browser: $(VENV)/.dev
+	sh tools/ensure-chromium.sh
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Mien needs Python 3.10 or newer; $$($(PYTHON) --version) found. Set PYTHON=path/to/python3."; exit 2; }
+	$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 2; }
+	touch $@
+
+$(VENV)/.runtime: requirements.txt | $(VENV)/.made
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	touch $@
+
+$(VENV)/.train: requirements-train.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-train.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.train
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	touch $@
+
+static/vendor/.done: package.json package-lock.json tools/vendor.mjs | $(VENV)/.runtime
+	$(BIN)/python tools/node.py --npm ci --no-audit --no-fund --silent
+	$(BIN)/python tools/node.py tools/vendor.mjs
+	touch $@
+
+clean:
+	rm -rf $(VENV) node_modules static/vendor

@@ -1,0 +1,1 @@
+"""Load and speed programs that print JSON."""

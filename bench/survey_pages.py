@@ -1,0 +1,129 @@
+"""``python -m bench.survey_pages --pictures 10000 --json -``: server time of every survey page.
+
+A survey of that size with 10 groups is filled and reported, then each page and request is made
+several times in the process that serves it; the median and the slowest are given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from webapp.app import create_app
+from webapp.domain import EMOTIONS, Box, EmotionScores, Face
+from webapp.settings import Settings
+from webapp.store import Upload
+from webapp.survey.analysis import Judgement, UsedFace
+from webapp.survey.build import build_in_process
+from webapp.survey.catalog import NewSurvey
+from webapp.survey.service import Surveys, surveys_of
+
+ROUNDS = 5
+
+
+def fill(opened: Surveys, pictures: int) -> tuple[str, int]:
+    """A finished analysis of ``pictures`` pictures of invented faces; ids of survey and job."""
+    rng = np.random.default_rng(0)
+    names = [f"Package {number}" for number in range(10)]
+    survey = opened.catalog.create(NewSurvey("Large", "model", True, names))
+    groups = [group.id for group in opened.catalog.groups(survey.id)]
+    with opened.store.session() as session:
+        for number in range(pictures):
+            sha = hashlib.sha256(str(number).encode()).hexdigest()
+            session.add(
+                Upload(
+                    survey_id=survey.id,
+                    group_id=groups[number % 10],
+                    path=f"{names[number % 10]}/{number}.jpg",
+                    path_hash=sha,
+                    sha256=sha,
+                    content_key=f"{survey.id}:{sha}",
+                    size_bytes=1,
+                    kind="image",
+                    respondent=f"p{number // 5}",
+                )
+            )
+    opened.runner.stop()  # nothing is to be analysed: outcomes are invented
+    job = opened.runner.jobs.start(
+        survey.id, {"version": "none", "head": "h", "files": {}, "uncertain_below": 0.4}
+    )
+    opened.runner.jobs.claim()
+    batch = []
+    for upload_id, _, _ in opened.runner.jobs.pending(job):
+        values = rng.dirichlet(np.full(len(EMOTIONS), 0.4))
+        scores = EmotionScores(tuple(float(v) for v in values))
+        face = Face(Box(0, 0, 100, 100), 1.0, scores, scores, scores.top[0])
+        batch.append((upload_id, Judgement("used", None, (UsedFace(0, face),), 1, 640, 480)))
+    opened.runner.jobs.write(job.id, batch)
+    opened.runner.jobs.set_state(job.id, "reporting")
+    build_in_process(opened.store, opened.settings.instance_path, job, opened.settings)
+    opened.runner.jobs.set_state(job.id, "done")
+    return survey.id, job.id
+
+
+@click.command(help=__doc__)
+@click.option("--pictures", default=10_000, show_default=True)
+@click.option("--json", "target", default="-", help="File for the report; - is standard output.")
+def main(pictures: int, target: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        app = create_app(Settings(async_mode="threading", instance_dir=scratch))
+        opened = surveys_of(app).open()
+        began = time.perf_counter()
+        survey, job = fill(opened, pictures)
+        filled = time.perf_counter() - began
+        client = app.test_client()
+        api = f"/api/v1/surveys/{survey}"
+        asked = [
+            {"path": f"Package 0/{n}.jpg", "group": "Package 0", "size": 1} for n in range(200)
+        ]
+        rows: dict[str, Any] = {}
+        for name, call in {
+            "list": lambda: client.get("/surveys"),
+            "survey": lambda: client.get(f"/surveys/{survey}"),
+            "report": lambda: client.get(f"/surveys/{survey}/report"),
+            "review page": lambda: client.get(f"/surveys/{survey}/review"),
+            "review faces": lambda: client.get(f"{api}/jobs/{job}/review"),
+            "state": lambda: client.get(api),
+            "progress": lambda: client.get(f"{api}/progress"),
+            "check of 200 files": lambda: client.post(f"{api}/files/check", json={"files": asked}),
+            "export html": lambda: client.get(f"{api}/jobs/{job}/export/html"),
+            "export xlsx": lambda: client.get(f"{api}/jobs/{job}/export/xlsx"),
+        }.items():
+            spans = []
+            for _ in range(ROUNDS):
+                start = time.perf_counter()
+                answer = call()
+                spans.append(1e3 * (time.perf_counter() - start))
+                if answer.status_code != 200:
+                    raise click.ClickException(f"{name}: {answer.status_code}")
+                answer.close()
+            rows[name] = {
+                "median_ms": round(statistics.median(spans), 1),
+                "max_ms": round(max(spans), 1),
+            }
+        began = time.perf_counter()
+        client.delete(api)
+        report = {
+            "pictures": pictures,
+            "fill_and_report_s": round(filled, 1),
+            "pages": rows,
+            "delete_ms": round(1e3 * (time.perf_counter() - began), 1),
+        }
+        surveys_of(app).close()
+    text = json.dumps(report, indent=2)
+    if target == "-":
+        click.echo(text)
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+// The picture's source: a camera or a video file. Every way it can fail has words of its own.
+
+const WANTED = Object.freeze({
+  width: { ideal: 1280 },
+  height: { ideal: 720 },
+  frameRate: { ideal: 30 },
+});
+const FIRST_PICTURE_MS = 10_000;
+
+const FAILURES = Object.freeze({
+  insecure: {
+    title: "The camera needs a safe address",
+    text: "Browsers lend the camera only to pages from this computer or over HTTPS, and this page came over plain HTTP.",
+    hint: "Open http://127.0.0.1:5000 on the computer that runs Mien, or put it behind HTTPS. A video file works here too.",
+  },
+  unsupported: {
+    title: "This browser cannot lend a camera",
+    text: "It does not offer camera access to web pages.",
+    hint: "Try a current Firefox, Chrome, Edge or Safari. A video file works here too.",
+  },
+  denied: {
+    title: "The camera was not allowed",
+    text: "Your browser or your system said no, so Mien sees nothing.",
+    hint: "Press the camera sign in the address bar, allow the camera for this page, then try again. On phones and Macs the browser itself also needs the camera permission in the system settings.",
+  },
+  none: {
+    title: "No camera was found",
+    text: "This computer shows no camera to the browser.",
+    hint: "Plug one in or switch it on (some laptops have a key or a slider for it), then try again. A video file works too.",
+  },
+  gone: {
+    title: "That camera is no longer there",
+    text: "The camera you chose is not connected any more.",
+    hint: "Plug it in again or choose another one, then try again.",
+  },
+  busy: {
+    title: "The camera is in use",
+    text: "Another program holds the camera, so the browser cannot read it.",
+    hint: "Close the video call or other program that uses it, then try again.",
+  },
+  unplugged: {
+    title: "The camera was disconnected",
+    text: "It was running and went away: unplugged, switched off, or taken by the system.",
+    hint: "Connect it again, then try again.",
+  },
+  blank: {
+    title: "The camera sends no picture",
+    text: "It opened, but no picture came within ten seconds.",
+    hint: "Open the lens cover or switch the camera on and off, then try again.",
+  },
+  file: {
+    title: "That file cannot be played",
+    text: "The browser found no picture it can decode in it.",
+    hint: "MP4 (H.264) and WebM play nearly everywhere. Choose another file.",
+  },
+  unknown: {
+    title: "The camera did not start",
+    text: "The browser gave no reason that Mien knows.",
+    hint: "Try again; if it stays, reload the page.",
+  },
+});
+
+/** A source that could not be opened or went away: {reason, title, text, hint}. */
+export class SourceError extends Error {
+  constructor(reason, cause) {
+    const words = FAILURES[reason] ?? FAILURES.unknown;
+    super(words.title, cause ? { cause } : undefined);
+    this.name = "SourceError";
+    this.reason = reason in FAILURES ? reason : "unknown";
+    Object.assign(this, words);
+  }
+}
+
+/** Which of our reasons an error of getUserMedia stands for (names of old browsers included). */
+export function reasonOf(error, { chosen = false } = {}) {
+  switch (error?.name) {
+    case "NotAllowedError":
+    case "PermissionDeniedError":
+    case "PermissionDismissedError":
+      return "denied";
+    case "SecurityError":
+      return "insecure";
+    case "NotFoundError":
+    case "DevicesNotFoundError":
+      return chosen ? "gone" : "none";
+    case "OverconstrainedError":
+    case "ConstraintNotSatisfiedError":
+      return chosen ? "gone" : "none";
+    case "NotReadableError":
+    case "TrackStartError":
+    case "AbortError":
+      return "busy";
+    default:
+      return "unknown";
+  }
+}
+
+/** The cameras that may be chosen: [{id, label}]; labels are empty until access was given. */
+export async function listCameras() {
+  if (!navigator.mediaDevices?.enumerateDevices) return [];
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  return devices
+    .filter((device) => device.kind === "videoinput" && device.deviceId)
+    .map((device, i) => ({ id: device.deviceId, label: device.label || `Camera ${i + 1}` }));
+}
+
+/**
+ * Opens a camera into `video`. `onLost(SourceError)` is called when it goes away later.
+ * Returns {kind, deviceId, facing, stop()}; whoever opens it stops it. Throws SourceError.
+ */
+export async function openCamera(video, { deviceId = null, onLost }) {
+  if (!window.isSecureContext) throw new SourceError("insecure");
+  if (!navigator.mediaDevices?.getUserMedia) throw new SourceError("unsupported");
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({
+      audio: false,
+      video: deviceId ? { ...WANTED, deviceId: { exact: deviceId } } : WANTED,
+    });
+  } catch (error) {
+    throw new SourceError(reasonOf(error, { chosen: deviceId !== null }), error);
+  }
+  const [track] = stream.getVideoTracks();
+  const stop = () => {
+    track.removeEventListener("ended", lost);
+    stream.getTracks().forEach((t) => t.stop());
+    if (video.srcObject === stream) video.srcObject = null;
+  };
+  const lost = () => {
+    stop();
+    onLost(new SourceError("unplugged"));
+  };
+  track.addEventListener("ended", lost);
+  video.srcObject = stream;
+  try {
+    await firstPicture(video, "blank");
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  const settings = track.getSettings?.() ?? {};
+  return {
+    kind: "camera",
+    deviceId: settings.deviceId ?? deviceId,
+    facing: settings.facingMode ?? "user",
+    stop,
+  };
+}
+
+/** Plays a video file in a loop into `video`; as openCamera. Nothing is uploaded but the frames. */
+export async function openFile(video, file, { onLost }) {
+  const url = URL.createObjectURL(file);
+  const failed = () => {
+    stop();
+    onLost(new SourceError("file"));
+  };
+  const stop = () => {
+    video.removeEventListener("error", failed);
+    video.loop = false;
+    video.removeAttribute("src");
+    video.load();
+    URL.revokeObjectURL(url);
+  };
+  video.srcObject = null;
+  video.loop = true;
+  video.src = url;
+  try {
+    await firstPicture(video, "file");
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  video.addEventListener("error", failed);
+  return { kind: "file", deviceId: null, facing: "environment", stop };
+}
+
+/** Resolves when `video` shows a picture; otherwise rejects with SourceError(reason). */
+function firstPicture(video, reason) {
+  return new Promise((resolve, reject) => {
+    const done = (call, value) => {
+      clearTimeout(timer);
+      video.removeEventListener("loadeddata", shown);
+      video.removeEventListener("error", broken);
+      call(value);
+    };
+    const shown = () => (video.videoWidth ? done(resolve) : broken());
+    const broken = () => done(reject, new SourceError(reason, video.error ?? undefined));
+    const timer = setTimeout(broken, FIRST_PICTURE_MS);
+    video.addEventListener("loadeddata", shown);
+    video.addEventListener("error", broken);
+    video.play().catch((error) => {
+      // A later stop() interrupts play(); everything else means that there is nothing to show.
+      if (error.name !== "AbortError") broken();
+    });
+  });
+}

@@ -1,0 +1,203 @@
+// Draws boxes and labels over the picture at display rate. The picture may be mirrored; text and
+// shapes never are. Colours come from the stage's CSS, so that they suit pictures, not pages.
+
+import { describe, EMOTIONS, shapeOf, UNCERTAIN } from "./emotions.js";
+import { area, contain, contains, iou, toView } from "./geometry.js";
+
+const LABEL_EVERY_MS = 250; // a percentage that changes faster cannot be read
+const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+const EDGE = 8; // room between a label and the edge of the stage, CSS px
+
+export class Overlay {
+  #canvas; #context; #field; #colours = {}; #paths = new Map(); #labels = new Map();
+  #handle = null; #observer; #view = { width: 0, height: 0, dpr: 1 };
+  #mirror = false; #chosen = null; #drawn = [];
+
+  /** `canvas` covers the stage; `field` is the MotionField that holds the boxes. */
+  constructor(canvas, field) {
+    this.#canvas = canvas;
+    this.#context = canvas.getContext("2d");
+    this.#field = field;
+    for (const label of [...EMOTIONS, UNCERTAIN]) {
+      this.#paths.set(label, new Path2D(shapeOf(label)));
+    }
+    this.#observer = new ResizeObserver(() => this.#resize());
+    this.#observer.observe(canvas);
+    this.readColours();
+  }
+
+  /** What was drawn last: [{key, box (CSS pixels of the stage), opacity}]. */
+  get drawn() {
+    return this.#drawn;
+  }
+
+  set mirror(value) {
+    this.#mirror = value;
+  }
+
+  set chosen(key) {
+    this.#chosen = key;
+  }
+
+  readColours() {
+    const style = getComputedStyle(this.#canvas);
+    for (const label of [...EMOTIONS, UNCERTAIN]) {
+      this.#colours[label] = style.getPropertyValue(`--emotion-${label}`).trim() || "#fff";
+    }
+  }
+
+  start() {
+    if (this.#handle !== null) return;
+    const frame = () => {
+      this.#handle = requestAnimationFrame(frame);
+      this.draw(performance.now());
+    };
+    this.#handle = requestAnimationFrame(frame);
+  }
+
+  stop() {
+    cancelAnimationFrame(this.#handle);
+    this.#handle = null;
+    this.#drawn = [];
+    this.#labels.clear();
+    this.#context.setTransform(1, 0, 0, 1, 0, 0);
+    this.#context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
+  }
+
+  close() {
+    this.stop();
+    this.#observer.disconnect();
+  }
+
+  /** The key of the smallest drawn box at a point of the stage (CSS pixels), or null. */
+  hit(x, y) {
+    const hits = this.#drawn.filter(({ box }) => contains(box, x, y, 6));
+    hits.sort((a, b) => area(a.box) - area(b.box));
+    return hits[0]?.key ?? null;
+  }
+
+  #resize() {
+    const dpr = Math.min(3, window.devicePixelRatio || 1);
+    const { clientWidth: width, clientHeight: height } = this.#canvas;
+    this.#view = { width, height, dpr };
+    this.#canvas.width = Math.max(1, Math.round(width * dpr));
+    this.#canvas.height = Math.max(1, Math.round(height * dpr));
+  }
+
+  draw(nowMs) {
+    if ((window.devicePixelRatio || 1) !== this.#view.dpr) this.#resize();
+    const context = this.#context;
+    const { width, height, dpr } = this.#view;
+    context.setTransform(dpr, 0, 0, dpr, 0, 0);
+    context.clearRect(0, 0, width, height);
+    const frame = this.#field.frame;
+    const shown = frame ? this.#field.at(nowMs) : [];
+    const placed = frame && contain(frame, this.#view);
+    this.#drawn = shown.map(({ key, face, box, opacity }) => ({
+      key,
+      face,
+      opacity,
+      box: toView(box, frame, placed, this.#mirror),
+    }));
+    // The chosen face first, so that its label takes the best place; painted last, on top.
+    const order = [...this.#drawn].sort((a, b) => (b.key === this.#chosen) - (a.key === this.#chosen));
+    const taken = [];
+    const labels = order.map((item) => this.#place(item, nowMs, taken));
+    for (let i = order.length - 1; i >= 0; i -= 1) {
+      context.globalAlpha = order[i].opacity;
+      this.#box(order[i], order[i].key === this.#chosen || order.length === 1);
+    }
+    for (let i = order.length - 1; i >= 0; i -= 1) {
+      context.globalAlpha = order[i].opacity;
+      this.#label(labels[i]);
+    }
+    context.globalAlpha = 1;
+    for (const key of this.#labels.keys()) {
+      if (!this.#drawn.some((item) => item.key === key)) this.#labels.delete(key);
+    }
+  }
+
+  #box({ box: [x1, y1, x2, y2], face }, strong) {
+    const context = this.#context;
+    const said = describe(face);
+    const width = x2 - x1;
+    const height = y2 - y1;
+    const radius = Math.min(14, width / 6, height / 6);
+    const outline = new Path2D();
+    outline.roundRect(x1, y1, width, height, radius);
+    context.lineJoin = "round";
+    context.setLineDash([]);
+    context.strokeStyle = "rgb(0 0 0 / 0.55)"; // a dark rim keeps any colour visible on any picture
+    context.lineWidth = strong ? 6 : 4;
+    context.stroke(outline);
+    context.strokeStyle = this.#colours[said.icon];
+    context.lineWidth = strong ? 3 : 1.75;
+    if (said.tone !== "sure") context.setLineDash([7, 6]);
+    context.stroke(outline);
+    context.setLineDash([]);
+  }
+
+  /** Where a face's label goes: above its box, else below, else inside, clear of `taken` ones. */
+  #place({ key, box: [x1, y1, x2, y2], face }, nowMs, taken) {
+    const context = this.#context;
+    const { width: viewWidth, height: viewHeight } = this.#view;
+    const { icon, text } = this.#words(key, face, nowMs);
+    const size = viewWidth < 480 ? 13 : 15;
+    const pad = size * 0.6;
+    const indent = pad + size + 6; // of the text, behind the shape
+    const height = size * 1.9;
+    context.font = `600 ${size}px ${FONT}`;
+    const said = ellipsis(context, text, viewWidth - 2 * EDGE - pad - indent);
+    const width = context.measureText(said).width + pad + indent;
+    const left = clamp((x1 + x2 - width) / 2, EDGE, viewWidth - EDGE - width);
+    const tops = [y1 - height - 8, y2 + 8, y1 + 8].filter(
+      (top) => top >= EDGE && top + height <= viewHeight - EDGE,
+    );
+    const rectangle = (top) => [left, top, left + width, top + height];
+    const clear = (top) => taken.every((other) => iou(other, rectangle(top)) === 0);
+    const top = tops.find(clear) ?? tops[0] ?? EDGE;
+    taken.push(rectangle(top));
+    return { icon, said, left, top, width, height, pad, size, indent };
+  }
+
+  #label({ icon, said, left, top, width, height, pad, size, indent }) {
+    const context = this.#context;
+    const pill = new Path2D();
+    pill.roundRect(left, top, width, height, height / 2);
+    context.fillStyle = "rgb(9 13 12 / 0.86)";
+    context.fill(pill);
+    const middle = top + height / 2;
+    const iconSize = size - 1;
+    context.save();
+    context.translate(left + pad, middle - iconSize / 2);
+    context.scale(iconSize / 24, iconSize / 24);
+    context.fillStyle = this.#colours[icon];
+    context.fill(this.#paths.get(icon), "evenodd");
+    context.restore();
+    context.font = `600 ${size}px ${FONT}`;
+    context.fillStyle = "#fff";
+    context.textBaseline = "middle";
+    context.fillText(said, left + indent, middle + size * 0.06);
+  }
+
+  #words(key, face, nowMs) {
+    const known = this.#labels.get(key);
+    const said = describe(face);
+    const same = known && known.tone === said.tone && known.icon === said.icon;
+    if (same && nowMs - known.sinceMs < LABEL_EVERY_MS) return known;
+    const words = { tone: said.tone, icon: said.icon, text: said.short, sinceMs: nowMs };
+    this.#labels.set(key, words);
+    return words;
+  }
+}
+
+function clamp(value, low, high) {
+  return Math.max(low, Math.min(high, value));
+}
+
+function ellipsis(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  let end = text.length;
+  while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > width) end -= 1;
+  return `${text.slice(0, end).trimEnd()}…`;
+}

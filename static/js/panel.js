@@ -1,0 +1,147 @@
+// The reading beside the picture: the headline, seven bars, the choice of a face, the timeline.
+
+import { describe, EMOTIONS, nameOf, percent, shapeOf } from "./emotions.js";
+import { Timeline } from "./timeline.js";
+import { summary } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An <svg> of a label's shape in its colour (by CSS class), hidden from screen readers. */
+export function icon(label) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", `shape shape--${label}`);
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", shapeOf(label));
+  path.setAttribute("fill-rule", "evenodd");
+  svg.append(path);
+  return svg;
+}
+
+export class Panel {
+  #root; #find; #bars = new Map(); #timeline; #onChoose; #icon = null; #chips = new Map();
+
+  /** `root` is the section with the data-* places; onChoose(key) when a face was chosen. */
+  constructor(root, { onChoose }) {
+    this.#root = root;
+    this.#find = (name) => root.querySelector(`[data-${name}]`);
+    this.#onChoose = onChoose;
+    this.#timeline = new Timeline(this.#find("timeline"));
+    for (const emotion of EMOTIONS) this.#addBar(emotion);
+    this.blank("No face yet", "Press Start and look at the camera.");
+  }
+
+  /** Nothing to show, and why. */
+  blank(title, detail) {
+    this.#root.dataset.hasFace = "no";
+    this.#headline("none", "uncertain", title, detail);
+    this.#setBars(null, null);
+  }
+
+  /** Shows one face; `stale` dims it, as its result is old. */
+  face(face, { stale = false } = {}) {
+    const said = describe(face);
+    this.#root.dataset.hasFace = stale ? "stale" : "yes";
+    this.#headline(said.tone, said.icon, said.title, said.detail);
+    // Scores of a picture that cannot be read would be read as an answer.
+    this.#setBars(said.tone === "advice" ? null : face.scores, said.tone === "sure" ? face.label : null);
+  }
+
+  /** The faces to choose from: [{key, number, face}]; hidden when there is only one. */
+  faces(list, chosen) {
+    const box = this.#find("faces");
+    box.hidden = list.length < 2;
+    const present = new Set(list.map(({ key }) => key));
+    for (const [key, chip] of this.#chips) {
+      if (present.has(key)) continue;
+      chip.root.remove();
+      this.#chips.delete(key);
+    }
+    for (const { key, number, face } of list) {
+      const chip = this.#chips.get(key) ?? this.#addChip(box, key);
+      const said = describe(face);
+      if (chip.icon !== said.icon) {
+        chip.shape.replaceChildren(icon(said.icon));
+        chip.icon = said.icon;
+      }
+      setText(chip.text, `Face ${number}`);
+      chip.input.setAttribute("aria-label", `Face ${number}: ${said.title}`);
+      if (chip.input.checked !== (key === chosen)) chip.input.checked = key === chosen;
+    }
+  }
+
+  /** Draws the last minute of the chosen face. */
+  timeline(history, nowMs) {
+    this.#timeline.update(history, nowMs);
+    const shares = history?.shares() ?? [];
+    setText(this.#find("summary"), summary(shares));
+    setText(this.#find("timeline-text"), `${summary(shares, 7) || "Nothing recorded yet"}.`);
+  }
+
+  recolour() {
+    this.#timeline.rebuild();
+  }
+
+  #headline(tone, shape, title, detail) {
+    const head = this.#find("headline");
+    head.dataset.tone = tone;
+    if (this.#icon !== shape) {
+      this.#find("headline-icon").replaceChildren(icon(shape));
+      this.#icon = shape;
+    }
+    setText(this.#find("headline-text"), title);
+    setText(this.#find("subline"), detail);
+  }
+
+  #addBar(emotion) {
+    const row = document.createElement("li");
+    row.className = `bar bar--${emotion}`;
+    const name = document.createElement("span");
+    name.className = "bar__name";
+    name.textContent = nameOf(emotion);
+    const track = document.createElement("span");
+    track.className = "bar__track";
+    const fill = document.createElement("span");
+    fill.className = "bar__fill";
+    track.append(fill);
+    const value = document.createElement("span");
+    value.className = "bar__value";
+    row.append(icon(emotion), name, track, value);
+    this.#find("bars").append(row);
+    this.#bars.set(emotion, { row, fill, value });
+  }
+
+  #setBars(scores, leading) {
+    EMOTIONS.forEach((emotion, i) => {
+      const { row, fill, value } = this.#bars.get(emotion);
+      const score = scores ? scores[i] : 0;
+      fill.style.transform = `scaleX(${score.toFixed(3)})`;
+      setText(value, scores ? percent(score) : "–");
+      row.classList.toggle("bar--leading", emotion === leading);
+    });
+  }
+
+  #addChip(box, key) {
+    const root = document.createElement("label");
+    root.className = "chip";
+    const input = document.createElement("input");
+    input.type = "radio";
+    input.name = "face";
+    input.className = "chip__input";
+    input.addEventListener("change", () => this.#onChoose(key));
+    const shape = document.createElement("span");
+    shape.className = "chip__shape";
+    const text = document.createElement("span");
+    root.append(input, shape, text);
+    box.append(root);
+    const chip = { root, input, shape, text, icon: null };
+    this.#chips.set(key, chip);
+    return chip;
+  }
+}
+
+/** Changes a text only when it differs: an unchanged one should cost no layout and no speech. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,227 @@
+// One run from Start to Stop: sends frames, keeps what came back, and says what goes wrong.
+// It touches no element of the page; live.js shows what is kept here.
+
+import { FaceChoice } from "./choice.js";
+import { connect } from "./connection.js";
+import { Histories } from "./history.js";
+import { keyOf, MOTION, MotionField } from "./motion.js";
+import { Sender, SENDER } from "./sender.js";
+import { Notice, RateMeter, Throttled } from "./pace.js";
+import { recoveryText, spokenText, statusText, troubleText } from "./words.js";
+
+export const SESSION = Object.freeze({
+  speakEveryMs: 3000,
+  holdFaceMs: 400, // a face missed for a moment does not blank the panel
+});
+
+export class LiveSession {
+  #config; #capture; #connection = null; #onConnection;
+  #model; #latest = null; #face = null; #firstTrouble = null; #active = false; #lastKey = null;
+  #field; #notice; #speaker;
+  #choice = new FaceChoice();
+  #histories = new Histories();
+  #rate = new RateMeter();
+  #sender;
+
+  /**
+   * config: the page's JSON block; capture: as the Sender takes it; field: the MotionField that
+   * the overlay draws. onConnection(state), onNotice({text, tone} | null), onSpeak(text).
+   */
+  constructor({ config, capture, field, onConnection, onNotice, onSpeak }) {
+    this.#config = config;
+    this.#capture = capture;
+    this.#field = field;
+    this.#onConnection = onConnection;
+    this.#model = config.model ?? null;
+    this.#notice = new Notice(onNotice);
+    this.#speaker = new Throttled(onSpeak, SESSION.speakEveryMs);
+    this.#sender = this.#newSender();
+  }
+
+  get model() {
+    return this.#model;
+  }
+
+  /** The newest answer: {result, capturedMs, arrivedMs} on performance.now()'s clock, or null. */
+  get latest() {
+    return this.#latest;
+  }
+
+  get notice() {
+    return this.#notice.shown;
+  }
+
+  get chosenKey() {
+    return this.#choice.key;
+  }
+
+  /** The last minute of the chosen face, or of the one that was chosen last; null before any. */
+  get chosenHistory() {
+    return this.#histories.get(this.#lastKey);
+  }
+
+  get stats() {
+    return this.#sender.stats;
+  }
+
+  /** The faces of the newest result: [{key, number, face}]. */
+  get faces() {
+    return (this.#latest?.result.faces ?? []).map((face, i) => {
+      const key = keyOf(face, i);
+      return { key, number: this.#choice.numberOf(key), face };
+    });
+  }
+
+  /** The chosen face: {face, stale}, or null when there is none to show. */
+  chosen(nowMs) {
+    if (!this.#face) return null;
+    const { face, capturedMs, seenMs } = this.#face;
+    const answered = this.#latest.arrivedMs > seenMs;
+    if (answered && nowMs - seenMs > SESSION.holdFaceMs) return null;
+    return { face, stale: nowMs - capturedMs > MOTION.fadeFromMs + MOTION.fadeMs };
+  }
+
+  /** {rate in results per second, ageMs of the newest result or null, dropped frames}. */
+  meters(nowMs) {
+    return {
+      rate: this.#rate.rate(nowMs),
+      ageMs: this.#latest ? nowMs - this.#latest.capturedMs : null,
+      dropped: this.#sender.stats.dropped,
+    };
+  }
+
+  /** Opens the connection; frames are sent after begin(). */
+  open() {
+    this.#connection ??= connect({
+      namespace: this.#config.namespace,
+      path: this.#config.socket_path,
+      ackTimeoutMs: this.#config.ack_timeout_ms ?? SENDER.ackTimeoutMs,
+      onState: (state, reason) => this.#connectionState(state, reason),
+      onHello: (hello) => this.#hello(hello),
+      onStatus: (status) => this.#status(status),
+      onProtocolError: (error) => {
+        console.error(error);
+        this.#notice.lasting(troubleText({ code: "protocol" }));
+      },
+    });
+  }
+
+  begin() {
+    this.#active = true;
+    this.#sender.start();
+  }
+
+  /** Stops sending and keeps the connection, for a tab that is hidden. */
+  pause() {
+    this.#active = false;
+    this.#sender.stop();
+  }
+
+  frameAvailable() {
+    this.#sender.frameAvailable();
+  }
+
+  choose(key) {
+    this.#choice.choose(key);
+    const index = this.faces.findIndex((item) => item.key === key);
+    this.#lastKey = key;
+    if (index >= 0) this.#keepFace(this.#latest.result.faces[index]);
+  }
+
+  tick(nowMs) {
+    this.#notice.tick(nowMs);
+    this.#speaker.tick(nowMs);
+  }
+
+  /** Ends the run and forgets everything of it. */
+  close() {
+    this.#active = false;
+    this.#sender.stop();
+    this.#sender = this.#newSender();
+    this.#connection?.close();
+    this.#connection = null;
+    this.#latest = null;
+    this.#face = null;
+    this.#lastKey = null;
+    this.#firstTrouble = null;
+    this.#field.clear();
+    this.#choice.clear();
+    this.#histories.clear();
+    this.#rate.clear();
+    this.#speaker.reset();
+    this.#notice.clear();
+    this.#onConnection("off");
+  }
+
+  #newSender() {
+    return new Sender({
+      capture: this.#capture,
+      transmit: (meta, bytes) => this.#connection.sendFrame(meta, bytes),
+      ready: () => this.#connection?.connected ?? false,
+      targetFps: this.#config.target_fps ?? SENDER.targetFps,
+      onResult: (result, { capturedMs }) => this.#result(result, capturedMs),
+      onError: (error) => this.#trouble(error),
+      onRecover: ({ downMs }) => {
+        const text = recoveryText(this.#firstTrouble?.code, downMs);
+        this.#firstTrouble = null;
+        if (text) this.#notice.settle(text, performance.now());
+        else this.#notice.clear();
+      },
+    });
+  }
+
+  #trouble(error) {
+    this.#firstTrouble ??= error;
+    this.#notice.lasting(troubleText(error));
+  }
+
+  #connectionState(state, reason) {
+    this.#onConnection(state);
+    if (state === "reconnecting") {
+      // While frames are under way the sender reports the loss, and its end, by itself.
+      if (!this.#firstTrouble) this.#trouble({ code: "disconnected" });
+      else this.#notice.lasting(troubleText({ code: "disconnected" }));
+    }
+    if (state === "refused") this.#notice.lasting(`${reason} Trying again every few seconds.`);
+  }
+
+  #hello(hello) {
+    this.#model = hello.model;
+    this.#sender.setLimits(hello.limits);
+    if (!this.#active) this.#notice.clear();
+    this.#sender.reconnected();
+  }
+
+  #status(status) {
+    if (status.model) this.#model = status.model;
+    const text = statusText(status);
+    if (text) this.#notice.passing(text, performance.now());
+  }
+
+  #result(result, capturedMs) {
+    const arrivedMs = performance.now();
+    this.#latest = { result, capturedMs, arrivedMs };
+    this.#model = result.model;
+    this.#rate.mark(arrivedMs);
+    this.#field.update(result, capturedMs, arrivedMs);
+    const key = this.#choice.update(result.faces, arrivedMs);
+    result.faces.forEach((face, i) => this.#histories.add(keyOf(face, i), face, capturedMs));
+    const face = result.faces.find((f, i) => keyOf(f, i) === key) ?? null;
+    if (face) {
+      this.#lastKey = key;
+      this.#keepFace(face);
+    }
+    if (this.#firstTrouble) {
+      // A connection that was lost between two frames: the sender had nothing to report.
+      const text = recoveryText(this.#firstTrouble.code, null);
+      this.#firstTrouble = null;
+      if (text) this.#notice.settle(text, arrivedMs);
+      else this.#notice.clear();
+    }
+    this.#speaker.offer(spokenText(result.faces, face), arrivedMs);
+  }
+
+  #keepFace(face) {
+    this.#face = { face, capturedMs: this.#latest.capturedMs, seenMs: this.#latest.arrivedMs };
+  }
+}

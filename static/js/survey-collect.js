@@ -1,0 +1,74 @@
+// Files out of a drop or a file field, with the path each has within what was dropped.
+
+const SYSTEM_FILES = new Set(["thumbs.db", "desktop.ini", ".ds_store"]);
+
+/** Left behind by an operating system: nobody meant to send it. */
+export function isSystemFile(path) {
+  const parts = path.split("/");
+  const name = parts[parts.length - 1].toLowerCase();
+  return parts.includes("__MACOSX") || SYSTEM_FILES.has(name) || name.startsWith("._");
+}
+
+function entriesOf(directory) {
+  const reader = directory.createReader();
+  const all = [];
+  return new Promise((resolve, reject) => {
+    // readEntries gives at most 100 at a time; an empty answer is the end
+    const next = () =>
+      reader.readEntries((some) => {
+        if (some.length === 0) return resolve(all);
+        all.push(...some);
+        return next();
+      }, reject);
+    next();
+  });
+}
+
+async function walk(entry, path, found) {
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    found.push({ file, path });
+    return;
+  }
+  for (const child of await entriesOf(entry)) {
+    await walk(child, `${path}/${child.name}`, found);
+  }
+}
+
+/** [{file, path}] of everything in a DataTransfer, folders walked to their ends. */
+export async function fromDrop(transfer) {
+  // the items are only readable during the event, so entries are taken before the first await
+  const entries = [...transfer.items]
+    .filter((item) => item.kind === "file")
+    .map((item) => item.webkitGetAsEntry?.() ?? null);
+  if (entries.some((entry) => entry === null)) return fromFiles(transfer.files);
+  const found = [];
+  for (const entry of entries) await walk(entry, entry.name, found);
+  return found.filter(({ path }) => !isSystemFile(path));
+}
+
+/** [{file, path}] of a file field, where folders give relative paths. */
+export function fromFiles(files) {
+  return [...files]
+    .map((file) => ({ file, path: file.webkitRelativePath || file.name }))
+    .filter(({ path }) => !isSystemFile(path));
+}
+
+/**
+ * The group and the path within it.
+ *
+ * A chosen group takes everything. Else the first folder of the path that is a group's name is
+ * taken; else the folder that tells the files apart: the first, or the second where all lie in one.
+ */
+export function placed(items, groups, chosen) {
+  if (chosen) return items.map((item) => ({ ...item, group: chosen }));
+  const folders = items.map(({ path }) => path.split("/").slice(0, -1));
+  const first = new Set(folders.map((parts) => parts[0] ?? ""));
+  const shared = first.size === 1 && folders.every((parts) => parts.length >= 2);
+  return items.map((item, i) => {
+    const parts = folders[i];
+    const known = parts.find((part) => groups.includes(part));
+    const group = known ?? (shared ? parts[1] : parts[0]) ?? groups[0] ?? "All pictures";
+    return { ...item, group };
+  });
+}

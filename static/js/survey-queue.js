@@ -1,0 +1,167 @@
+// Sends files: a few at a time, never one twice, with pause, retry and back-off.
+// Knows nothing of the page or of fetch: `check` asks what the server has, `send` sends one file.
+
+const MAX_HASHED_BYTES = 64 * 1024 * 1024; // hashing needs the whole file in memory
+const CHECKED_AT_ONCE = 200;
+
+/** Hex SHA-256 of a file, or null where the browser cannot (no secure origin) or it is too large. */
+export async function hashOf(file, subtle = globalThis.crypto?.subtle) {
+  if (!subtle || file.size > MAX_HASHED_BYTES) return null;
+  const digest = await subtle.digest("SHA-256", await file.arrayBuffer());
+  return [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+export class UploadQueue {
+  /**
+   * check([{path, group, size, sha256}]) -> [bool]; send(item, signal) -> receipt;
+   * onChange(state) after every change. `passing(error)` says whether to try again.
+   */
+  constructor({
+    check, send, onChange = () => {}, hash = hashOf, passing = () => true,
+    parallel = 4, attempts = 5, waitMs = (attempt) => 500 * 2 ** attempt,
+  }) {
+    Object.assign(this, { check, send, onChange, hash, passing, parallel, attempts, waitMs });
+    this.waiting = [];
+    this.failed = [];
+    this.refused = [];
+    this.seen = new Set();
+    this.counts = { total: 0, done: 0, known: 0, sent: 0, bytes: 0 };
+    this.paused = false;
+    this.active = 0;
+    this.preparing = 0;
+    this.resumed = Promise.resolve();
+    this.release = () => {};
+  }
+
+  get busy() {
+    return this.active > 0 || this.preparing > 0 || this.waiting.length > 0;
+  }
+
+  state() {
+    return {
+      ...this.counts, failed: this.failed.length, refused: this.refused.length,
+      paused: this.paused, busy: this.busy,
+    };
+  }
+
+  changed() {
+    this.onChange(this.state());
+  }
+
+  /** Adds [{file, path, group}]; what was added before in this page is passed over. */
+  async add(items) {
+    const fresh = items.filter(({ file, path, group }) => {
+      const key = `${group}\n${path}\n${file.size}\n${file.lastModified}`;
+      return !this.seen.has(key) && this.seen.add(key);
+    });
+    this.counts.total += fresh.length;
+    this.preparing += 1;
+    this.changed();
+    try {
+      for (let i = 0; i < fresh.length; i += CHECKED_AT_ONCE) {
+        await this.resumed;
+        await this.prepare(fresh.slice(i, i + CHECKED_AT_ONCE));
+      }
+    } finally {
+      this.preparing -= 1;
+      this.changed();
+    }
+  }
+
+  async prepare(items) {
+    const asked = [];
+    for (const item of items) {
+      try {
+        item.sha256 = await this.hash(item.file);
+        asked.push(item);
+      } catch (error) {
+        this.fail(item, error); // the file went away or cannot be read
+      }
+    }
+    let known;
+    try {
+      known = await this.persistently(() =>
+        this.check(
+          asked.map(({ path, group, file, sha256 }) => ({ path, group, size: file.size, sha256 })),
+        ),
+      );
+    } catch (error) {
+      asked.forEach((item) => this.fail(item, error));
+      return;
+    }
+    asked.forEach((item, i) => {
+      if (known[i]) {
+        this.counts.known += 1;
+        this.counts.done += 1;
+      } else {
+        this.waiting.push(item);
+      }
+    });
+    this.changed();
+    this.fill();
+  }
+
+  fail(item, error) {
+    this.failed.push({ item, error });
+    this.changed();
+  }
+
+  fill() {
+    while (!this.paused && this.active < this.parallel && this.waiting.length > 0) {
+      this.active += 1;
+      this.one(this.waiting.shift()).finally(() => {
+        this.active -= 1;
+        this.changed();
+        this.fill();
+      });
+    }
+  }
+
+  async one(item) {
+    try {
+      const receipt = await this.persistently(() => this.send(item));
+      this.counts.done += 1;
+      this.counts.sent += 1;
+      this.counts.bytes += item.file.size;
+      if (receipt?.status === "refused") this.refused.push({ item, reason: receipt.reason });
+    } catch (error) {
+      this.fail(item, error);
+    }
+  }
+
+  /** Tries again with growing waits while the trouble may pass. */
+  async persistently(action) {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await action();
+      } catch (error) {
+        if (attempt + 1 >= this.attempts || !this.passing(error)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, this.waitMs(attempt)));
+        await this.resumed;
+      }
+    }
+  }
+
+  pause() {
+    if (this.paused) return;
+    this.paused = true;
+    this.resumed = new Promise((resolve) => { this.release = resolve; });
+    this.changed();
+  }
+
+  resume() {
+    this.paused = false;
+    this.release();
+    this.resumed = Promise.resolve();
+    this.changed();
+    this.fill();
+  }
+
+  /** Puts what failed into the queue again. */
+  retry() {
+    const again = this.failed.splice(0).map(({ item }) => item);
+    this.waiting.push(...again);
+    this.changed();
+    this.fill();
+  }
+}

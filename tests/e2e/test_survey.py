@@ -1,0 +1,205 @@
+"""A survey in a real browser: create, upload, watch, read the report, export, delete."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from tests.e2e.browser import chromium, collect_problems
+from tests.e2e.servers import ServerProcess, real_server
+from tests.support.reactions import make_reactions
+
+PATIENCE_MS = 240_000
+
+
+def shot(page: Page, name: str) -> None:
+    """A screenshot where ``MIEN_TEST_SCREENSHOTS`` names a folder for them."""
+    folder = os.environ.get("MIEN_TEST_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"survey-{name}.png"), full_page=True)
+
+
+@pytest.fixture(scope="module")
+def server(any_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    started = real_server(any_models, tmp_path_factory.mktemp("survey") / "server.log")
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with chromium(playwright, None) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    problems = collect_problems(opened)
+    yield opened
+    context.close()
+    # a refused form is answered with 4xx, which Chromium itself reports
+    assert [p for p in problems if "Failed to load resource" not in p] == []
+
+
+@pytest.fixture(scope="module")
+def reactions(
+    fer2013_test: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, int]]:
+    root = tmp_path_factory.mktemp("reactions") / "Reactions"
+    return root, make_reactions(fer2013_test, root, 300)
+
+
+def create(page: Page, url: str, name: str, keep: bool) -> None:
+    page.goto(f"{url.rstrip('/')}/surveys")
+    page.get_by_role("link", name="Make the first survey").or_(
+        page.get_by_role("link", name="New survey")
+    ).click()
+    page.get_by_label("Name", exact=True).fill(name)
+    if keep:
+        page.get_by_label("Keep them until a date").check()
+        page.get_by_label("Keep until", exact=True).fill(str(date.today() + timedelta(days=30)))
+    page.get_by_label("Everybody in these pictures agreed").check()
+    page.get_by_role("button", name="Create survey").click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    expect(page.locator("html[data-ready]")).to_have_count(1)
+
+
+def export(page: Page, label: str) -> bytes:
+    with page.expect_download() as download:
+        page.get_by_role("link", name=label, exact=True).click()
+    return Path(download.value.path()).read_bytes()
+
+
+def test_a_survey_from_the_first_page_to_every_export(
+    page: Page, server: ServerProcess, reactions: tuple[Path, dict[str, int]]
+) -> None:
+    folder, expected = reactions
+    page.goto(f"{server.url}surveys")
+    shot(page, "empty")
+    create(page, server.url, "Two packages", keep=True)
+    page.locator("[data-folder]").set_input_files(str(folder))
+    sent = page.locator("[data-send-count]")
+    expect(sent).to_contain_text(
+        f"{expected['files']} of {expected['files']} files", timeout=60_000
+    )
+    expect(page.locator("[data-uploaded]")).to_have_text(str(expected["files"]))
+    shot(page, "uploaded")
+
+    # after a reload the same folder is recognised and nothing is sent again
+    page.reload()
+    page.locator("[data-folder]").set_input_files(str(folder))
+    expect(sent).to_contain_text(f"{expected['files']} were here already", timeout=60_000)
+    expect(page.locator("[data-uploaded]")).to_have_text(str(expected["files"]))
+
+    page.get_by_role("button", name="Start analysis").click()
+    expect(page.locator("[data-progress-rate]")).to_contain_text("files/s", timeout=60_000)
+    shot(page, "busy")
+    page.wait_for_url("**/report", timeout=PATIENCE_MS)
+    expect(page.locator("[data-chart=shares] svg")).to_be_visible()
+    shot(page, "report-wide")
+
+    ledger = {
+        cell.get_attribute("data-category"): int(cell.inner_text())
+        for cell in page.locator("[data-category]").all()
+    }
+    uploaded = ledger.pop("uploaded")
+    assert uploaded == expected["files"] == sum(ledger.values())
+    assert ledger["unreadable"] == expected["unreadable"]
+    assert ledger["duplicate"] == expected["duplicate"]
+    assert ledger["no_face"] >= expected["no_face_at_least"]
+    assert ledger["used"] > 200
+
+    report: dict[str, Any] = json.loads(export(page, "JSON"))
+    assert report["ledger"]["uploaded"] == uploaded
+    pictures = list(
+        csv.DictReader(io.StringIO(export(page, "CSV of pictures").decode("utf-8-sig")))
+    )
+    assert len(pictures) == uploaded
+    assert {row["group"] for row in pictures} == {"Package A", "Package B"}
+    faces = list(csv.DictReader(io.StringIO(export(page, "CSV of faces").decode("utf-8-sig"))))
+    assert len(faces) == report["overall"]["faces"] == ledger["used"]
+    assert zipfile.is_zipfile(io.BytesIO(export(page, "XLSX")))
+    html = export(page, "HTML")
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("[data-chart=shares] svg")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shot(page, "report-phone")
+
+    # the exported file works without a server
+    alone = Path(server.log_folder) / "report.html"
+    alone.write_bytes(html)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(alone.as_uri())
+    expect(page.locator("[data-chart=shares] svg")).to_be_visible()
+    expect(page.get_by_text(f"add up to the {uploaded} uploaded files")).to_be_visible()
+    page.emulate_media(media="print")
+    shot(page, "report-print")
+
+
+def test_review_by_keyboard_and_delete(page: Page, server: ServerProcess) -> None:
+    page.goto(f"{server.url}surveys")
+    shot(page, "list")
+    page.get_by_role("link", name="Report ready").click()
+    page.get_by_role("link", name="Review faces").click()
+    expect(page.locator("[data-stage] img")).to_be_visible()
+    shot(page, "review")
+    for count in range(1, 4):
+        page.keyboard.press(str(count))
+        expect(page.locator("[data-status]")).to_contain_text(f"{count} of")
+    page.keyboard.press("u")
+    expect(page.locator("[data-status]")).to_contain_text("2 of")
+    page.go_back()
+    page.get_by_role("link", name="Survey", exact=True).click()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete survey").click()
+    expect(page.get_by_text("There is no survey yet.")).to_be_visible()
+    kept = [path for path in (server.log_folder / "instance" / "surveys").rglob("*")]
+    assert kept == []
+
+
+def test_a_refused_purpose_says_why(page: Page, server: ServerProcess) -> None:
+    page.goto(f"{server.url}surveys/new")
+    page.get_by_label("Judging employees or applicants").check()
+    expect(page.get_by_role("alert").filter(has_text="Article 5(1)(f)")).to_be_visible()
+    expect(page.get_by_role("button", name="Create survey")).to_be_disabled()
+    shot(page, "refused")
+    page.get_by_label("Reactions to a product").check()
+    page.get_by_label("Name", exact=True).fill("No consent")
+    page.get_by_role("button", name="Create survey").click()
+    expect(page.get_by_text("Confirm that everybody in the pictures agreed")).to_be_visible()
+
+
+def test_a_dropped_zip_and_a_survey_without_a_face(page: Page, server: ServerProcess) -> None:
+    create(page, server.url, "Nobody", keep=False)
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("one.txt", "nothing")
+        archive.writestr("two.jpg", b"\xff\xd8\xff\xe0 torn")
+    page.evaluate(
+        """(bytes) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "set.zip"));
+            document.querySelector("[data-drop]").dispatchEvent(
+                new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }""",
+        list(target.getvalue()),
+    )
+    expect(page.locator("[data-uploaded]")).to_have_text("2")
+    page.get_by_role("button", name="Start analysis").click()
+    page.wait_for_url("**/report", timeout=PATIENCE_MS)
+    expect(page.get_by_text("None of the 2 uploaded files could be used")).to_be_visible()
+    shot(page, "nobody")

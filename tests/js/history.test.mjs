@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EMOTIONS } from "../../static/js/emotions.js";
+import { Histories, History, HISTORY, STACK } from "../../static/js/history.js";
+import { parseResult } from "../../static/js/protocol.js";
+import { summary } from "../../static/js/words.js";
+import { wireFace, wireResult } from "./support.mjs";
+
+const face = (options) => parseResult(wireResult(1, [wireFace(options)])).faces[0];
+
+function recorded(parts, step = 100) {
+  const history = new History();
+  let ms = 0;
+  for (const [options, duration] of parts) {
+    for (let end = ms + duration; ms < end; ms += step) if (options) history.add(face(options), ms);
+  }
+  return { history, ms };
+}
+
+test("the stack holds every emotion once", () => {
+  assert.deepEqual([...STACK].sort(), [...EMOTIONS].sort());
+});
+
+test("columns are running sums that end at 1, in seconds before now", () => {
+  const { history, ms } = recorded([[{ label: "happy", confidence: 0.7 }, 2000]]);
+  const columns = history.columns(ms);
+  assert.equal(columns.length, 8);
+  assert.ok(columns[0].every((x) => x <= 0 && x >= -2.1));
+  columns[7].forEach((sum) => assert.ok(Math.abs(sum - 1) < 1e-6));
+  columns[6].forEach((sum) => assert.ok(Math.abs(sum - 0.3) < 1e-6, "happy is on top"));
+});
+
+test("time without a face is a gap, not a line across it", () => {
+  const { history, ms } = recorded([[{}, 1000], [null, 3000], [{}, 1000]]);
+  assert.equal(history.columns(ms)[1].filter((y) => y === null).length, 1);
+  const short = recorded([[{}, 1000], [null, HISTORY.gapMs / 2], [{}, 1000]]);
+  assert.equal(short.history.columns(short.ms)[1].includes(null), false);
+});
+
+test("only the last minute is kept, in a bounded number of bins", () => {
+  const { history, ms } = recorded([[{}, 90_000]], 20);
+  const [x] = history.columns(ms);
+  assert.ok(x[0] >= -61);
+  assert.ok(x.length <= HISTORY.spanMs / HISTORY.binMs + 2);
+});
+
+test("shares of time by label, doubt and bad pictures as unclear", () => {
+  const { history } = recorded([
+    [{ label: "happy" }, 6000],
+    [{ label: "uncertain", confidence: 0.3 }, 2000],
+    [{ label: "angry", quality: { ok: false, advice: "Come closer." } }, 2000],
+  ]);
+  const shares = history.shares();
+  assert.deepEqual(shares.map(({ label }) => label), ["happy", "uncertain"]);
+  assert.ok(Math.abs(shares[0].share - 0.6) < 1e-9);
+  assert.equal(summary(shares), "Happy 60 %, unclear 40 %");
+  assert.equal(summary([]), "");
+});
+
+test("runs of one label", () => {
+  const { history } = recorded([[{ label: "happy" }, 5000], [{ label: "sad" }, 1000]]);
+  assert.deepEqual(history.runs(), [
+    { label: "happy", fromMs: 0, toMs: 5000 },
+    { label: "sad", fromMs: 5000, toMs: 6000 },
+  ]);
+});
+
+test("faces have histories of their own, forgotten after a minute away", () => {
+  const all = new Histories();
+  all.add("1", face({ label: "happy" }), 0);
+  all.add("2", face({ label: "sad" }), 0);
+  assert.equal(all.get("2").shares()[0].label, "sad");
+  all.add("1", face({ label: "happy" }), HISTORY.spanMs + 1);
+  assert.equal(all.get("2"), null);
+});

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webapp.domain import Box
+from webapp.live.tracker import KEEP_S, Tracker
+
+
+def box(x: float, y: float = 100, side: float = 100) -> Box:
+    return Box(x, y, x + side, y + side)
+
+
+FRAME_S = 1 / 15
+
+
+def run(tracker: Tracker, frames: list[list[Box]], start_s: float = 0.0) -> list[list[int]]:
+    return [tracker.update(boxes, start_s + i * FRAME_S) for i, boxes in enumerate(frames)]
+
+
+def test_a_face_that_stays_keeps_its_number() -> None:
+    assert run(Tracker(), [[box(100 + i % 3)] for i in range(20)]) == [[1]] * 20
+
+
+def test_a_face_that_moves_keeps_its_number_and_is_predicted_ahead() -> None:
+    tracker = Tracker()
+    path = [[box(20.0 * i)] for i in range(20)]  # 300 px/s, a fifth of the box each frame
+    assert run(tracker, path) == [[1]] * 20
+    (predicted,) = tracker.predict(20 * FRAME_S)
+    assert predicted.x1 == pytest.approx(400, abs=4)
+
+
+def test_a_face_too_fast_to_overlap_keeps_its_number() -> None:
+    path = [[box(x)] for x in (0, 60, 120, 180, 240, 300)]
+    assert {n for (n,) in run(Tracker(), path)} == {1}
+
+
+def test_two_faces_that_pass_each_other_keep_their_numbers() -> None:
+    frames = [[box(25.0 * i, 100), box(600 - 25.0 * i, 130)] for i in range(25)]
+    assert run(Tracker(), frames) == [[1, 2]] * 25
+
+
+def test_numbers_follow_the_faces_not_their_order() -> None:
+    tracker = Tracker()
+    tracker.update([box(0), box(300)], 0)
+    assert tracker.update([box(300), box(0)], FRAME_S) == [2, 1]
+
+
+def test_a_short_occlusion_keeps_the_number_and_a_long_one_does_not() -> None:
+    tracker = Tracker()
+    tracker.update([box(100)], 0)
+    tracker.update([], 0.5)
+    assert tracker.update([box(110)], KEEP_S - 0.05) == [1]
+    tracker.update([], KEEP_S + 1)
+    assert tracker.update([box(110)], 2 * KEEP_S + 0.1) == [2]
+
+
+def test_a_stall_without_frames_keeps_the_number() -> None:
+    tracker = Tracker()
+    tracker.update([box(100)], 0)
+    assert tracker.update([box(110)], 2 * KEEP_S) == [1]
+    assert tracker.update([box(120)], 10 * KEEP_S) == [2]
+
+
+def test_a_face_that_was_not_found_gets_no_box_but_is_searched_for() -> None:
+    tracker = Tracker()
+    tracker.update([box(100)], 0)
+    assert tracker.update([], FRAME_S) == []
+    assert tracker.lost
+    assert len(tracker.predict(FRAME_S)) == 1
+    assert tracker.predict(KEEP_S + 0.1) == []
+
+
+def test_lost_is_said_once_for_a_face_that_stays_away() -> None:
+    tracker = Tracker()
+    said = []
+    for i, boxes in enumerate([[box(0), box(300)], [box(0)], [box(0)], [box(0)]]):
+        tracker.update(boxes, i * FRAME_S)
+        said.append(tracker.lost)
+    assert said == [False, True, False, False]
+
+
+def test_another_face_of_quite_another_size_is_not_the_same() -> None:
+    tracker = Tracker()
+    tracker.update([box(100, side=60)], 0)
+    assert tracker.update([Box(70, 70, 270, 270)], FRAME_S) == [2]
+
+
+def test_a_face_across_the_frame_is_not_the_same() -> None:
+    tracker = Tracker()
+    tracker.update([box(0)], 0)
+    assert tracker.update([box(400)], FRAME_S) == [2]
+
+
+def test_a_lost_face_is_not_predicted_out_of_the_room() -> None:
+    tracker = Tracker()
+    run(tracker, [[box(20.0 * i)] for i in range(10)])
+    at = 9 * FRAME_S
+    (near,), (far,) = tracker.predict(at + 0.3), tracker.predict(at + KEEP_S)
+    assert far.x1 == pytest.approx(near.x1)
+
+
+def test_a_reset_forgets_the_tracks_and_uses_no_number_twice() -> None:
+    tracker = Tracker()
+    tracker.update([box(0), box(300)], 0)
+    tracker.reset()
+    assert tracker.predict(FRAME_S) == []
+    assert tracker.update([box(0)], FRAME_S) == [3]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(
+                st.tuples(st.floats(-500, 2000), st.floats(-500, 2000), st.floats(1, 900)),
+                max_size=5,
+            ),
+            st.floats(0, 2),
+        ),
+        max_size=12,
+    )
+)
+def test_each_box_gets_one_number_and_predictions_are_finite(
+    frames: list[tuple[list[tuple[float, float, float]], float]],
+) -> None:
+    tracker, now = Tracker(), 0.0
+    for boxes, step in frames:
+        now += step
+        numbers = tracker.update([box(*given) for given in boxes], now)
+        assert len(set(numbers)) == len(numbers) == len(boxes)
+        assert set(numbers) <= tracker.alive
+        for predicted in tracker.predict(now + step):
+            assert all(math.isfinite(v) for v in predicted.to_json())

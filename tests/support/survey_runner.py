@@ -1,0 +1,58 @@
+"""Works on one survey job with real workers, to be killed: ``python -m ... INSTANCE MODEL``.
+
+The workers' pipeline answers every picture with one happy face after a moment.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from webapp.domain import Box, EmotionScores, Face, FrameResult
+from webapp.inference.client import InferenceService
+from webapp.settings import Settings
+from webapp.store import Store
+from webapp.survey.catalog import Catalog
+from webapp.survey.jobs import JobRunner
+
+FACTORY = "tests.support.survey_runner:OneFace"
+SCORES = EmotionScores((0.05, 0.05, 0.05, 0.7, 0.05, 0.05, 0.05))
+
+
+class OneFace:
+    """One happy face in every picture, after 5 ms."""
+
+    def __init__(self, folder: Path, *, max_pixels: int) -> None:
+        self.version = folder.name
+
+    def analyze(
+        self,
+        image: bytes,
+        *,
+        regions: Sequence[Box] | None = None,
+        upsample: bool = False,
+        max_faces: int = 16,
+    ) -> FrameResult:
+        time.sleep(0.005)
+        face = Face(Box(10, 10, 110, 110), 1.0, SCORES, SCORES, "happy")
+        return FrameResult(640, 480, self.version, (face,), {"total": 5.0})
+
+
+def main(instance: Path, model: Path) -> None:
+    settings = Settings(instance_dir=str(instance), workers=2)
+    store = Store(f"sqlite:///{instance / 'mien.db'}")
+    service = InferenceService(settings, model, pipeline=FACTORY)
+    service.start()
+    runner = JobRunner(
+        Catalog(store, instance), settings, lambda _version: nullcontext(service), lambda _job: None
+    )
+    runner.run_one()
+    service.stop()
+    store.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

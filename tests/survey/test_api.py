@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.survey.doubles import FakeInference, picture
+from webapp.app import create_app
+from webapp.settings import Settings
+from webapp.survey.service import surveys_of
+
+API = "/api/v1/surveys"
+GOOD = {"name": "Packages", "purpose": "product", "consent": True, "groups": ["A", "B"]}
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch) -> Iterator[Flask]:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings = Settings(
+        async_mode="threading", instance_dir=str(tmp_path), survey_bootstrap=200, workers=1
+    )
+    made = create_app(settings, inference=FakeInference())
+    yield made
+    surveys_of(made).close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def survey(client) -> str:
+    answer = client.post(API, json=GOOD)
+    assert answer.status_code == 201
+    return answer.json["id"]
+
+
+def put(client, survey, path, data, group="A"):
+    return client.put(
+        f"{API}/{survey}/files", query_string={"path": path, "group": group}, data=data
+    )
+
+
+def run(app, client, survey, **body):
+    """Start an analysis and wait for its end; the runner says when."""
+    import threading
+
+    ended = threading.Event()
+    opened = surveys_of(app).open()
+    opened.listeners.append(
+        lambda p: ended.set() if p.state in ("done", "failed", "cancelled") else None
+    )
+    job = client.post(f"{API}/{survey}/jobs", json=body)
+    assert job.status_code == 202, job.json
+    assert ended.wait(60)
+    return job.json["id"]
+
+
+def test_making_an_application_makes_no_database(tmp_path, app):
+    assert not list(tmp_path.iterdir())
+
+
+def test_create_upload_analyse_and_export(app, client, survey):
+    for number in range(6):
+        put(client, survey, f"h{number}.jpg", picture(f"happy:{number}"))
+        put(client, survey, f"s{number}.jpg", picture(f"sad:{number}"), "B")
+    assert put(client, survey, "x.txt", b"text").json["status"] == "refused"
+    assert client.get(f"{API}/{survey}").json["ledger"]["counts"]["pending"] == 12
+    job = run(app, client, survey)
+    shown = client.get(f"{API}/{survey}").json
+    assert shown["job"]["state"] == "done", shown["job"]
+    assert shown["pictures_deleted"]
+    assert shown["ledger"]["counts"]["used"] == 12
+    base = f"{API}/{survey}/jobs/{job}/export"
+    with client.get(f"{base}/json") as answer:
+        assert answer.json["overall"]["faces"] == 12
+    for form in ("html", "xlsx", "faces.csv", "pictures.csv"):
+        answer = client.get(f"{base}/{form}")
+        assert answer.status_code == 200
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename=Packages-")
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        answer.close()
+    assert client.get(f"{base}/pdf").status_code == 404
+    page = client.get(f"/surveys/{survey}/report")
+    assert page.status_code == 200
+    assert b"Of 13 uploaded files, 12 could be used" in page.data
+    for path in ("/surveys", f"/surveys/{survey}", f"/surveys/{survey}/review"):
+        assert client.get(path).status_code == 200
+    assert client.get(f"{API}/{survey}/progress").json["state"] == "done"
+    assert put(client, survey, "late.jpg", picture("happy:99")).status_code == 409
+    assert client.delete(f"{API}/{survey}").status_code == 204
+    for path in (f"{API}/{survey}", f"/surveys/{survey}", f"/surveys/{survey}/report"):
+        assert client.get(path).status_code == 404
+
+
+def test_check_tells_what_is_there(client, survey):
+    put(client, survey, "a.jpg", picture("happy:1"))
+    size = len(picture("happy:1"))
+    asked = [{"path": p, "group": "A", "size": size} for p in ("a.jpg", "b.jpg")]
+    answer = client.post(f"{API}/{survey}/files/check", json={"files": asked})
+    assert answer.json == {"known": [True, False]}
+    for bad in ({"files": "x"}, {"files": [1]}, {}):
+        assert client.post(f"{API}/{survey}/files/check", json=bad).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"purpose": "work"}, 403, "purpose"),
+        ({"consent": "yes"}, 400, "consent"),
+        ({"name": ""}, 400, "name"),
+        ({"keep_until": "soon"}, 400, "keep_until"),
+        ({"groups": "A"}, 400, "groups"),
+        ({"video_fps": "fast"}, 400, "video_fps"),
+    ],
+)
+def test_refusals_name_the_field(client, change, status, field):
+    answer = client.post(API, json=GOOD | change)
+    assert answer.status_code == status
+    assert answer.json["error"]["detail"]["field"] == field
+
+
+def test_pages_of_other_sites_change_nothing(client, survey):
+    other = {"Origin": "https://elsewhere.example"}
+    assert client.delete(f"{API}/{survey}", headers=other).status_code == 403
+    assert client.get(f"{API}/{survey}", headers=other).status_code == 200
+    own = {"Origin": "http://localhost"}
+    assert client.delete(f"{API}/{survey}", headers=own).status_code == 204
+
+
+def test_kept_pictures_examples_and_review(app, client):
+    kept = client.post(API, json=GOOD | {"keep_until": "2999-01-01"})
+    assert kept.status_code == 400  # more than ten years
+    survey = client.post(API, json=GOOD | {"keep_until": "2033-01-01"}).json["id"]
+    for number in range(8):
+        put(
+            client, survey, f"{number}.jpg", picture(f"{'happy' if number % 2 else 'sad'}:{number}")
+        )
+    job = run(app, client, survey)
+    page = client.get(f"/surveys/{survey}/report").data
+    assert b"Strongest examples" in page
+    base = f"{API}/{survey}/jobs/{job}/review"
+    faces = client.get(base).json["faces"]
+    assert len(faces) == 8
+    image = client.get(f"{API}/{survey}/files/{faces[0]['upload']}/picture")
+    assert (image.status_code, image.mimetype) == (200, "image/jpeg")
+    image.close()
+    for face in faces[:7]:
+        answer = client.put(f"{base}/{face['face']}", json={"label": face["emotion"]})
+    assert answer.json["agreement"]["kappa"] == 1.0
+    assert client.delete(f"{base}/{faces[0]['face']}").json["labelled"] == 6
+    assert client.put(f"{base}/{faces[0]['face']}", json={"label": "bored"}).status_code == 400
+    assert client.put(f"{base}/99999", json={"label": "sad"}).status_code == 404
+    again = run(app, client, survey)
+    compared = client.get(f"/surveys/{survey}/report?job={again}&against={job}")
+    assert b"Difference (points)" in compared.data
+    assert client.delete(f"{API}/{survey}/pictures").status_code == 204
+    assert client.get(f"{API}/{survey}/files/{faces[0]['upload']}/picture").status_code == 404
+    assert b"Strongest examples" not in client.get(f"/surveys/{survey}/report").data
+
+
+def test_respondents_from_a_csv(client, survey):
+    put(client, survey, "A/1.jpg", picture("happy:1"))
+    put(client, survey, "A/2.jpg", picture("happy:2"))
+    table = "file,respondent\n1.jpg,anna\nA/2.jpg,bo\nnone.jpg,cy\n"
+    answer = client.put(f"{API}/{survey}/respondents", data=table.encode())
+    assert answer.json == {"matched": 2}
+    assert client.put(f"{API}/{survey}/respondents", data=b"\xff\xfe").status_code == 400
+
+
+def test_an_unfinished_survey_has_no_report(client, survey):
+    assert client.get(f"/surveys/{survey}/report").status_code == 404
+    assert client.post(f"{API}/{survey}/jobs", json={}).status_code == 400
+    assert client.get(f"{API}/{survey}/progress").json == {"state": None}
+
+
+def test_the_pages_name_no_survey_of_others(client):
+    assert b"There is no survey yet." in client.get("/surveys").data
+    new = client.get("/surveys/new").data
+    assert b"Article 5(1)(f)" in new
+
+
+def test_watching_over_socket_io(app, client, survey):
+    from flask_socketio import SocketIOTestClient
+
+    socket: SocketIOTestClient = app.extensions["socketio"].test_client(app, namespace="/surveys")
+    ack = socket.emit("watch", {"survey": survey}, namespace="/surveys", callback=True)
+    assert ack == {"state": None}
+    bad = socket.emit("watch", {"survey": "none"}, namespace="/surveys", callback=True)
+    assert bad["error"]["code"] == "not_found"
+    put(client, survey, "a.jpg", picture("happy:1"))
+    run(app, client, survey)
+    told = [e["args"][0] for e in socket.get_received("/surveys") if e["name"] == "progress"]
+    assert told[-1]["state"] == "done"
+    assert all(one["survey"] == survey for one in told)
+
+
+def test_a_body_that_is_not_json(client):
+    answer = client.post(API, data=io.BytesIO(b"{"), content_type="application/json")
+    assert answer.status_code == 400

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from tests.survey.doubles import picture
+from webapp.errors import Forbidden, InvalidRequest, NotFound
+from webapp.store import Base, Group, Survey, Upload, utcnow
+from webapp.survey.catalog import NewSurvey
+from webapp.survey.purposes import PURPOSES
+
+
+def test_the_migrations_make_exactly_the_models(store):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrating_twice_changes_nothing(store):
+    store.migrate()
+
+
+@pytest.mark.parametrize("key", ["work", "education"])
+def test_judging_people_is_refused_with_the_reason(catalog, key):
+    with pytest.raises(Forbidden, match=r"Article 5\(1\)\(f\)"):
+        catalog.create(NewSurvey("Staff", key, True))
+    assert catalog.rows() == []
+    assert next(p for p in PURPOSES if p.key == key).refusal
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "  "},
+        {"purpose": "unknown"},
+        {"purpose": "other"},
+        {"consent": False},
+        {"groups": ["x" * 201]},
+        {"keep_until": utcnow() - timedelta(days=1)},
+        {"several_faces": "all"},
+        {"respondent_rule": "guess"},
+        {"respondent_rule": "pattern", "respondent_pattern": "*.jpg"},
+        {"video_fps": 0},
+    ],
+)
+def test_what_cannot_be_used_is_refused(catalog, change):
+    good = {"name": "S", "purpose": "product", "consent": True}
+    with pytest.raises(InvalidRequest):
+        catalog.create(NewSurvey(**(good | change)))
+
+
+def test_groups_are_made_once_and_in_order(catalog, survey):
+    assert catalog.ensure_group(survey.id, "B") == catalog.ensure_group(survey.id, "B")
+    catalog.ensure_group(survey.id, "C")
+    assert [group.name for group in catalog.groups(survey.id)] == ["A", "B", "C"]
+
+
+def test_delete_removes_rows_and_files(catalog, store, survey, send):
+    send("a.jpg", picture("happy"))
+    catalog.delete(survey.id)
+    assert not catalog.folders.survey(survey.id).exists()
+    with store.session() as session:
+        for table in (Survey, Group, Upload):
+            assert session.scalar(select(func.count()).select_from(table)) == 0
+    with pytest.raises(NotFound):
+        catalog.delete(survey.id)
+
+
+def test_the_sweep_keeps_until_the_date_and_then_deletes(catalog, store, send, survey):
+    until = utcnow() + timedelta(days=3)
+    catalog.set_retention(survey.id, until)
+    send("a.jpg", picture("happy"))
+    assert catalog.sweep(until - timedelta(hours=1), 7) == []
+    assert catalog.folders.pictures(survey.id).exists()
+    assert catalog.sweep(until, 7) == [survey.id]
+    assert not catalog.folders.pictures(survey.id).exists()
+    assert catalog.get(survey.id).pictures_deleted_at is not None
+    assert catalog.sweep(until, 7) == []
+
+
+def test_the_sweep_deletes_forgotten_pictures_and_orphans(catalog, survey, send):
+    send("a.jpg", picture("happy"))
+    orphan = catalog.folders.survey("f" * 32)
+    orphan.mkdir(parents=True)
+    assert catalog.sweep(utcnow() + timedelta(days=8), 7) == [survey.id]
+    assert not orphan.exists()

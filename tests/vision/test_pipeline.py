@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.support.models import make_version
+from tests.vision.conftest import encode
+from webapp.card import ModelCard
+from webapp.domain import Box
+from webapp.errors import CorruptImage, ImageTooLarge, ModelInvalid, UnsupportedImage
+from webapp.vision.crops import crops
+from webapp.vision.frame import decode
+from webapp.vision.pipeline import Pipeline
+
+Grey = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_version(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder: Path) -> Pipeline:
+    return Pipeline.from_version(folder)
+
+
+@pytest.fixture(scope="session")
+def head_jpeg(astronaut: Grey) -> bytes:
+    """Head and shoulders without the flag, in which dlib sees half a face."""
+    return encode(".jpg", astronaut[:250, 80:400])
+
+
+def test_a_frame_becomes_a_result(pipeline: Pipeline, head_jpeg: bytes) -> None:
+    result = pipeline.analyze(head_jpeg)
+    assert (result.width, result.height, result.model) == (320, 250, "test-1")
+    (face,) = result.faces
+    assert face.box.iou(Box(99, 83, 187, 171)) > 0.6
+    assert face.scores == face.raw
+    assert face.track is None
+    assert face.quality.ok
+    assert set(result.timings_ms) == {"decode", "detect", "classify", "total"}
+    parts = [result.timings_ms[name] for name in ("decode", "detect", "classify")]
+    assert sum(parts) == pytest.approx(result.timings_ms["total"])
+    assert min(parts) > 0
+
+
+def test_scores_are_the_classifier_s_over_the_card_s_crop(
+    pipeline: Pipeline, folder: Path, head_jpeg: bytes
+) -> None:
+    from webapp.vision.classifier import Classifier
+
+    (face,) = pipeline.analyze(head_jpeg).faces
+    card = ModelCard.load(folder)
+    crop = crops(decode(head_jpeg).grey, [face.box], card.crop, card.input)
+    wanted = Classifier.from_version(folder).probabilities(crop)[0]
+    assert face.scores.values == pytest.approx(wanted.tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize(("threshold", "uncertain"), [(0.0, False), (1.0, True)])
+def test_the_card_decides_what_is_uncertain(
+    tmp_path: Path, head_jpeg: bytes, threshold: float, uncertain: bool
+) -> None:
+    folder = make_version(tmp_path)
+    replace(ModelCard.load(folder), uncertain_below=threshold).save(folder)
+    (face,) = Pipeline.from_version(folder).analyze(head_jpeg).faces
+    assert (face.label == "uncertain") is uncertain
+    assert uncertain or face.label == face.scores.top[0]
+
+
+def test_regions_are_searched_and_nothing_else(pipeline: Pipeline, head_jpeg: bytes) -> None:
+    (face,) = pipeline.analyze(head_jpeg).faces
+    (again,) = pipeline.analyze(head_jpeg, regions=[face.box.shifted(5, -4)]).faces
+    assert again.box.iou(face.box) > 0.7
+    assert pipeline.analyze(head_jpeg, regions=[Box(230, 150, 310, 230)]).faces == ()
+    assert pipeline.analyze(head_jpeg, regions=[]).faces == ()
+
+
+def test_faces_come_largest_first_and_at_most_as_many_as_asked(
+    pipeline: Pipeline, astronaut: Grey
+) -> None:
+    import cv2
+
+    frame = np.full((480, 640), 120, np.uint8)
+    head = astronaut[20:240, 120:330]
+    frame[:220, :210] = head
+    large = cv2.resize(head, None, fx=1.7, fy=1.7)
+    frame[100 : 100 + large.shape[0], 260 : 260 + large.shape[1]] = large
+    data = encode(".png", frame)
+    faces = pipeline.analyze(data).faces
+    assert len(faces) == 2
+    assert faces[0].box.area > 1.5 * faces[1].box.area
+    (one,) = pipeline.analyze(data, max_faces=1).faces
+    assert one.detection == max(face.detection for face in faces)
+
+
+def test_upsampling_finds_what_is_too_small_otherwise(pipeline: Pipeline, astronaut: Grey) -> None:
+    import cv2
+
+    frame = np.full((300, 300), 120, np.uint8)
+    small = cv2.resize(astronaut[20:240, 120:330], None, fx=0.42, fy=0.42)
+    frame[100 : 100 + small.shape[0], 100 : 100 + small.shape[1]] = small
+    data = encode(".png", frame)
+    assert pipeline.analyze(data).faces == ()
+    assert len(pipeline.analyze(data, upsample=True).faces) == 1
+
+
+def test_a_decoded_frame_reads_the_same(pipeline: Pipeline, head_jpeg: bytes) -> None:
+    from_bytes = pipeline.analyze(head_jpeg)
+    from_frame = pipeline.analyze_frame(decode(head_jpeg))
+    assert from_frame.faces == from_bytes.faces
+
+
+def test_a_face_at_the_border_is_read(pipeline: Pipeline, astronaut: Grey) -> None:
+    # the crop reaches outside of the picture here
+    result = pipeline.analyze(encode(".png", np.ascontiguousarray(astronaut[70:190, 165:285])))
+    assert len(result.faces) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"text", UnsupportedImage), (b"\xff\xd8\xff\xe0\x00\x10JFIF", CorruptImage)],
+)
+def test_bad_pictures_raise_and_leave_the_pipeline_working(
+    pipeline: Pipeline, head_jpeg: bytes, data: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        pipeline.analyze(data)
+    assert len(pipeline.analyze(head_jpeg).faces) == 1
+
+
+def test_the_pixel_limit_is_the_pipeline_s(folder: Path, head_jpeg: bytes) -> None:
+    with pytest.raises(ImageTooLarge):
+        Pipeline.from_version(folder, max_pixels=1000).analyze(head_jpeg)
+
+
+def test_a_folder_without_a_card_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelInvalid):
+        Pipeline.from_version(tmp_path)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from webapp.vision import quality
+from webapp.vision.quality import assess, sharpness
+
+Grey = npt.NDArray[np.uint8]
+
+
+@pytest.fixture
+def face(astronaut: Grey) -> Grey:
+    return astronaut[75:180, 171:276]
+
+
+def changed(face: Grey, gain: float, offset: float) -> Grey:
+    return np.asarray((face * gain + offset).clip(0, 255), np.uint8)
+
+
+def test_a_good_face_needs_no_advice(face: Grey) -> None:
+    assert assess(face, 105).to_json() == {"ok": True, "advice": None}
+
+
+def test_a_small_face_should_come_closer(face: Grey) -> None:
+    judged = assess(face, quality.SMALLEST_SIDE - 1)
+    assert not judged.ok
+    assert judged.advice is not None and "closer" in judged.advice
+
+
+@pytest.mark.parametrize(
+    ("gain", "offset", "word"), [(0.12, 0, "dark"), (0.2, 225, "bright"), (0.08, 110, "contrast")]
+)
+def test_bad_light_is_named(face: Grey, gain: float, offset: float, word: str) -> None:
+    judged = assess(changed(face, gain, offset), 105)
+    assert not judged.ok
+    assert judged.advice is not None and word in judged.advice
+
+
+def test_a_blurred_face_is_named(face: Grey) -> None:
+    judged = assess(np.asarray(cv2.GaussianBlur(face, (0, 0), 9), np.uint8), 105)
+    assert not judged.ok
+    assert judged.advice is not None and "blurred" in judged.advice
+
+
+def test_sharpness_falls_with_blur_and_not_with_dim_light(face: Grey) -> None:
+    small = np.asarray(cv2.resize(face, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
+    values = [
+        sharpness(np.asarray(cv2.GaussianBlur(small, (0, 0), sigma), np.uint8))
+        for sigma in (0.3, 0.8, 1.5, 3.0)
+    ]
+    assert values == sorted(values, reverse=True)
+    assert sharpness(changed(small, 0.5, 0)) == pytest.approx(sharpness(small), rel=0.1)
+
+
+def test_a_plain_patch_is_judged_without_dividing_by_zero() -> None:
+    assert not assess(np.full((60, 60), 128, np.uint8), 60).ok

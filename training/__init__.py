@@ -1,0 +1,1 @@
+"""From a folder of labelled faces to a published model version."""

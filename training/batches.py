@@ -1,0 +1,95 @@
+"""Batches of changed pictures and soft targets, made in a thread while the network trains."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.augment import augment_batch, mixup_batch
+from training.dataset import LabelledFaces, one_hot, soft_ferplus
+from training.recipes import MienRecipe
+from webapp.domain import EMOTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """``pictures``: float32 [n, side, side] in ``[0, 255]``; targets float32 [n, 7];
+    ``ferplus_weight``: float32 [n], 0 where no votes are known."""
+
+    pictures: NDArray[np.float32]
+    fer2013: NDArray[np.float32]
+    ferplus: NDArray[np.float32]
+    ferplus_weight: NDArray[np.float32]
+
+
+def targets_of(
+    faces: LabelledFaces, smoothing: float = 0.0
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """(FER2013 one-hot with smoothing [n, 7], FER+ shares [n, 7], FER+ weight [n])."""
+    hard = one_hot(faces.labels) * np.float32(1 - smoothing) + np.float32(smoothing / len(EMOTIONS))
+    shares, weight = soft_ferplus(faces.votes)
+    return hard.astype(np.float32), shares, weight
+
+
+def epoch_batches(
+    faces: LabelledFaces, recipe: MienRecipe, epoch: int, seed: int
+) -> Iterator[Batch]:
+    """One epoch's batches in an order and with changes fixed by ``(seed, epoch)`` alone.
+
+    The last incomplete batch is left out where there is at least one whole batch.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    strength = recipe.augmentation
+    if not recipe.mixes(epoch):
+        strength = replace(strength, mixup=0.0)
+    side = recipe.side_of(epoch)
+    hard, shares, weight = targets_of(faces, recipe.smoothing)
+    order = generator.permutation(len(faces))
+    size = min(recipe.batch, len(order))
+    for start in range(0, len(order) - size + 1, size):
+        rows = order[start : start + size]
+        pictures = augment_batch(faces.images[rows], side, strength, generator)
+        pictures, mixed = mixup_batch(
+            pictures, [hard[rows], shares[rows], weight[rows]], strength, generator
+        )
+        yield Batch(pictures, mixed[0], mixed[1], mixed[2])
+
+
+def in_background(batches: Iterator[Batch], ahead: int = 4) -> Iterator[Batch]:
+    """The same batches, made up to ``ahead`` in advance by a thread; its errors are raised here."""
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=ahead)
+    stopping = threading.Event()
+
+    def put(item: Batch | BaseException | None) -> bool:
+        while not stopping.is_set():
+            try:
+                ready.put(item, timeout=0.2)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def fill() -> None:
+        try:
+            for batch in batches:
+                if not put(batch):
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
+            put(error)
+
+    thread = threading.Thread(target=fill, name="batches", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopping.set()
+        thread.join(timeout=5)

@@ -1,0 +1,161 @@
+"""A trained Keras model made ready to serve: norms folded in, half the bytes, mirror averaging.
+
+Nothing here changes what the model answers beyond rounding; publishing measures by how much.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.litert import head_names
+
+
+def fold_batch_norms(model: Any) -> Any:
+    """A copy of a functional model with batch norms right after a convolution made part of it.
+
+    ``gamma (W x - mean) / sqrt(variance + epsilon) + beta`` is again a convolution with a bias. A
+    norm that follows anything else, or a convolution that something else reads too, stays.
+
+    Where each picture is standardised by its own mean, its range is centred first and scaled by a
+    power of two, the norm's epsilon with it. That changes nothing but rounding: bright pictures
+    then lose no digits when their mean is taken away, and every constant is a float16 number.
+    """
+    import keras
+    from keras import layers
+
+    folds: dict[str, Any] = {}
+    for norm in model.layers:
+        if not isinstance(norm, layers.BatchNormalization):
+            continue
+        source = norm.input._keras_history.operation
+        # type() and not isinstance: depthwise and separable kernels are laid out otherwise
+        if (
+            type(source) is layers.Conv2D
+            and source.activation is keras.activations.linear
+            and len(source._outbound_nodes) == 1
+        ):
+            folds[source.name] = norm
+    gone = {norm.name for norm in folds.values()}
+    centred: dict[str, dict[str, float]] = {}
+    for name, norm in _standardised_inputs(model).items():
+        scale, offset, epsilon = _centred(model.get_layer(name).scale, norm.epsilon)
+        centred[name] = {"scale": scale, "offset": offset}
+        centred[norm.name] = {"epsilon": epsilon}
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        config |= centred.get(layer.name, {})
+        if layer.name in folds:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        return args[0] if layer.name in gone else layer(*args, **kwargs)
+
+    folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in folded.layers:
+        if not layer.get_weights():
+            continue  # input layers get another name in the copy, so they cannot be looked up
+        weights = model.get_layer(layer.name).get_weights()
+        if layer.name in folds:
+            weights = _folded_weights(weights, folds[layer.name])
+        layer.set_weights(weights)
+    return folded
+
+
+def _standardised_inputs(model: Any) -> dict[str, Any]:
+    """Rescaling layers that only feed a norm over the whole picture, with that norm, by name."""
+    from keras import layers
+
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, layers.Rescaling) and len(layer._outbound_nodes) == 1:
+            norm = layer._outbound_nodes[0].operation
+            whole = isinstance(norm, layers.GroupNormalization) and norm.groups == 1
+            if whole and np.ndim(layer.scale) == 0:
+                found[layer.name] = norm
+    return found
+
+
+def _centred(scale: float, epsilon: float) -> tuple[float, float, float]:
+    """``(scale, offset, epsilon)`` that standardise ``[0, 255]`` alike, each a float16 number."""
+    power = 2.0 ** round(math.log2(scale))
+    return power, -127.5 * power, float(np.float16(epsilon * (power / scale) ** 2))
+
+
+def _folded_weights(weights: list[Any], norm: Any) -> list[Any]:
+    # the layer's own variables: gamma and beta may be missing
+    values = {
+        variable.name: np.asarray(array, np.float64)
+        for variable, array in zip(norm.variables, norm.get_weights(), strict=True)
+    }
+    kernel = np.asarray(weights[0], np.float64)
+    bias = np.asarray(weights[1], np.float64) if len(weights) > 1 else 0.0
+    factor = values.get("gamma", 1.0) / np.sqrt(values["moving_variance"] + norm.epsilon)
+    offset = (bias - values["moving_mean"]) * factor + values.get("beta", 0.0)
+    return [(kernel * factor).astype(np.float32), offset.astype(np.float32)]
+
+
+def round_to_half(model: Any) -> None:
+    """Round every weight to the nearest float16 number, in place; the type stays float32.
+
+    Raises OverflowError where a weight is too large for float16.
+    """
+    for layer in model.layers:
+        rounded = []
+        for array in layer.get_weights():
+            if np.issubdtype(np.asarray(array).dtype, np.floating):
+                with np.errstate(over="ignore"):
+                    half = np.asarray(array).astype(np.float16)
+                if not np.isfinite(half).all():
+                    raise OverflowError(f"A weight of {layer.name} is too large for float16.")
+                array = half.astype(np.float32)
+            rounded.append(array)
+        if rounded:
+            layer.set_weights(rounded)
+
+
+def flip_average(model: Any) -> Any:
+    """A model that answers the mean of the logits of a picture and of its mirror image.
+
+    One input, the same head names; twice the cost. Only for outputs that are logits.
+    """
+    import keras
+
+    names = head_names(model)
+    picture = keras.Input(model.input_shape[1:], name="picture")
+    plain, mirrored = model(picture), model(keras.ops.flip(picture, axis=2))
+    if not isinstance(plain, dict):
+        pairs = [(plain, mirrored)] if len(names) == 1 else zip(plain, mirrored, strict=True)
+        outputs: Any = {
+            name: keras.layers.Average(name=name)(list(pair))
+            for name, pair in zip(names, pairs, strict=True)
+        }
+    else:
+        outputs = {
+            name: keras.layers.Average(name=name)([plain[name], mirrored[name]]) for name in names
+        }
+    return keras.Model(picture, outputs, name=f"{model.name}_mirror")
+
+
+def save_keras(model: Any, path: Path) -> None:
+    """Save as ``.keras`` with its members deflated: rounded weights take half the bytes.
+
+    Keras writes them stored, and reads either. Member dates are fixed, so that the same model
+    gives the same file.
+    """
+    plain = path.with_name(f".stored-{path.name}")
+    try:
+        model.save(plain)
+        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as target:
+            for member in source.infolist():
+                info = zipfile.ZipInfo(member.filename)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                target.writestr(info, source.read(member))
+    finally:
+        plain.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""The network as it is published: folded, rounded, compiled, and checked on the golden inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.compact import flip_average, fold_batch_norms, round_to_half, save_keras
+from training.golden import golden_inputs
+from training.litert import Agreement, compare, convert, golden_bytes, keras_logits
+from training.scoring import SMALLEST_PROBABILITY, heads_of, input_spec_of
+from webapp.card import GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, HeadSpec, sha256_of
+from webapp.errors import ModelInvalid
+
+H5_FILE = "model.h5"
+WEIGHTS_FILE = "model.weights.h5"
+WEIGHTS = ("auto", "half", "full")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """``agreement`` is how far LiteRT is from Keras; ``half_weights`` whether the weights were
+    rounded to float16; ``flip`` whether the mirror image is averaged in.
+    """
+
+    model: Any
+    tflite: bytes
+    golden: bytes
+    agreement: Agreement
+    heads: tuple[HeadSpec, ...]
+    half_weights: bool
+    flip: bool
+
+    def write(self, folder: Path, *, h5: bool = False) -> dict[str, str]:
+        """Write the files of a version, less its card; their SHA-256 by name.
+
+        Raises :class:`ModelInvalid` where ``h5`` is asked for and cannot hold the network.
+        """
+        if h5 and self.flip:
+            raise ModelInvalid("The .h5 format cannot hold mirror averaging; leave out --h5.")
+        save_keras(self.model, folder / KERAS_FILE)
+        (folder / TFLITE_FILE).write_bytes(self.tflite)
+        (folder / GOLDEN_FILE).write_bytes(self.golden)
+        if h5:
+            self.model.save(folder / H5_FILE)
+            self.model.save_weights(folder / WEIGHTS_FILE)
+        return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+
+
+def compile_model(model: Any, *, flip: bool = False, weights: str = "auto") -> Compiled:
+    """Fold norms, round, mirror, convert, and compare LiteRT with Keras.
+
+    ``weights`` half stores float16 (half the size), full float32; auto takes half where LiteRT
+    stays within the tolerance with it. Raises :class:`ModelInvalid` where it does not, and for
+    outputs that are not seven values.
+    """
+    inputs = golden_inputs(input_spec_of(model))
+    heads = heads_of(model, keras_logits(model, inputs))
+    if flip and any(head.kind != "logits" for head in heads):
+        raise ModelInvalid("Mirror averaging needs heads that answer logits.")
+    if weights == "auto":
+        try:
+            return _compile(model, inputs, heads, flip, half=True)
+        except ModelInvalid:
+            return _compile(model, inputs, heads, flip, half=False)
+    return _compile(model, inputs, heads, flip, half=weights == "half")
+
+
+def _compile(
+    model: Any, inputs: Any, heads: tuple[HeadSpec, ...], flip: bool, half: bool
+) -> Compiled:
+    ready = fold_batch_norms(model)
+    if half:
+        round_to_half(ready)
+    if flip:
+        ready = flip_average(ready)
+    answers = keras_logits(ready, inputs)
+    # a single unnamed output is the FER2013 head in the card, whatever Keras calls it
+    golden = dict(zip((head.name for head in heads), answers.values(), strict=True))
+    content = convert(ready, half_weights=half)
+    kinds = {head.name: head.kind for head in heads}
+    agreement = compare(golden, content, inputs, kinds)
+    # golden.npz holds logits for every kind of head, as the serving classifier answers them
+    logits = {
+        name: np.log(np.maximum(values, SMALLEST_PROBABILITY))
+        if kinds[name] == "probabilities"
+        else values
+        for name, values in golden.items()
+    }
+    placed = tuple(replace(head, output=agreement.outputs[head.name]) for head in heads)
+    return Compiled(ready, content, golden_bytes(inputs, logits), agreement, placed, half, flip)

@@ -1,0 +1,265 @@
+"""``python -m training.publish RUN --name NAME``: a finished run becomes ``models/NAME/``.
+
+A version is written beside its place and renamed into it, so that it is there whole or not at
+all. What the card says is measured on the very files that are published.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from training.archive import opened
+from training.cards import (
+    INTENDED_USE,
+    LICENCE,
+    LIMITS,
+    calibrated,
+    data_facts,
+    training_facts,
+)
+from training.compiled import WEIGHTS, Compiled, compile_model
+from training.dataset import DatasetError, LabelledFaces
+from training.evaluate import answer, describe
+from training.finished import (
+    METRICS_FILE,
+    FinishedRun,
+    check_metrics,
+    read_run,
+    validation_pictures,
+)
+from training.litert import keras_logits, quieten, softmax
+from training.scoring import input_spec_of, load_keras, open_version
+from training.sources import read_source
+from webapp.card import CropSpec, ModelCard
+from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
+from webapp.registry import Registry
+from webapp.vision.crops import to_batch
+
+_SAME_MODEL = 1e-2
+_STAGING = ".publishing-"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What publishing is asked for.
+
+    ``data`` is the folder that training read: its validation pictures are measured again with
+    the published files, and its ``test/``, where there is one, gives the card's test figures.
+    """
+
+    name: str
+    models_dir: Path = Path("models")
+    data: Path | None = None
+    ferplus: Path | None = None
+    flip: bool = False
+    weights: str = "auto"
+    h5: bool = False
+    serving_head: str | None = None
+    crop: CropSpec = field(default_factory=CropSpec)
+    activate: bool = False
+
+
+def publish(run_folder: Path, options: Options) -> Path:
+    """Write ``models_dir/name`` and return it; activate it where no version is active yet.
+
+    Raises :class:`ModelInvalid` where the card would lie, :class:`Conflict` where the version
+    exists, DatasetError and OSError. Nothing is left behind then.
+    """
+    run = read_run(run_folder)
+    beside = run_folder / METRICS_FILE
+    run_metrics = check_metrics(beside, run) if beside.is_file() else None
+    target = options.models_dir / options.name
+    if target.exists():
+        raise Conflict(f"{target} exists: a version never changes. Choose another --name.")
+    draft = _draft(run, options)
+    model = load_keras(run.model_file)
+    pictures, test = _pictures(run, options)
+    if pictures is not None:
+        _check_same_model(run, model, pictures)
+    compiled = compile_model(model, flip=options.flip, weights=options.weights)
+    with _staging(options.models_dir) as folder:
+        card = _on_files(draft, compiled, compiled.write(folder, h5=options.h5), options)
+        if pictures is None:
+            card = calibrated(card, run, run.logits, "the run's model before rounding")
+        else:
+            logits = open_version(folder, card).logits(pictures.images)
+            card = calibrated(card, run, logits, "the published files")
+        metrics = dict(card.metrics)
+        if test is not None:
+            scorer = open_version(folder, card)
+            metrics["test"] = describe(scorer, answer(scorer, test))
+        if run_metrics is not None:
+            metrics["run_model"] = run_metrics
+        card = replace(
+            card,
+            metrics=metrics,
+            data=data_facts(run, test, options.ferplus),
+            training=training_facts(run, compiled),
+        )
+        card.save(folder)
+        _make_durable(folder)
+        folder.rename(target)
+    _activate(options)
+    return target
+
+
+def _draft(run: FinishedRun, options: Options) -> ModelCard:
+    """The card's beginning; a name that cannot be a folder is refused before any work."""
+    return ModelCard(
+        options.name,
+        str(run.facts["recipe"]),
+        datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        crop=options.crop,
+        intended_use=INTENDED_USE,
+        limits=LIMITS,
+        licence=LICENCE,
+    )
+
+
+def _on_files(
+    draft: ModelCard, compiled: Compiled, files: dict[str, str], options: Options
+) -> ModelCard:
+    names = [head.name for head in compiled.heads]
+    serving = options.serving_head or ("ferplus" if "ferplus" in names else names[0])
+    return replace(
+        draft,
+        input=input_spec_of(compiled.model),
+        heads=compiled.heads,
+        serving_head=serving,
+        files=files,
+    )
+
+
+def _pictures(
+    run: FinishedRun, options: Options
+) -> tuple[LabelledFaces | None, LabelledFaces | None]:
+    """The run's validation pictures and the test ones, as far as ``--data`` has them."""
+    if options.data is None:
+        if options.flip:
+            raise ModelInvalid(
+                "Mirror averaging changes the logits, so those of the run do not fit: "
+                "give the training data with --data."
+            )
+        return None, None
+    source = read_source(options.data, options.ferplus)
+    given = source.training if source.validation is None else source.validation
+    return validation_pictures(run, given, source.training.fingerprint), source.test
+
+
+def _check_same_model(run: FinishedRun, model: Any, pictures: LabelledFaces) -> None:
+    """Refuse validation logits that another checkpoint gave."""
+    sample = to_batch(list(pictures.images[:256]), input_spec_of(model))
+    for name, logits in keras_logits(model, sample).items():
+        recorded = run.logits.get(name)
+        if recorded is None:
+            raise ModelInvalid(f"The run's validation logits lack the head {name!r}.")
+        difference = float(np.abs(softmax(logits) - softmax(recorded[: len(logits)])).max())
+        if not difference <= _SAME_MODEL:
+            raise ModelInvalid(
+                f"The run's validation logits are of another checkpoint: head {name!r} differs "
+                f"by {difference:.3g} in probability. Train or save the run again."
+            )
+
+
+@contextlib.contextmanager
+def _staging(models_dir: Path) -> Iterator[Path]:
+    """A folder beside the versions that vanishes unless it was renamed away."""
+    models_dir.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=models_dir))
+    try:
+        folder.chmod(0o755)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_durable(folder: Path) -> None:
+    """Readable for who serves, and on the disk before the rename makes it a version."""
+    for path in folder.iterdir():
+        path.chmod(0o644)
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _activate(options: Options) -> None:
+    registry = Registry(options.models_dir)
+    if not options.activate:
+        try:
+            registry.active()
+        except NotFound:
+            pass
+        else:
+            return
+    registry.activate(options.name)
+
+
+def summary(folder: Path) -> str:
+    """What was published, in a few lines."""
+    card = ModelCard.load(folder)
+    sizes = ", ".join(
+        f"{file} {(folder / file).stat().st_size / 1e6:.1f} MB" for file in card.files
+    )
+    difference = card.training["published"]["litert_difference"]["probabilities"]
+    lines = [f"{folder}: {sizes}; LiteRT within {difference:.1e} of Keras."]
+    validation, test = card.metrics["validation"], card.metrics.get("test", {})
+    found = {f"validation {name}": validation.get(name) for name in ("fer2013", "ferplus")}
+    found |= {"test fer2013": test or None, "test ferplus": test.get("ferplus")}
+    lines += [
+        f"{name}: accuracy {scores['accuracy']:.4f}, ECE {scores['ece']:.4f}"
+        for name, scores in found.items()
+        if scores
+    ]
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="The version; becomes the folder's name.")
+@click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), help="What training read, with test/.")
+@click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (CSV).")
+@click.option("--flip-average", "flip", is_flag=True, help="Average with the mirror: twice the ms.")
+@click.option("--weights", type=click.Choice(WEIGHTS), default="auto", show_default=True)
+@click.option("--h5", is_flag=True, help="Write model.h5 and model.weights.h5 too.")
+@click.option("--serving-head", help="The head that the app shows; ferplus where there is one.")
+@click.option("--crop-scale", default=CropSpec().scale, show_default=True)
+@click.option("--crop-shift-up", default=CropSpec().shift_up, show_default=True)
+@click.option("--activate", is_flag=True, help="Let it serve even where another does.")
+def main(
+    run: Path, name: str, models_dir: Path, data: Path | None, ferplus: Path | None, flip: bool,
+    weights: str, h5: bool, serving_head: str | None, crop_scale: float, crop_shift_up: float,
+    activate: bool,
+) -> None:  # fmt: skip
+    """Make a model version of a finished RUN."""
+    quieten()
+    crop = CropSpec(crop_scale, crop_shift_up)
+    options = Options(
+        name, models_dir, data, ferplus, flip, weights, h5, serving_head, crop, activate
+    )
+    try:
+        with contextlib.ExitStack() as stack:
+            if data is not None:
+                options = replace(options, data=stack.enter_context(opened(data)))
+            click.echo(summary(publish(run, options)))
+    except (DatasetError, MienError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"Nothing was published: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""A run's folder: what was asked, a line per epoch, checkpoints; every write is whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+RUN_FILE = "run.json"
+HISTORY_FILE = "history.jsonl"
+VALIDATION_FILE = "validation.npz"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that becomes ``path`` when the block ends well, and vanishes else."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, payload: Any) -> None:
+    """Write ``payload`` as JSON, whole or not at all."""
+    with replacing(path) as stream:
+        stream.write((json.dumps(payload, indent=2, sort_keys=True) + "\n").encode())
+
+
+def save_through(path: Path, save: Callable[[Path], None]) -> None:
+    """Let ``save`` write a sibling file of the same suffix, then rename it to ``path``."""
+    temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    try:
+        save(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_history(run: Path) -> list[dict[str, Any]]:
+    """The lines of ``history.jsonl``, one dict per finished epoch; a cut last line is dropped."""
+    path = run / HISTORY_FILE
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
+
+
+def write_history(run: Path, rows: list[dict[str, Any]]) -> None:
+    """Replace ``history.jsonl`` by ``rows``."""
+    with replacing(run / HISTORY_FILE) as stream:
+        for row in rows:
+            stream.write((json.dumps(row, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises OSError, or ValueError where it is none."""
+    payload = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(payload, dict):
+        raise ValueError(f"{path.name}: expected a JSON object.")
+    return payload

@@ -1,0 +1,124 @@
+"""The REST interface: analyse one picture, list the models, describe itself."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import IO, Any, ClassVar
+
+from flask import Blueprint, Request, current_app, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from webapp.api import openapi, survey_operations
+from webapp.errors import InvalidRequest, MienError, PayloadTooLarge
+from webapp.extensions import limiter
+from webapp.services import services
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+ANALYZE_PATH = "/api/v1/analyze"
+
+
+class PrivateRequest(Request):
+    """A request whose pictures for analysis stay in memory.
+
+    Werkzeug spools uploads to a temporary file; pictures that are only read must not touch the
+    disk. Their size is bounded by the content length, which is checked first.
+    """
+
+    in_memory_paths: ClassVar[frozenset[str]] = frozenset({ANALYZE_PATH})
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        if self.path in self.in_memory_paths:
+            return io.BytesIO()
+        return super()._get_file_stream(
+            total_content_length, content_type, filename, content_length
+        )
+
+
+def _analyze_limit() -> str:
+    return f"{services().settings.api_rate_per_minute} per minute"
+
+
+def _picture() -> bytes:
+    """The request's picture. Raises :class:`InvalidRequest` or :class:`PayloadTooLarge`."""
+    limit: int = services().settings.max_image_bytes
+    request.max_content_length = limit + 64_000
+    if request.mimetype == "multipart/form-data":
+        upload = request.files.get("image")
+        if upload is None:
+            raise InvalidRequest(
+                "Expected a multipart field named image with a file. Received the fields: "
+                f"{', '.join(sorted({*request.files, *request.form})[:10]) or 'none'}.",
+                field="image",
+            )
+        image = upload.stream.read()
+    elif request.mimetype == "application/x-www-form-urlencoded":
+        raise InvalidRequest(
+            "Expected the picture as the body or as the multipart field image. Received a form.",
+            field="image",
+        )
+    else:
+        image = request.get_data(cache=False)
+    if not image:
+        raise InvalidRequest("Expected a picture. Received no bytes.", field="image")
+    if len(image) > limit:
+        raise PayloadTooLarge(
+            f"Expected at most {limit} bytes of picture. Received {len(image)}.",
+            max_image_bytes=limit,
+        )
+    return image
+
+
+@blueprint.post("/analyze")
+@limiter.limit(_analyze_limit)
+@openapi.operation(openapi.ANALYZE)
+def analyze() -> ResponseReturnValue:
+    """Find the faces in one picture and read their expressions; nothing is kept."""
+    started = time.monotonic()
+    metrics = services().metrics
+    try:
+        result = services().inference.analyze(_picture(), upsample=True)
+    except MienError as error:
+        metrics.failed("api", error.code)
+        raise
+    metrics.answered("api", time.monotonic() - started)
+    return jsonify(result.to_json())
+
+
+@blueprint.get("/models")
+@openapi.operation(openapi.MODELS)
+def models() -> ResponseReturnValue:
+    """Every model version with its card's figures, and which one is active."""
+    registry = services().registry
+    if registry is None:
+        return jsonify({"active": None, "serving": services().inference.version, "models": []})
+    active = registry.active().version
+    rows: list[dict[str, Any]] = [
+        {
+            "version": known.version,
+            "active": known.version == active,
+            "recipe": known.card.recipe,
+            "created": known.card.created,
+            "serving_head": known.card.serving_head,
+            "emotions": list(known.card.emotions),
+            "metrics": dict(known.card.metrics),
+            "intended_use": known.card.intended_use,
+            "limits": known.card.limits,
+            "licence": known.card.licence,
+        }
+        for known in registry.versions()
+    ]
+    return jsonify({"active": active, "serving": services().inference.version, "models": rows})
+
+
+@blueprint.get("/openapi.json")
+@openapi.operation(openapi.DOCUMENT)
+def document() -> ResponseReturnValue:
+    """This interface as OpenAPI 3.1."""
+    return jsonify(openapi.describe(current_app, survey_operations.OPERATIONS))

@@ -1,0 +1,192 @@
+"""The shapes of everything the REST interface takes and gives, as JSON Schema 2020-12."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webapp.domain import EMOTIONS, UNCERTAIN
+
+
+def schema(name: str) -> dict[str, str]:
+    """A reference to one of :data:`SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_SCORES = {
+    "type": "object",
+    "description": "Probability of each emotion; they add up to 1.",
+    "properties": {name: _PROBABILITY for name in EMOTIONS},
+    "required": list(EMOTIONS),
+    "additionalProperties": False,
+}
+_FACE = {
+    "type": "object",
+    "properties": {
+        "track": {"type": ["integer", "null"], "description": "Null outside live connections."},
+        "box": {
+            "type": "array",
+            "description": "x1, y1, x2, y2 in pixels of the picture that was sent.",
+            "items": {"type": "number"},
+            "minItems": 4,
+            "maxItems": 4,
+        },
+        "detection": {"type": "number", "description": "The detector's score; higher is surer."},
+        "label": {"enum": [*EMOTIONS, UNCERTAIN]},
+        "confidence": _PROBABILITY,
+        "scores": _SCORES,
+        "raw": _SCORES,
+        "valence": {"type": "number", "minimum": -1, "maximum": 1},
+        "quality": {
+            "type": "object",
+            "properties": {"ok": {"type": "boolean"}, "advice": {"type": ["string", "null"]}},
+            "required": ["ok", "advice"],
+        },
+    },
+    "required": [
+        "track",
+        "box",
+        "detection",
+        "label",
+        "confidence",
+        "scores",
+        "raw",
+        "valence",
+        "quality",
+    ],
+}
+_TIME = {"type": "string", "format": "date-time"}
+_JOB_STATE = {"enum": ["queued", "running", "reporting", "done", "cancelled", "failed"]}
+SCHEMAS: dict[str, Any] = {
+    "Error": {
+        "type": "object",
+        "properties": {
+            "error": {
+                "type": "object",
+                "properties": {
+                    "code": {"type": "string", "description": "Stable and machine-readable."},
+                    "message": {"type": "string"},
+                    "detail": {"type": "object"},
+                },
+                "required": ["code", "message", "detail"],
+            }
+        },
+        "required": ["error"],
+    },
+    "Face": _FACE,
+    "FrameResult": {
+        "type": "object",
+        "properties": {
+            "seq": {"type": ["integer", "null"]},
+            "frame": {
+                "type": "object",
+                "properties": {
+                    "width": {"type": "integer", "minimum": 1},
+                    "height": {"type": "integer", "minimum": 1},
+                },
+                "required": ["width", "height"],
+            },
+            "model": {"type": "string", "description": "The model version that was used."},
+            "faces": {"type": "array", "items": schema("Face")},
+            "timings_ms": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+        "required": ["seq", "frame", "model", "faces", "timings_ms"],
+    },
+    "Models": {
+        "type": "object",
+        "properties": {
+            "active": {"type": ["string", "null"]},
+            "serving": {"type": "string"},
+            "models": {"type": "array", "items": schema("Model")},
+        },
+        "required": ["active", "serving", "models"],
+    },
+    "Model": {
+        "type": "object",
+        "properties": {
+            "version": {"type": "string"},
+            "active": {"type": "boolean"},
+            "recipe": {"type": "string"},
+            "created": {"type": "string"},
+            "serving_head": {"type": "string"},
+            "emotions": {"type": "array", "items": {"type": "string"}},
+            "metrics": {"type": "object", "description": "As measured and kept in the card."},
+            "intended_use": {"type": "string"},
+            "limits": {"type": "string"},
+            "licence": {"type": "string"},
+        },
+        "required": ["version", "active", "metrics"],
+    },
+    "Survey": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "name": {"type": "string"},
+            "purpose": {"type": "string"},
+            "created_at": _TIME,
+            "keep_until": {**_TIME, "type": ["string", "null"]},
+            "pictures_deleted": {"type": "boolean"},
+            "files": {"type": "integer", "minimum": 0},
+            "job": {"oneOf": [schema("Job"), {"type": "null"}]},
+            "groups": {"type": "array", "items": {"type": "string"}},
+            "ledger": {
+                "type": "object",
+                "description": "Every uploaded file in exactly one category.",
+            },
+        },
+        "required": ["id", "name", "purpose", "created_at", "files", "job"],
+    },
+    "NewSurvey": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "purpose": {"type": "string"},
+            "purpose_text": {"type": "string"},
+            "consent": {"const": True},
+            "groups": {"type": "array", "items": {"type": "string"}},
+            "keep_until": {"type": ["string", "null"], "description": "A date; null: deleted."},
+            "several_faces": {"enum": ["exclude", "largest"]},
+            "respondent_rule": {"enum": ["none", "folder", "pattern"]},
+            "respondent_pattern": {"type": "string"},
+            "video_fps": {"type": "number"},
+        },
+        "required": ["name", "purpose", "consent"],
+    },
+    "Job": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "state": _JOB_STATE,
+            "model": {"type": "string"},
+            "total": {"type": "integer"},
+            "created_at": _TIME,
+            "ended_at": {**_TIME, "type": ["string", "null"]},
+            "error": {"type": ["string", "null"]},
+        },
+        "required": ["id", "state", "model", "total"],
+    },
+    "Progress": {
+        "type": "object",
+        "properties": {
+            "state": {"oneOf": [_JOB_STATE, {"type": "null"}]},
+            "done": {"type": "integer"},
+            "total": {"type": "integer"},
+            "rate": {"type": ["number", "null"], "description": "Files per second."},
+            "eta_s": {"type": ["number", "null"]},
+            "counts": {"type": "object"},
+            "error": {"type": ["string", "null"]},
+        },
+        "required": ["state"],
+    },
+    "Receipt": {
+        "type": "object",
+        "properties": {
+            "status": {"type": "string"},
+            "path": {"type": "string"},
+            "sha256": {"type": ["string", "null"]},
+            "files": {"type": "integer"},
+            "reason": {"type": ["string", "null"]},
+        },
+        "required": ["status", "path"],
+    },
+}

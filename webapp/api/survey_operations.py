@@ -1,0 +1,161 @@
+"""What the survey endpoints take and give, for the OpenAPI document; by Flask endpoint name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from webapp.api.openapi import answer, errors, json_body, query
+from webapp.api.schemas import schema
+
+_EMPTY = {"description": "Done; no body."}
+_OBJECT: dict[str, Any] = {"type": "object"}
+
+
+def _operation(
+    name: str, summary: str, responses: Mapping[str, Any], *statuses: int, **more: Any
+) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "tags": ["surveys"],
+        "summary": summary,
+        "responses": {**responses, **errors(*statuses)},
+        **more,
+    }
+
+
+def _file(description: str, *kinds: str) -> dict[str, Any]:
+    return {"200": {"description": description, "content": {kind: {} for kind in kinds}}}
+
+
+_LIST = {
+    "type": "object",
+    "properties": {"surveys": {"type": "array", "items": schema("Survey")}},
+    "required": ["surveys"],
+}
+_QUEUE = query("queue", {"enum": ["random", "uncertain"]}, "Which faces come first.")
+_UPLOAD = {
+    "parameters": [
+        query("path", {"type": "string"}, "The file's relative path.", required=True),
+        query("group", {"type": "string"}, "The group it belongs to."),
+    ],
+    "requestBody": {"required": True, "content": {"application/octet-stream": {}}},
+}
+
+OPERATIONS: dict[str, dict[str, Any]] = {
+    "survey_api.list_surveys": _operation(
+        "listSurveys", "All surveys, with the state of each.", {"200": answer("All.", _LIST)}
+    ),
+    "survey_api.create": _operation(
+        "createSurvey",
+        "Begin a survey; consent must be given.",
+        {"201": answer("The new survey.", schema("Survey"))},
+        400,
+        403,
+        requestBody=json_body(schema("NewSurvey")),
+    ),
+    "survey_api.show": _operation(
+        "showSurvey",
+        "One survey with its groups and the ledger of its files.",
+        {"200": answer("The survey.", schema("Survey"))},
+        404,
+    ),
+    "survey_api.delete": _operation(
+        "deleteSurvey", "Delete a survey with everything of it.", {"204": _EMPTY}, 403, 404, 409
+    ),
+    "survey_api.delete_pictures": _operation(
+        "deletePictures",
+        "Delete a survey's pictures and keep its results.",
+        {"204": _EMPTY},
+        403,
+        404,
+        409,
+    ),
+    "survey_api.check": _operation(
+        "checkFiles",
+        "Which of the named files need not be sent.",
+        {"200": answer("One truth value for each file.", _OBJECT)},
+        400,
+        403,
+        404,
+        requestBody=json_body(_OBJECT),
+    ),
+    "survey_api.upload": _operation(
+        "uploadFile",
+        "Send one picture, video or archive as the body.",
+        {"200": answer("What became of the file.", schema("Receipt"))},
+        400,
+        403,
+        404,
+        409,
+        413,
+        **_UPLOAD,
+    ),
+    "survey_api.respondents": _operation(
+        "mapRespondents",
+        "Say which respondent each file shows, as a CSV with the columns file and respondent.",
+        {"200": answer("How many files were named.", _OBJECT)},
+        400,
+        403,
+        404,
+        413,
+        requestBody={"required": True, "content": {"text/csv": {}}},
+    ),
+    "survey_api.start": _operation(
+        "startAnalysis",
+        "Analyse a survey's files, with the active model unless another is named.",
+        {"202": answer("The analysis, which is queued.", schema("Job"))},
+        400,
+        403,
+        404,
+        409,
+        requestBody=json_body(
+            {"type": "object", "properties": {"model": {"type": "string"}}}, required=False
+        ),
+    ),
+    "survey_api.cancel": _operation(
+        "cancelAnalysis", "Stop an analysis.", {"202": _EMPTY}, 403, 404, 409
+    ),
+    "survey_api.progress": _operation(
+        "progress",
+        "How far the latest analysis is.",
+        {"200": answer("The state is null where none was started.", schema("Progress"))},
+        404,
+    ),
+    "survey_api.export": _operation(
+        "exportReport",
+        "A finished report as html, json, xlsx, faces.csv or pictures.csv.",
+        _file("The file.", "text/html", "application/json", "text/csv", "application/*"),
+        404,
+    ),
+    "survey_api.picture": _operation(
+        "picture", "A kept picture as it was sent.", _file("The picture.", "image/*"), 404
+    ),
+    "survey_api.still": _operation(
+        "still", "A frame of a video that was analysed.", _file("The frame.", "image/jpeg"), 404
+    ),
+    "survey_api.review_faces": _operation(
+        "reviewFaces",
+        "The next faces for a person to label, and how many are labelled.",
+        {"200": answer("Faces and status.", _OBJECT)},
+        400,
+        404,
+        parameters=[_QUEUE],
+    ),
+    "survey_api.review_give": _operation(
+        "giveLabel",
+        "Label one face.",
+        {"200": answer("The review's status.", _OBJECT)},
+        400,
+        403,
+        404,
+        requestBody=json_body(_OBJECT),
+    ),
+    "survey_api.review_withdraw": _operation(
+        "withdrawLabel",
+        "Take the label of one face back.",
+        {"200": answer("The review's status.", _OBJECT)},
+        403,
+        404,
+    ),
+}

@@ -1,0 +1,69 @@
+"""The application factory: configuration, extensions and blueprints, nothing else."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from flask import Flask
+
+from webapp import health, pages
+from webapp.api import routes as api
+from webapp.extensions import limiter
+from webapp.http_errors import add_error_handlers
+from webapp.live.events import init_live
+from webapp.metrics import Metrics
+from webapp.security import add_security_headers
+from webapp.services import (
+    EXTENSION,
+    Inference,
+    ModelRegistry,
+    NoInference,
+    Services,
+    worker_states,
+)
+from webapp.settings import Settings
+from webapp.survey.routes import init_surveys
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_app(
+    settings: Settings,
+    inference: Inference | None = None,
+    registry: ModelRegistry | None = None,
+) -> Flask:
+    """Make the application.
+
+    ``inference`` is an :class:`~webapp.inference.client.InferenceService` or anything with its
+    methods; without one every analysis is answered with ``inference_unavailable``.
+    """
+    app = Flask(
+        "webapp",
+        root_path=str(_ROOT / "webapp"),
+        template_folder=str(_ROOT / "templates"),
+        static_folder=str(_ROOT / "static"),
+    )
+    app.request_class = api.PrivateRequest
+    app.config.update(
+        SECRET_KEY=settings.secret_key or secrets.token_urlsafe(32),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        # room for the form around a picture; views that take more raise it for themselves
+        MAX_CONTENT_LENGTH=settings.max_image_bytes + 64_000,
+    )
+    used = inference if inference is not None else NoInference()
+    metrics = Metrics(lambda: worker_states(used))
+    services = Services(settings, used, registry, metrics)
+    app.extensions[EXTENSION] = services
+
+    limiter.init_app(app)
+    init_live(app, services)
+    add_security_headers(app)
+    add_error_handlers(app)
+
+    app.register_blueprint(pages.blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(api.blueprint)
+    init_surveys(app)
+    return app

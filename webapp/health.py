@@ -1,0 +1,32 @@
+"""/healthz, /readyz and /metrics, for whoever watches the server."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+from flask.typing import ResponseReturnValue
+
+from webapp.metrics import CONTENT_TYPE
+from webapp.services import services
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz() -> ResponseReturnValue:
+    """The web process answers."""
+    return jsonify({"ok": True})
+
+
+@blueprint.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """At least one inference worker can take a picture; otherwise status 503."""
+    workers = services().workers()
+    ready = workers["ready"] > 0
+    body = {"ok": ready, "model": services().inference.version, "workers": workers}
+    return jsonify(body), 200 if ready else 503
+
+
+@blueprint.get("/metrics")
+def metrics() -> ResponseReturnValue:
+    """Prometheus text format."""
+    return Response(services().metrics.render(), content_type=CONTENT_TYPE)

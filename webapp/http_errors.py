@@ -1,0 +1,80 @@
+"""Every HTTP error in one of two forms: the JSON shape under /api, a page elsewhere."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from jinja2 import TemplateNotFound
+from werkzeug.exceptions import HTTPException
+
+from webapp.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    MienError,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+    Unauthorized,
+)
+
+_log = logging.getLogger(__name__)
+_MACHINE_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
+_CODES: dict[int, str] = {
+    cls.status: cls.code
+    for cls in (
+        InvalidRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        Conflict,
+        PayloadTooLarge,
+        RateLimited,
+    )
+} | {405: "method_not_allowed", 415: "unsupported_media_type"}
+
+
+def _wants_json() -> bool:
+    return request.path == "/api" or request.path.startswith(_MACHINE_PATHS)
+
+
+def _answer(status: int, code: str, message: str, body: dict[str, object]) -> ResponseReturnValue:
+    if _wants_json():
+        return jsonify(body), status
+    try:
+        page = render_template("error.html", status=status, code=code, message=message)
+    except TemplateNotFound:
+        return Response(message, status=status, mimetype="text/plain")
+    return page, status
+
+
+def add_error_handlers(app: Flask) -> None:
+    """Register the handlers for our own errors, HTTP errors and everything unforeseen."""
+
+    @app.errorhandler(MienError)
+    def known(error: MienError) -> ResponseReturnValue:
+        return _answer(error.status, error.code, error.message, error.to_json())
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> ResponseReturnValue:
+        status = error.code or 500
+        if status < 400:  # a redirect raised by routing is no error
+            return error.get_response()
+        code = _CODES.get(status, "http_error" if status < 500 else "internal")
+        message = error.description or error.name
+        if status == 413 and request.max_content_length is not None:
+            message = f"Expected at most {request.max_content_length} bytes. Received more."
+        body: dict[str, object] = {"error": {"code": code, "message": message, "detail": {}}}
+        answer = app.make_response(_answer(status, code, message, body))
+        for name, value in error.get_headers():
+            if name.lower() in ("allow", "retry-after"):
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(Exception)
+    def unforeseen(error: Exception) -> ResponseReturnValue:
+        _log.exception("Unhandled error at %s %s", request.method, request.path, exc_info=error)
+        hidden = MienError("Something went wrong on our side. The server's log says what.")
+        return _answer(500, hidden.code, hidden.message, hidden.to_json())

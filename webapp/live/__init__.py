@@ -1,0 +1,1 @@
+"""The live path: Socket.IO events, tracks and sessions."""

@@ -1,0 +1,178 @@
+"""All live connections of one server: their number, their idle time, and what they are told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+from threading import Lock
+from typing import Any
+
+from webapp.domain import EMOTIONS
+from webapp.errors import InferenceUnavailable, InvalidRequest, MienError, TooManySessions
+from webapp.live.session import LiveSession
+from webapp.services import Services
+
+_log = logging.getLogger(__name__)
+WATCH_EVERY_S = 0.25
+
+
+class LiveHub:
+    """Keeps the sessions, answers their frames and watches the model and the workers.
+
+    ``emit(event, payload, session id or None for all)`` and ``disconnect(session id)`` are the
+    transport; the hub knows nothing of Socket.IO.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        emit: Callable[[str, dict[str, Any], str | None], None],
+        disconnect: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._services = services
+        self._emit = emit
+        self._disconnect = disconnect
+        self._clock = clock
+        self._sessions: dict[str, LiveSession] = {}
+        self._admission = Lock()
+        self._admitted = count()
+        self._seen = self._state()
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def connect(self, sid: str, address: str) -> None:
+        """Admit a connection and greet it. Raises :class:`TooManySessions`."""
+        with self._admission:
+            self._admit(sid, address)
+        self._services.metrics.sessions.set(len(self._sessions))
+        self._emit("hello", self._hello(sid), sid)
+
+    def _admit(self, sid: str, address: str) -> None:
+        settings = self._services.settings
+        if self.draining:
+            raise TooManySessions("The server is stopping. Try again in a moment.")
+        if len(self._sessions) >= settings.live_max_sessions:
+            raise TooManySessions(
+                f"All {settings.live_max_sessions} live connections are taken. Try again later.",
+                limit=settings.live_max_sessions,
+            )
+        per_address = Counter(session.address for session in list(self._sessions.values()))
+        if per_address[address] >= settings.live_max_sessions_per_address:
+            raise TooManySessions(
+                f"Your address has {per_address[address]} live connections, the most allowed. "
+                "Close another window first.",
+                limit=settings.live_max_sessions_per_address,
+            )
+        self._sessions[sid] = LiveSession(
+            self._services, address, self._clock, scan_phase=next(self._admitted)
+        )
+
+    def _hello(self, sid: str) -> dict[str, Any]:
+        settings = self._services.settings
+        return {
+            "session": sid,
+            "model": self._services.inference.version,
+            "workers": self._services.workers(),
+            "emotions": list(EMOTIONS),
+            "limits": {
+                "max_frame_bytes": settings.max_frame_bytes,
+                "max_fps": settings.live_max_fps,
+                "idle_timeout_s": settings.live_idle_timeout_s,
+            },
+        }
+
+    def disconnected(self, sid: str) -> None:
+        """Forget a connection and everything remembered of its faces."""
+        self._sessions.pop(sid, None)
+        self._services.metrics.sessions.set(len(self._sessions))
+
+    def frame(self, sid: str, args: tuple[Any, ...]) -> dict[str, Any]:
+        """The acknowledgement of one frame: a result or an error, never an exception."""
+        started = self._clock()
+        try:
+            if self.draining:
+                raise InferenceUnavailable("The server is stopping.")
+            result = self._session(sid).analyze(args)
+        except MienError as error:
+            self._services.metrics.failed("live", error.code)
+            return error.to_json()
+        except Exception:  # noqa: BLE001  (whatever it is, it costs this frame and no more)
+            _log.exception("A live frame could not be answered.")
+            self._services.metrics.failed("live", MienError.code)
+            return MienError("Something went wrong on our side with this frame.").to_json()
+        self._services.metrics.answered("live", self._clock() - started)
+        return result.to_json()
+
+    def options(self, sid: str, args: tuple[Any, ...]) -> dict[str, Any]:
+        """Set a connection's options from ``{"smoothing": bool}``; answers with all options."""
+        try:
+            session = self._session(sid)
+            wanted = args[0] if len(args) == 1 else None
+            if not isinstance(wanted, dict) or set(wanted) - {"smoothing"}:
+                raise InvalidRequest('options: expected one object such as {"smoothing": false}.')
+            smoothing = wanted.get("smoothing", session.smoothing)
+            if not isinstance(smoothing, bool):
+                raise InvalidRequest("options.smoothing: expected true or false.")
+            session.smoothing = smoothing
+        except MienError as error:
+            return error.to_json()
+        return {"smoothing": session.smoothing}
+
+    def _session(self, sid: str) -> LiveSession:
+        session = self._sessions.get(sid)
+        if session is None:
+            raise InvalidRequest("This connection is closed. Connect again.")
+        return session
+
+    def _state(self) -> tuple[str, int, int]:
+        workers = self._services.workers()
+        return self._services.inference.version, workers["ready"], workers["total"]
+
+    def watch(self) -> None:
+        """Tell all connections when the model or the workers changed, and close the idle ones."""
+        before, self._seen = self._seen, self._state()
+        if before != self._seen:
+            model, ready, total = self._seen
+            reason = (
+                "model_changed"
+                if model != before[0]
+                else "workers_lost"
+                if ready < before[1]
+                else "workers_back"
+            )
+            status = {
+                "reason": reason,
+                "model": model,
+                "workers": {"ready": ready, "total": total},
+            }
+            self._emit("status", status, None)
+        limit_s = self._services.settings.live_idle_timeout_s
+        for sid, session in list(self._sessions.items()):
+            if session.idle_s > limit_s and not session.busy:
+                self._close(sid, f"No frame for {limit_s} s.", "idle")
+
+    def _close(self, sid: str, message: str, reason: str) -> None:
+        status = {
+            "reason": reason,
+            "message": message,
+            "model": self._services.inference.version,
+            "workers": self._services.workers(),
+        }
+        self._emit("status", status, sid)
+        self._disconnect(sid)
+
+    def drain(self, sleep: Callable[[float], None], timeout_s: float) -> None:
+        """Refuse new frames, let those in flight be answered, then close every connection."""
+        self.draining = True
+        deadline = self._clock() + timeout_s
+        while self._clock() < deadline and any(s.busy for s in list(self._sessions.values())):
+            sleep(0.01)
+        for sid in list(self._sessions):
+            self._close(sid, "The server is stopping.", "stopping")
+        sleep(0.05)  # lets the transport write the last messages

@@ -1,0 +1,154 @@
+"""One live connection: what it may send, what is searched, and what is remembered of its faces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from webapp.domain import Box, Face, FrameResult
+from webapp.errors import FrameInFlight, InvalidRequest, RateLimited
+from webapp.live.frames import LiveFrame, parse_frame
+from webapp.live.limits import TokenBucket
+from webapp.live.smoothing import FrameClock, Smoother
+from webapp.live.steady import Steadier
+from webapp.live.tracker import Tracker
+from webapp.services import Services
+
+# dlib's score at which a new face is believed. A believed face may fall below it, as faces in
+# motion do; a pattern on a coat hovers just above zero for minutes (seen: 0.12) and never shows.
+NEW_FACE_SCORE = 0.2
+
+
+class LiveSession:
+    """State of one connection. Only geometry and scores are kept, never a picture."""
+
+    def __init__(
+        self,
+        services: Services,
+        address: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        scan_phase: int = 0,
+    ) -> None:
+        """``scan_phase`` frames are left out of the first scan interval, so that connections that
+        began together do not all ask for their full scans together.
+        """
+        settings = services.settings
+        self.address = address
+        self.smoothing = True
+        self._services = services
+        self._clock = clock
+        self._max_bytes: int = settings.max_frame_bytes
+        self._scan_every: int = settings.live_scan_every
+        # half a second's worth at once, so that a browser that catches up after a pause may
+        self._bucket = TokenBucket(
+            settings.live_max_fps, max(2.0, settings.live_max_fps / 2), clock
+        )
+        self._busy = Lock()
+        self._active_s = clock()
+        self._seq = -1
+        self._frame_clock = FrameClock()
+        self._tracker = Tracker()
+        self._smoother = Smoother()
+        self._steadier = Steadier()
+        self._believed: frozenset[int] = frozenset()
+        self._size: tuple[int, int] | None = None
+        self._declared: tuple[int, int] | None = None
+        self._since_scan = 0
+        self._scan_phase = scan_phase % self._scan_every
+        self._scan_next = True
+        self._model: str | None = None
+        self._uncertain_below = 0.0
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the latest frame arrived."""
+        return self._clock() - self._active_s
+
+    @property
+    def busy(self) -> bool:
+        """Whether a frame is being answered."""
+        return self._busy.locked()
+
+    def analyze(self, args: Sequence[Any]) -> FrameResult:
+        """Answer one ``frame`` event with its arguments as they came.
+
+        Raises a :class:`MienError`: :class:`RateLimited`, :class:`FrameInFlight`,
+        :class:`InvalidRequest`, :class:`PayloadTooLarge`, or what the inference service raises.
+        """
+        self._active_s = self._clock()
+        wait_s = self._bucket.take()
+        if wait_s:
+            raise RateLimited(
+                f"Expected at most {self._services.settings.live_max_fps} frames a second.",
+                retry_after_ms=max(1, round(wait_s * 1000)),
+            )
+        if not self._busy.acquire(blocking=False):
+            raise FrameInFlight(
+                "Expected the next frame after the answer to the one before. Received it sooner."
+            )
+        try:
+            frame = parse_frame(args, self._max_bytes)
+            if frame.seq <= self._seq:
+                raise InvalidRequest(
+                    f"meta.seq: expected more than {self._seq}, the latest seen. "
+                    f"Received {frame.seq}.",
+                    field="seq",
+                )
+            self._seq = frame.seq
+            return self._answer(frame)
+        finally:
+            self._busy.release()
+
+    def _answer(self, frame: LiveFrame) -> FrameResult:
+        now_s = self._frame_clock.tick(frame.captured_ms, self._active_s)
+        if self._declared != (frame.width, frame.height):
+            self._declared = (frame.width, frame.height)
+            self._forget()
+        regions = self._regions(now_s)
+        result = self._services.inference.analyze(frame.jpeg, regions=regions, priority="live")
+        if self._size != (result.width, result.height):
+            # the picture's own size is the truth; boxes of another size are worth nothing
+            self._size = (result.width, result.height)
+            self._forget()
+        if regions is None:
+            self._since_scan, self._scan_phase = self._scan_phase, 0
+        else:
+            self._since_scan += 1
+        faces = self._follow(result, now_s)
+        self._scan_next = self._tracker.lost and regions is not None
+        return replace(result, seq=frame.seq, faces=faces)
+
+    def _forget(self) -> None:
+        self._tracker.reset()
+        self._scan_next = True
+
+    def _regions(self, now_s: float) -> list[Box] | None:
+        """Where to search: None for a full scan, which alone finds new faces and costs most."""
+        if self._scan_next or self._since_scan + 1 >= self._scan_every:
+            return None
+        return self._tracker.predict(now_s) or None
+
+    def _follow(self, result: FrameResult, now_s: float) -> tuple[Face, ...]:
+        if result.model != self._model:
+            self._model = result.model
+            self._uncertain_below = self._services.uncertain_below(result.model)
+        numbers = self._tracker.update([face.box for face in result.faces], now_s)
+        faces = []
+        for face, number in zip(result.faces, numbers, strict=True):
+            scores, label = self._smoother.update(number, face.raw, now_s, self._uncertain_below)
+            box = self._steadier.update(number, face.box, now_s)
+            if not self.smoothing:
+                scores, label, box = face.raw, face.label, face.box
+            if face.detection >= NEW_FACE_SCORE:
+                self._believed |= {number}
+            if number in self._believed:
+                faces.append(replace(face, track=number, box=box, scores=scores, label=label))
+        alive = self._tracker.alive
+        self._believed &= frozenset(alive)
+        self._smoother.keep(alive)
+        self._steadier.keep(alive)
+        return tuple(sorted(faces, key=lambda face: face.track or 0))

@@ -1,0 +1,115 @@
+"""Makes scores steady and labels calm without making them late.
+
+Scores are smoothed exponentially in time, so that the result does not depend on the frame rate.
+A label is shown once its score has entered a range and stays until the score has left a lower
+one; a new label must be asked for by several frames in a row, and none is replaced sooner than the
+eye can read it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from webapp.domain import EMOTIONS, UNCERTAIN, EmotionScores
+
+TIME_CONSTANT_S = 0.25  # a step is 63 % through after this
+HYSTERESIS = 0.05  # enter at threshold + this, leave at threshold - this
+LEAD = 0.08  # another emotion replaces the shown one when it leads by this
+PERSIST_S = 0.15  # a new label must be asked for without a break for this long
+MIN_DWELL_S = 0.4  # a label stays at least this long
+MAX_STEP_S = 1.0  # a longer gap than this starts afresh
+
+
+class FrameClock:
+    """Turns the sender's ``captured_ms`` into seconds that never go back or jump.
+
+    Where the sender's clock disagrees with ours by more than a second over one frame (it was set,
+    the computer slept, or the numbers are made up) our own arrival times are used for that step.
+    """
+
+    TOLERANCE_S = 1.0
+
+    def __init__(self) -> None:
+        self._captured_s: float | None = None
+        self._arrived_s = 0.0
+        self._now_s = 0.0
+
+    def tick(self, captured_ms: float, arrived_s: float) -> float:
+        """Seconds since the first frame at which this frame was captured."""
+        captured_s = captured_ms / 1000
+        if self._captured_s is not None:
+            ours = max(0.0, arrived_s - self._arrived_s)
+            theirs = captured_s - self._captured_s
+            plausible = theirs > 0 and abs(theirs - ours) <= self.TOLERANCE_S
+            self._now_s += theirs if plausible else ours
+        self._captured_s, self._arrived_s = captured_s, arrived_s
+        return self._now_s
+
+
+@dataclass(slots=True)
+class _State:
+    values: tuple[float, ...]
+    at_s: float
+    label: str
+    since_s: float
+    wanted: str
+    wanted_since_s: float
+
+
+class Smoother:
+    """Smoothed scores and the shown label of each track of one connection."""
+
+    def __init__(self, time_constant_s: float = TIME_CONSTANT_S) -> None:
+        self._time_constant_s = time_constant_s
+        self._states: dict[int, _State] = {}
+
+    def update(
+        self, track: int, raw: EmotionScores, now_s: float, uncertain_below: float
+    ) -> tuple[EmotionScores, str]:
+        """The track's smoothed scores and label after a frame at ``now_s`` seconds.
+
+        The first frame of a track, and the first after a gap of :data:`MAX_STEP_S`, is taken as
+        it is. ``uncertain_below`` is the card's threshold in ``[0, 1]``.
+        """
+        state = self._states.get(track)
+        if state is None or now_s - state.at_s > MAX_STEP_S:
+            top, score = raw.top
+            label = top if score >= uncertain_below else UNCERTAIN
+            self._states[track] = _State(raw.values, now_s, label, now_s, label, now_s)
+            return raw, label
+        step_s = max(0.0, now_s - state.at_s)
+        share = 1.0 - math.exp(-step_s / self._time_constant_s)
+        mixed = [
+            old + share * (new - old) for old, new in zip(state.values, raw.values, strict=True)
+        ]
+        total = sum(mixed)  # 1 but for rounding; kept so over hours of frames
+        state.values = tuple(value / total for value in mixed)
+        state.at_s = now_s
+        wanted = _wanted_label(state, uncertain_below)
+        if wanted != state.wanted:
+            state.wanted, state.wanted_since_s = wanted, now_s
+        if (
+            wanted != state.label
+            and now_s - state.wanted_since_s >= PERSIST_S
+            and now_s - state.since_s >= MIN_DWELL_S
+        ):
+            state.label, state.since_s = wanted, now_s
+        return EmotionScores(state.values), state.label
+
+    def keep(self, tracks: Collection[int]) -> None:
+        """Forget every track that is not among ``tracks``."""
+        self._states = {n: state for n, state in self._states.items() if n in tracks}
+
+
+def _wanted_label(state: _State, uncertain_below: float) -> str:
+    """The label the scores ask for, given the one that is shown."""
+    index = max(range(len(state.values)), key=state.values.__getitem__)
+    top, score = EMOTIONS[index], state.values[index]
+    if state.label == UNCERTAIN:
+        return top if score >= uncertain_below + HYSTERESIS else UNCERTAIN
+    shown = state.values[EMOTIONS.index(state.label)]
+    if top != state.label and score >= shown + LEAD:
+        return top if score >= uncertain_below else UNCERTAIN
+    return state.label if shown >= uncertain_below - HYSTERESIS else UNCERTAIN

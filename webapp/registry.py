@@ -1,0 +1,221 @@
+"""The model versions on disk: list, verify, activate, roll back.
+
+``models/<version>/`` is one version; ``models/ACTIVE`` holds the name of the one that serves, and
+``models/HISTORY`` the names that served before, oldest first. A folder counts as a version only
+once its card and files are all there, so a half-written one is never listed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from webapp.card import (
+    CARD_FILE,
+    GOLDEN_FILE,
+    KERAS_FILE,
+    TFLITE_FILE,
+    ModelCard,
+    sha256_of,
+)
+from webapp.errors import Conflict, ModelInvalid, NotFound, error_from_json
+
+ACTIVE_FILE: Final = "ACTIVE"
+HISTORY_FILE: Final = "HISTORY"
+NEEDED_FILES: Final = (CARD_FILE, TFLITE_FILE)
+HASHED_FILES: Final = (KERAS_FILE, TFLITE_FILE, GOLDEN_FILE)
+HISTORY_LENGTH: Final = 50
+VERIFY_TIMEOUT_S: Final = 120
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One whole version on disk."""
+
+    version: str
+    folder: Path
+    card: ModelCard
+
+
+class Registry:
+    """The versions below one folder. Holds no state; several processes may use one folder."""
+
+    def __init__(self, models_dir: Path | str) -> None:
+        self.models_dir = Path(models_dir)
+
+    def versions(self) -> list[ModelVersion]:
+        """Every whole version, oldest card first. Damaged and half-written folders are left out."""
+        found = []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for folder in self.models_dir.iterdir():
+                if folder.is_dir() and _NAME.fullmatch(folder.name):
+                    with contextlib.suppress(ModelInvalid):
+                        found.append(self._load(folder.name))
+        return sorted(found, key=lambda v: (v.card.created, v.version))
+
+    def get(self, version: str) -> ModelVersion:
+        """One version by name. Raises :class:`NotFound` or :class:`ModelInvalid`."""
+        if not _NAME.fullmatch(version) or not (self.models_dir / version).is_dir():
+            raise NotFound(f"There is no model version {version!r}.", version=version)
+        return self._load(version)
+
+    def active(self) -> ModelVersion:
+        """The version that serves. Raises :class:`NotFound` when none was activated, and
+        :class:`ModelInvalid` when the active one is damaged.
+        """
+        version = self._active_name()
+        if version is None:
+            raise NotFound(
+                f"No model is active: {self.models_dir.name}/{ACTIVE_FILE} is missing or empty. "
+                "Activate one with `python -m webapp.cli models activate VERSION`."
+            )
+        return self.get(version)
+
+    def verify(self, version: str) -> dict[str, Any]:
+        """Check a version's hashes and run its golden pictures.
+
+        Returns ``{"version", "files": {name: sha256}, "differences": {head: float}}``. Raises
+        :class:`NotFound`, or :class:`ModelInvalid` saying what does not fit. LiteRT runs in a
+        child process, so that the calling one does not load it.
+        """
+        found = self.get(version)
+        hashes = {}
+        for name in HASHED_FILES:
+            expected = found.card.files.get(name)
+            if expected is None:
+                raise ModelInvalid(f"The card of {version} has no hash of {name}.", file=name)
+        for name, expected in sorted(found.card.files.items()):
+            path = found.folder / name
+            if Path(name).name != name or not path.is_file():
+                raise ModelInvalid(f"{version} lacks {name}, which its card names.", file=name)
+            hashes[name] = sha256_of(path)
+            if hashes[name] != expected:
+                raise ModelInvalid(
+                    f"{name} of {version}: expected SHA-256 {expected}, received {hashes[name]}. "
+                    "The file was changed or damaged; publish or upload it again.",
+                    file=name,
+                )
+        return {"version": version, "files": hashes, "differences": _run_golden(found.folder)}
+
+    def activate(self, version: str) -> ModelVersion:
+        """Make a version the active one, after :meth:`verify`; all or nothing.
+
+        The name that was active goes to the history. Raises as :meth:`verify`.
+        """
+        found = self.get(version)
+        self.verify(version)
+        before = self._active_name()
+        if before != version:
+            if before is not None:
+                self._write(HISTORY_FILE, [*self.history(), before][-HISTORY_LENGTH:])
+            self._write(ACTIVE_FILE, [version])
+        return found
+
+    def history(self) -> list[str]:
+        """Names that were active before, oldest first; may name versions since deleted."""
+        return self._lines(HISTORY_FILE)
+
+    def rollback(self) -> ModelVersion:
+        """Activate the version that was active before. Raises :class:`Conflict` when there is
+        none, and as :meth:`verify` when it no longer fits.
+        """
+        active, history = self._active_name(), self.history()
+        # A crash between the two writes of activate() leaves the active name on top of its own
+        # history; it is not what was active before.
+        while history and history[-1] == active:
+            history.pop()
+        if not history:
+            raise Conflict("There is no earlier model to go back to.")
+        found = self.get(history[-1])
+        self.verify(found.version)
+        # ACTIVE first: a crash in between leaves the right model serving.
+        self._write(ACTIVE_FILE, [found.version])
+        self._write(HISTORY_FILE, history[:-1])
+        return found
+
+    def _load(self, version: str) -> ModelVersion:
+        folder = self.models_dir / version
+        for name in NEEDED_FILES:
+            if not (folder / name).is_file():
+                raise ModelInvalid(f"Model version {version} lacks {name}.", version=version)
+        card = ModelCard.load(folder)
+        if card.version != version:
+            raise ModelInvalid(
+                f"The card in {version} says it is {card.version!r}; folder and card must agree.",
+                version=version,
+            )
+        return ModelVersion(version, folder, card)
+
+    def _active_name(self) -> str | None:
+        lines = self._lines(ACTIVE_FILE)
+        return lines[0] if lines else None
+
+    def _lines(self, name: str) -> list[str]:
+        try:
+            text = (self.models_dir / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+    def _write(self, name: str, lines: list[str]) -> None:
+        """Replace a small file so that a crash leaves the old or the new one, never a part."""
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=self.models_dir)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write("".join(f"{line}\n" for line in lines))
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(0o644)  # mkstemp gives 0600; other users may serve
+            Path(temporary).replace(self.models_dir / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync_folder(self.models_dir)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` durable, where the system can open folders (not Windows)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _run_golden(folder: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "webapp.vision.classifier", str(folder.resolve())]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=VERIFY_TIMEOUT_S,
+            check=False,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelInvalid(
+            f"Model {folder.name} did not finish its golden pictures in {VERIFY_TIMEOUT_S} s."
+        ) from error
+    try:
+        report = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        # A damaged model can bring the interpreter down; that is why it runs elsewhere.
+        raise ModelInvalid(
+            f"Model {folder.name} could not be run (exit status {done.returncode}).",
+            log=done.stderr[-2000:],
+        ) from error
+    if "error" in report:
+        raise error_from_json(report)
+    return dict(report["differences"])

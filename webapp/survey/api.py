@@ -1,0 +1,294 @@
+"""Surveys over HTTP, under ``/api/v1/surveys``."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timezone
+from typing import Any, cast
+
+from flask import Blueprint, Response, jsonify, request, send_file
+from flask.typing import ResponseReturnValue
+
+from webapp.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from webapp.security import allowed_origins, origin_allowed
+from webapp.store import Job, Survey, Upload
+from webapp.survey.catalog import NewSurvey, SurveyRow, find_survey
+from webapp.survey.exports import FORMATS
+from webapp.survey.jobs import latest_job
+from webapp.survey.ledger import ledger_of
+from webapp.survey.media import HEAD_BYTES, IMAGE, image_type
+from webapp.survey.respondents import read_mapping
+from webapp.survey.service import surveys
+
+blueprint = Blueprint("survey_api", __name__, url_prefix="/api/v1/surveys")
+MAX_CHECKED = 5000
+MAX_MAPPING_BYTES = 5_000_000
+
+
+@blueprint.before_request
+def refuse_other_sites() -> None:
+    """A page of another site must not change surveys with its visitor's connection."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    extra = allowed_origins(surveys().settings)
+    if not origin_allowed(request.headers.get("Origin"), request.environ, extra):
+        raise Forbidden("This request came from a page of another site.")
+
+
+def _body() -> dict[str, Any]:
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise InvalidRequest("Expected a JSON object as the body.")
+    return cast(dict[str, Any], body)
+
+
+def _date(value: Any) -> datetime | None:
+    if value in (None, ""):
+        return None
+    try:
+        parsed = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise InvalidRequest(
+            f"Expected a date such as 2030-01-31. Received {value!r}.", field="keep_until"
+        ) from error
+    if "T" not in str(value):
+        parsed = datetime.combine(parsed.date(), time(23, 59, 59))
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": job.state,
+        "model": job.model_version,
+        "total": job.total,
+        "created_at": job.created_at.isoformat(),
+        "ended_at": None if job.ended_at is None else job.ended_at.isoformat(),
+        "error": job.error,
+    }
+
+
+def survey_json(row: SurveyRow) -> dict[str, Any]:
+    survey = row.survey
+    return {
+        "id": survey.id,
+        "name": survey.name,
+        "purpose": survey.purpose,
+        "created_at": survey.created_at.isoformat(),
+        "keep_until": None if survey.keep_until is None else survey.keep_until.isoformat(),
+        "pictures_deleted": survey.pictures_deleted_at is not None,
+        "files": row.files,
+        "job": None if row.job is None else job_json(row.job),
+    }
+
+
+@blueprint.get("")
+def list_surveys() -> ResponseReturnValue:
+    return jsonify({"surveys": [survey_json(row) for row in surveys().catalog.rows()]})
+
+
+@blueprint.post("")
+def create() -> ResponseReturnValue:
+    body = _body()
+    groups = body.get("groups") or []
+    if not isinstance(groups, list):
+        raise InvalidRequest("Expected groups as a list of names.", field="groups")
+    try:
+        video_fps = float(body.get("video_fps", 2.0))
+    except (TypeError, ValueError):
+        raise InvalidRequest("Expected a number of samples a second.", field="video_fps") from None
+    survey = surveys().catalog.create(
+        NewSurvey(
+            name=str(body.get("name", "")),
+            purpose=str(body.get("purpose", "")),
+            purpose_text=str(body.get("purpose_text", "")),
+            consent=body.get("consent") is True,
+            groups=[str(group) for group in groups],
+            keep_until=_date(body.get("keep_until")),
+            several_faces=str(body.get("several_faces", "exclude")),
+            respondent_rule=str(body.get("respondent_rule", "none")),
+            respondent_pattern=str(body.get("respondent_pattern", "")),
+            video_fps=video_fps,
+        )
+    )
+    return jsonify(survey_json(SurveyRow(survey, 0))), 201
+
+
+@blueprint.get("/<survey_id>")
+def show(survey_id: str) -> ResponseReturnValue:
+    opened = surveys()
+    survey = opened.catalog.get(survey_id)
+    job = latest_job(opened.catalog, survey_id)
+    with opened.store.session() as session:
+        ledger = ledger_of(session, survey_id, None if job is None else job.id)
+    payload = survey_json(SurveyRow(survey, ledger.uploaded, job))
+    payload["ledger"] = ledger.to_json()
+    payload["groups"] = [group.name for group in opened.catalog.groups(survey_id)]
+    return jsonify(payload)
+
+
+@blueprint.delete("/<survey_id>")
+def delete(survey_id: str) -> ResponseReturnValue:
+    surveys().catalog.delete(survey_id)
+    return "", 204
+
+
+@blueprint.delete("/<survey_id>/pictures")
+def delete_pictures(survey_id: str) -> ResponseReturnValue:
+    opened = surveys()
+    opened.catalog.get(survey_id)
+    job = latest_job(opened.catalog, survey_id)
+    if job is not None and job.live_key is not None:
+        raise Conflict("The survey is being analysed; wait for the end or cancel it.")
+    opened.catalog.delete_pictures(survey_id)
+    return "", 204
+
+
+@blueprint.post("/<survey_id>/files/check")
+def check(survey_id: str) -> ResponseReturnValue:
+    """Which of the named files need not be sent: ``{"files": [...]}`` -> ``{"known": [...]}``."""
+    files = _body().get("files")
+    if not isinstance(files, list) or len(files) > MAX_CHECKED:
+        raise InvalidRequest(f"Expected at most {MAX_CHECKED} files.", field="files")
+    if not all(isinstance(file, dict) for file in files):
+        raise InvalidRequest("Expected files as objects.", field="files")
+    return jsonify({"known": surveys().uploads.known(survey_id, files)})
+
+
+@blueprint.put("/<survey_id>/files")
+def upload(survey_id: str) -> ResponseReturnValue:
+    """One file as the body, ``?path=...&group=...`` saying what it is."""
+    opened = surveys()
+    settings = opened.settings
+    request.max_content_length = int(
+        max(settings.survey_max_archive_bytes, settings.survey_max_video_bytes)
+    )
+    receipt = opened.uploads.receive(
+        survey_id,
+        request.args.get("group", "") or "All pictures",
+        request.args.get("path", ""),
+        request.stream,
+    )
+    return jsonify(receipt.to_json())
+
+
+@blueprint.put("/<survey_id>/respondents")
+def respondents(survey_id: str) -> ResponseReturnValue:
+    """A CSV with the columns file and respondent; says how many files it named."""
+    request.max_content_length = MAX_MAPPING_BYTES
+    try:
+        mapping = read_mapping(request.get_data(cache=False).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("Expected a CSV in UTF-8.", field="respondents") from error
+    return jsonify({"matched": surveys().uploads.map_respondents(survey_id, mapping)})
+
+
+@blueprint.post("/<survey_id>/jobs")
+def start(survey_id: str) -> ResponseReturnValue:
+    body = request.get_json(silent=True) or {}
+    version = body.get("model") if isinstance(body, dict) else None
+    opened = surveys()
+    job = opened.runner.jobs.start(survey_id, opened.model(version))
+    opened.runner.wake()
+    return jsonify(job_json(job)), 202
+
+
+def _job(survey_id: str, job_id: int) -> Job:
+    with surveys().store.session() as session:
+        find_survey(session, survey_id)
+        job = session.get(Job, job_id)
+        if job is None or job.survey_id != survey_id:
+            raise NotFound("There is no such analysis.", job=job_id)
+        return job
+
+
+@blueprint.post("/<survey_id>/jobs/<int:job_id>/cancel")
+def cancel(survey_id: str, job_id: int) -> ResponseReturnValue:
+    _job(survey_id, job_id)
+    surveys().runner.jobs.cancel(job_id)
+    return "", 202
+
+
+@blueprint.get("/<survey_id>/progress")
+def progress(survey_id: str) -> ResponseReturnValue:
+    opened = surveys()
+    opened.catalog.get(survey_id)
+    now = opened.progress(survey_id)
+    return jsonify({"state": None} if now is None else now.to_json())
+
+
+@blueprint.get("/<survey_id>/jobs/<int:job_id>/export/<form>")
+def export(survey_id: str, job_id: int, form: str) -> ResponseReturnValue:
+    """A finished report as html, json, xlsx, faces.csv or pictures.csv."""
+    job = _job(survey_id, job_id)
+    if form not in FORMATS:
+        raise NotFound(f"Expected one of {', '.join(FORMATS)}. Received {form!r}.")
+    name, mime = FORMATS[form]
+    path = surveys().catalog.folders.job(survey_id, job_id).resolve() / name
+    if job.state != "done" or not path.is_file():
+        raise NotFound("This analysis has no report yet.", job=job_id)
+    survey = surveys().catalog.get(survey_id)
+    plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in survey.name)[:60]
+    answer = send_file(
+        path,
+        mimetype=mime,
+        as_attachment=True,
+        download_name=f"{plain.strip('-') or 'survey'}-{name}",
+    )
+    return _private(answer)
+
+
+@blueprint.get("/<survey_id>/files/<int:upload_id>/picture")
+def picture(survey_id: str, upload_id: int) -> ResponseReturnValue:
+    """A kept picture as it was sent."""
+    opened = surveys()
+    with opened.store.session() as session:
+        survey: Survey = find_survey(session, survey_id)
+        row = session.get(Upload, upload_id)
+        if row is None or row.survey_id != survey.id or row.kind != IMAGE or row.refused:
+            raise NotFound("There is no such picture.", upload=upload_id)
+        sha = row.sha256
+    path = opened.catalog.folders.picture(survey_id, sha).resolve()
+    if not path.is_file():
+        raise NotFound("The pictures of this survey are deleted.", upload=upload_id)
+    with path.open("rb") as stream:
+        mime = image_type(stream.read(HEAD_BYTES))
+    return _private(send_file(path, mimetype=mime or "application/octet-stream"))
+
+
+@blueprint.get("/<survey_id>/jobs/<int:job_id>/stills/<int:upload_id>-<int:t_ms>.jpg")
+def still(survey_id: str, job_id: int, upload_id: int, t_ms: int) -> ResponseReturnValue:
+    _job(survey_id, job_id)
+    folder = surveys().catalog.folders.frames(survey_id, job_id).resolve()
+    path = folder / f"{upload_id}-{t_ms}.jpg"
+    if not path.is_file():
+        raise NotFound("There is no such still.")
+    return _private(send_file(path, mimetype="image/jpeg"))
+
+
+def _private(answer: Response) -> Response:
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+@blueprint.get("/<survey_id>/jobs/<int:job_id>/review")
+def review_faces(survey_id: str, job_id: int) -> ResponseReturnValue:
+    _job(survey_id, job_id)
+    reviews = surveys().reviews
+    queue = request.args.get("queue", "random")
+    return jsonify({"faces": reviews.faces(job_id, queue), "status": reviews.status(job_id)})
+
+
+@blueprint.put("/<survey_id>/jobs/<int:job_id>/review/<int:face_id>")
+def review_give(survey_id: str, job_id: int, face_id: int) -> ResponseReturnValue:
+    _job(survey_id, job_id)
+    body = _body()
+    reviews = surveys().reviews
+    reviews.give(job_id, face_id, str(body.get("label")), str(body.get("queue", "random")))
+    return jsonify(reviews.status(job_id))
+
+
+@blueprint.delete("/<survey_id>/jobs/<int:job_id>/review/<int:face_id>")
+def review_withdraw(survey_id: str, job_id: int, face_id: int) -> ResponseReturnValue:
+    _job(survey_id, job_id)
+    surveys().reviews.withdraw(job_id, face_id)
+    return jsonify(surveys().reviews.status(job_id))

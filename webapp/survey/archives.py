@@ -1,0 +1,131 @@
+"""Reads ZIP files from strangers: paths, sizes, nesting and encryption are checked before bytes.
+
+Members are given out one at a time as a stream into a file that the caller opened, so that a ZIP
+never needs more memory than one block. Decompression is counted while it happens: a header that
+lies about sizes is found out by the count.
+"""
+
+from __future__ import annotations
+
+import stat
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from webapp.errors import CorruptImage, PayloadTooLarge
+from webapp.survey.media import is_system_file
+
+_BLOCK = 1 << 18
+_RATIO_FLOOR_BYTES = 1_000_000
+_ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """The most a ZIP may hold; sizes in bytes after decompression."""
+
+    members: int
+    member_bytes: int
+    total_bytes: int
+    ratio: float = 200.0
+
+
+class MemberRefused(Exception):
+    """One member cannot be used, for the reason given; the others can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of a ZIP: ``path`` is relative with ``/``; ``refused`` is why it cannot be read."""
+
+    path: str
+    info: zipfile.ZipInfo
+    refused: str | None
+
+
+def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
+    name = info.filename.replace("\\", "/")
+    mode = info.external_attr >> 16
+    if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
+        return "the path inside the ZIP points outside of it"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        return "the ZIP member is a link or device, not a file"
+    if info.flag_bits & _ENCRYPTED:
+        return "the ZIP member is encrypted; unpack it and send the pictures themselves"
+    if info.file_size > limits.member_bytes:
+        return f"larger than {limits.member_bytes} bytes after decompression"
+    if info.file_size > _RATIO_FLOOR_BYTES and info.file_size > limits.ratio * max(
+        1, info.compress_size
+    ):
+        return "compressed beyond what a picture can be (a decompression bomb)"
+    if name.lower().endswith(".zip"):
+        return "a ZIP inside a ZIP is not opened; unpack it first"
+    return None
+
+
+def _safe_name(name: str) -> str:
+    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part != "/"]
+    return "/".join(part for part in parts if part not in ("..", ".")) or "unnamed"
+
+
+class Archive:
+    """An opened ZIP. Raises :class:`CorruptImage` or :class:`PayloadTooLarge` when it is opened."""
+
+    def __init__(self, path: Path, limits: ArchiveLimits) -> None:
+        self._limits = limits
+        self._written = 0
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise CorruptImage(f"The ZIP cannot be opened: {error}.") from error
+        count = sum(not info.is_dir() for info in self._zip.infolist())
+        if count > limits.members:
+            self._zip.close()
+            raise PayloadTooLarge(
+                f"Expected at most {limits.members} files in one ZIP. Received {count}.",
+                limit=limits.members,
+            )
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def members(self) -> Iterator[Member]:
+        """Every file in the order of the ZIP, without what operating systems leave behind."""
+        for info in self._zip.infolist():
+            if not info.is_dir() and not is_system_file(info.filename):
+                yield Member(_safe_name(info.filename), info, _refusal(info, self._limits))
+
+    def extract(self, member: Member, target: BinaryIO) -> int:
+        """Write a member's bytes to ``target`` and return how many.
+
+        Raises :class:`MemberRefused` when the member is damaged or larger than allowed, and
+        :class:`PayloadTooLarge` when the whole ZIP has given more than it may.
+        """
+        size = 0
+        try:
+            with self._zip.open(member.info) as source:
+                while block := source.read(_BLOCK):
+                    size += len(block)
+                    self._written += len(block)
+                    if size > self._limits.member_bytes:
+                        raise MemberRefused("larger than its header says and than is allowed")
+                    if self._written > self._limits.total_bytes:
+                        raise PayloadTooLarge(
+                            f"Expected at most {self._limits.total_bytes} bytes in one ZIP after "
+                            "decompression.",
+                            limit=self._limits.total_bytes,
+                        )
+                    target.write(block)
+                    time.sleep(0)  # lets other requests run: decompression never yields by itself
+        except NotImplementedError as error:  # a RuntimeError, therefore first
+            raise MemberRefused(f"compressed in a way that cannot be read: {error}") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise MemberRefused(f"damaged in the ZIP: {error}") from error
+        return size

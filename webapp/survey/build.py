@@ -1,0 +1,83 @@
+"""Makes the report and all its files in a process of its own, so that the server stays responsive.
+
+``python -m webapp.survey.build --instance DIR --job N`` reads the database named by
+``DATABASE_URL``. The files appear at once, complete, under the survey's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+from webapp.errors import MienError
+from webapp.settings import Settings
+from webapp.store import Job, Store
+from webapp.survey.catalog import Folders, remove_tree
+
+
+def build(store: Store, instance: Path, job_id: int, settings: Settings) -> Path:
+    """Compute and write the report of a job; returns its folder. Made again, it is replaced."""
+    from webapp.survey.exports import write_all
+    from webapp.survey.records import read_records
+    from webapp.survey.report import build_report
+    from webapp.survey.stills import write_stills
+
+    with store.session() as session:
+        records = read_records(session, job_id)
+        session.expunge_all()
+    report = build_report(records, settings)
+    folders = Folders(instance)
+    folder = folders.job(records.survey.id, job_id)
+    staging = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
+    try:
+        write_all(staging, report, records)
+        write_stills(report, records, folders)
+        remove_tree(folder)
+        staging.rename(folder)
+    finally:
+        remove_tree(staging)
+    return folder
+
+
+def build_in_process(store: Store, instance: Path, job: Job, settings: Settings) -> None:
+    """As :func:`build`, in a child process. Raises :class:`MienError` with what it said."""
+    command = [sys.executable, "-m", "webapp.survey.build", "--instance", str(instance.resolve())]
+    command += ["--job", str(job.id), "--draws", str(settings.survey_bootstrap)]
+    command += ["--min-cell", str(settings.survey_min_cell)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}
+    done = subprocess.run(
+        command,
+        env=environment | {"DATABASE_URL": store.url, "OMP_NUM_THREADS": "1"},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise MienError(f"The report could not be made: {last[0]}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instance", type=Path, required=True)
+    parser.add_argument("--job", type=int, required=True)
+    parser.add_argument("--draws", type=int, required=True)
+    parser.add_argument("--min-cell", type=int, required=True)
+    options = parser.parse_args(arguments)
+    store = Store(os.environ["DATABASE_URL"])
+    settings = Settings(survey_bootstrap=options.draws, survey_min_cell=options.min_cell)
+    try:
+        build(store, options.instance, options.job, settings)
+    finally:
+        store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

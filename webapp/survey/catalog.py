@@ -1,0 +1,292 @@
+"""Surveys as a whole: create, list, delete, and the sweep that keeps the retention promise."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from webapp.errors import Conflict, InvalidRequest, NotFound
+from webapp.store import ACTIVE_JOB_STATES, Group, Job, Store, Survey, Upload, utcnow
+from webapp.survey.media import ARCHIVE
+from webapp.survey.purposes import check_purpose
+from webapp.survey.respondents import RULES, compile_pattern
+
+SEVERAL_FACES = ("exclude", "largest")
+MAX_KEEP_DAYS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class NewSurvey:
+    """What the form asks; without ``groups`` the first files' folders name them.
+
+    ``keep_until`` None deletes pictures right after their analysis.
+    """
+
+    name: str
+    purpose: str
+    consent: bool
+    groups: Sequence[str] = ()
+    purpose_text: str = ""
+    keep_until: datetime | None = None
+    several_faces: str = "exclude"
+    respondent_rule: str = "none"
+    respondent_pattern: str = ""
+    video_fps: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a survey's files lie below the instance folder."""
+
+    root: Path
+
+    def survey(self, survey_id: str) -> Path:
+        return self.root / "surveys" / survey_id
+
+    def pictures(self, survey_id: str) -> Path:
+        return self.survey(survey_id) / "files"
+
+    def picture(self, survey_id: str, sha256: str) -> Path:
+        return self.pictures(survey_id) / sha256[:2] / sha256
+
+    def incoming(self, survey_id: str) -> Path:
+        return self.survey(survey_id) / "incoming"
+
+    def job(self, survey_id: str, job_id: int) -> Path:
+        return self.survey(survey_id) / "jobs" / str(job_id)
+
+    def frames(self, survey_id: str, job_id: int) -> Path:
+        """Stills taken out of videos; deleted together with the pictures."""
+        return self.survey(survey_id) / "frames" / str(job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRow:
+    """One line of the list."""
+
+    survey: Survey
+    files: int
+    job: Job | None = field(default=None)
+
+
+def _validated(new: NewSurvey) -> NewSurvey:
+    name = new.name.strip()
+    if not 1 <= len(name) <= 200:
+        raise InvalidRequest("Expected a name of 1 to 200 characters.", field="name")
+    check_purpose(new.purpose, new.purpose_text)
+    if not new.consent:
+        raise InvalidRequest(
+            "Confirm that everybody in the pictures agreed to have them analysed this way.",
+            field="consent",
+        )
+    groups = list(dict.fromkeys(group.strip() for group in new.groups if group.strip()))
+    if any(len(group) > 200 for group in groups) or len(groups) > 50:
+        raise InvalidRequest(
+            "Expected at most 50 groups with names of at most 200 characters.", field="groups"
+        )
+    if new.keep_until is not None and not (
+        utcnow() < new.keep_until <= utcnow() + timedelta(days=MAX_KEEP_DAYS)
+    ):
+        raise InvalidRequest(
+            "Expected a date in the future, at most ten years away.", field="keep_until"
+        )
+    if new.several_faces not in SEVERAL_FACES:
+        raise InvalidRequest(f"Expected one of {SEVERAL_FACES}.", field="several_faces")
+    if new.respondent_rule not in RULES:
+        raise InvalidRequest(f"Expected one of {RULES}.", field="respondent_rule")
+    if new.respondent_rule == "pattern":
+        compile_pattern(new.respondent_pattern)
+    if not 0.1 <= new.video_fps <= 30:
+        raise InvalidRequest("Expected 0.1 to 30 samples a second.", field="video_fps")
+    return NewSurvey(
+        name=name,
+        purpose=new.purpose,
+        consent=True,
+        groups=groups,
+        purpose_text=new.purpose_text.strip()[:2000],
+        keep_until=new.keep_until,
+        several_faces=new.several_faces,
+        respondent_rule=new.respondent_rule,
+        respondent_pattern=new.respondent_pattern,
+        video_fps=new.video_fps,
+    )
+
+
+class Catalog:
+    """The surveys of one store and their folders."""
+
+    def __init__(self, store: Store, instance: Path) -> None:
+        self.store = store
+        self.folders = Folders(instance)
+
+    def create(self, new: NewSurvey) -> Survey:
+        """Make a survey. Raises :class:`InvalidRequest`, or :class:`Forbidden` for its purpose."""
+        new = _validated(new)
+        survey = Survey(
+            id=secrets.token_hex(16),
+            name=new.name,
+            purpose=new.purpose,
+            purpose_text=new.purpose_text,
+            consent_at=utcnow(),
+            keep_until=new.keep_until,
+            several_faces=new.several_faces,
+            respondent_rule=new.respondent_rule,
+            respondent_pattern=new.respondent_pattern,
+            video_fps=new.video_fps,
+            created_at=utcnow(),
+        )
+        with self.store.session() as session:
+            session.add(survey)
+            session.flush()
+            for position, name in enumerate(new.groups):
+                session.add(Group(survey_id=survey.id, name=name, position=position))
+        return survey
+
+    def get(self, survey_id: str) -> Survey:
+        """The survey. Raises :class:`NotFound`."""
+        with self.store.session() as session:
+            return find_survey(session, survey_id)
+
+    def groups(self, survey_id: str) -> list[Group]:
+        with self.store.session() as session:
+            query = select(Group).where(Group.survey_id == survey_id)
+            return list(session.scalars(query.order_by(Group.position, Group.id)))
+
+    def ensure_group(self, survey_id: str, name: str) -> int:
+        """The id of the group of that name, made if there is none (folder names make groups)."""
+        name = name.strip()[:200] or "All pictures"
+        query = select(Group.id).where(Group.survey_id == survey_id, Group.name == name)
+        with self.store.session() as session:
+            found = session.scalar(query)
+            if found is not None:
+                return found
+            count = session.scalar(
+                select(func.count()).select_from(Group).where(Group.survey_id == survey_id)
+            )
+        if (count or 0) >= 50:
+            raise InvalidRequest("Expected at most 50 groups in one survey.", field="group")
+        try:
+            with self.store.session() as session:
+                group = Group(survey_id=survey_id, name=name, position=count or 0)
+                session.add(group)
+                session.flush()
+                return group.id
+        except IntegrityError:  # another request made it in between
+            with self.store.session() as session:
+                found = session.scalar(query)
+                if found is None:
+                    raise NotFound("There is no such survey.", survey=survey_id) from None
+                return found
+
+    def rows(self, limit: int = 200) -> list[SurveyRow]:
+        """The newest surveys with their number of files and latest job."""
+        with self.store.session() as session:
+            query = select(Survey).order_by(Survey.created_at.desc()).limit(limit)
+            surveys = list(session.scalars(query))
+            ids = [survey.id for survey in surveys]
+            counts: dict[str, int] = {
+                survey_id: count
+                for survey_id, count in session.execute(
+                    select(Upload.survey_id, func.count())
+                    .where(Upload.survey_id.in_(ids), Upload.kind != ARCHIVE)
+                    .group_by(Upload.survey_id)
+                )
+            }
+            jobs: dict[str, Job] = {}
+            for job in session.scalars(select(Job).where(Job.survey_id.in_(ids)).order_by(Job.id)):
+                jobs[job.survey_id] = job
+        return [SurveyRow(s, counts.get(s.id, 0), jobs.get(s.id)) for s in surveys]
+
+    def delete(self, survey_id: str) -> None:
+        """Remove rows, pictures, stills and reports at once. Raises :class:`NotFound`.
+
+        Rows go first: a running job finds no survey to write to and ends. What is left on disk
+        after a crash in between is an orphan folder, which the sweep removes.
+        """
+        with self.store.session() as session:
+            find_survey(session, survey_id)
+            session.execute(delete(Survey).where(Survey.id == survey_id))
+        remove_tree(self.folders.survey(survey_id))
+
+    def set_retention(self, survey_id: str, keep_until: datetime | None) -> None:
+        """Change how long pictures stay; None deletes them now (if they were analysed)."""
+        with self.store.session() as session:
+            survey = find_survey(session, survey_id)
+            if survey.pictures_deleted_at is not None:
+                raise Conflict("The pictures are deleted already.")
+            survey.keep_until = keep_until
+
+    def delete_pictures(self, survey_id: str) -> None:
+        """Delete the pictures and stills of a survey and keep its numbers."""
+        with self.store.session() as session:
+            session.execute(
+                update(Survey)
+                .where(Survey.id == survey_id, Survey.pictures_deleted_at.is_(None))
+                .values(pictures_deleted_at=utcnow())
+            )
+        remove_tree(self.folders.pictures(survey_id))
+        remove_tree(self.folders.incoming(survey_id))
+        remove_tree(self.folders.survey(survey_id) / "frames")
+
+    def sweep(self, now: datetime, unanalysed_days: int) -> list[str]:
+        """Delete pictures past their date, of forgotten surveys, and orphan folders.
+
+        Returns the ids of surveys whose pictures went. A survey with an active job is left alone.
+        """
+        with self.store.session() as session:
+            active = set(
+                session.scalars(select(Job.survey_id).where(Job.state.in_(ACTIVE_JOB_STATES)))
+            )
+            done = set(session.scalars(select(Job.survey_id).where(Job.state == "done")))
+            surveys = list(session.scalars(select(Survey)))
+        forgotten = now - timedelta(days=unanalysed_days)
+        swept = []
+        for survey in surveys:
+            if survey.id in active or survey.pictures_deleted_at is not None:
+                continue
+            if survey.keep_until is not None:
+                expired = survey.keep_until <= now
+            else:
+                expired = survey.id in done or survey.created_at <= forgotten
+            if expired:
+                self.delete_pictures(survey.id)
+                swept.append(survey.id)
+        self._remove_orphans({survey.id for survey in surveys})
+        return swept
+
+    def _remove_orphans(self, known: Iterable[str]) -> None:
+        root = self.folders.root / "surveys"
+        known = set(known)
+        for folder in root.iterdir() if root.is_dir() else ():
+            if folder.name in known:
+                continue
+            with self.store.session() as session:  # it may have been created a moment ago
+                if session.get(Survey, folder.name) is None:
+                    remove_tree(folder)
+
+
+def find_survey(session: Session, survey_id: str) -> Survey:
+    """The survey within a session. Raises :class:`NotFound`."""
+    survey = session.get(Survey, survey_id)
+    if survey is None:
+        raise NotFound("There is no such survey; it may have been deleted.", survey=survey_id)
+    return survey
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder with everything in it; a folder that is not there is fine."""
+
+    def passed_over(_function: Any, _path: Any, error: Any) -> None:
+        if not isinstance(error[1], FileNotFoundError):
+            raise error[1]
+
+    shutil.rmtree(folder, onerror=passed_over)

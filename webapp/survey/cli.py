@@ -1,0 +1,165 @@
+"""``python -m webapp.cli survey DIR --out DIR``: the report of a folder without a server.
+
+The same catalog, job runner, workers and report as in the server, over a database in the output
+folder: an interrupted run goes on where it stopped when the command is given again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from webapp.errors import MienError
+from webapp.settings import Settings
+from webapp.store import Job, Store
+from webapp.survey.build import build
+from webapp.survey.catalog import Catalog, NewSurvey, remove_tree
+from webapp.survey.jobs import JobRunner
+from webapp.survey.media import is_system_file
+from webapp.survey.progress import Progress
+from webapp.survey.purposes import PURPOSES
+from webapp.survey.report import model_facts
+from webapp.survey.respondents import RULES
+from webapp.survey.uploads import Uploads
+
+STATE = ".mien-survey"
+MARK = "survey.json"
+ONE_GROUP = "All pictures"
+
+
+def group_of(file: Path, root: Path) -> str:
+    """The first folder below ``root`` is the group; files right in it share one."""
+    parts = file.relative_to(root).parts
+    return parts[0] if len(parts) > 1 else ONE_GROUP
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option("--name", default=None, help="Title of the report; the folder's name by default.")
+@click.option(
+    "--purpose",
+    type=click.Choice([purpose.key for purpose in PURPOSES]),
+    default="product",
+    show_default=True,
+)
+@click.option("--purpose-text", default="", help="What it is for, in words.")
+@click.option("--consent", is_flag=True, help="Everybody in the pictures agreed to this analysis.")
+@click.option("--respondents", type=click.Choice(RULES), default="none", show_default=True)
+@click.option("--pattern", default="", help="For --respondents pattern, e.g. {respondent}_*.jpg")
+@click.option("--several-faces", type=click.Choice(["exclude", "largest"]), default="exclude")
+@click.option("--video-fps", type=float, default=2.0, show_default=True)
+@click.option("--workers", type=int, default=0, help="Worker processes; 0 means one for each core.")
+def survey(
+    folder: Path,
+    out: Path,
+    name: str | None,
+    purpose: str,
+    purpose_text: str,
+    consent: bool,
+    respondents: str,
+    pattern: str,
+    several_faces: str,
+    video_fps: float,
+    workers: int,
+) -> None:
+    """Analyse the pictures and videos below FOLDER; each folder in it is a group.
+
+    Writes report.html, report.json, report.xlsx, faces.csv and pictures.csv to --out. The
+    pictures themselves stay where they are and are not kept in --out.
+    """
+    given = Settings.from_environment()
+    settings = Settings(
+        **given.as_dict()
+        | {"instance_dir": str(out / STATE), "workers": workers or os.cpu_count() or 1}
+    )
+    store = Store(f"sqlite:///{(out / STATE / 'mien.db').resolve()}")
+    try:
+        store.migrate()
+        catalog = Catalog(store, settings.instance_path)
+        new = NewSurvey(
+            name=name or folder.resolve().name,
+            purpose=purpose,
+            purpose_text=purpose_text,
+            consent=consent,
+            groups=_groups(folder),
+            several_faces=several_faces,
+            respondent_rule=respondents,
+            respondent_pattern=pattern,
+            video_fps=video_fps,
+        )
+        survey_id = _survey(catalog, out, new)
+        _take(folder, survey_id, Uploads(catalog, settings))
+        report = _analyse(survey_id, catalog, settings)
+        for file in report.iterdir():
+            file.replace(out / file.name)
+    finally:
+        store.close()
+    remove_tree(out / STATE)
+    click.echo(f"{out / 'report.html'}")
+
+
+def _groups(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+
+def _survey(catalog: Catalog, out: Path, new: NewSurvey) -> str:
+    """The survey of an interrupted run, or a new one."""
+    mark = out / STATE / MARK
+    if mark.is_file():
+        return str(json.loads(mark.read_text(encoding="utf-8"))["survey"])
+    made = catalog.create(new)
+    mark.write_text(json.dumps({"survey": made.id}), encoding="utf-8")
+    return made.id
+
+
+def _take(folder: Path, survey_id: str, uploads: Uploads) -> None:
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not is_system_file(path.relative_to(folder).as_posix())
+    ]
+    with click.progressbar(files, label="Reading files", show_pos=True) as listed:
+        for path in listed:
+            with path.open("rb") as source:
+                name = path.relative_to(folder).as_posix()
+                try:
+                    uploads.receive(survey_id, group_of(path, folder), name, source)
+                except MienError as error:
+                    raise click.ClickException(f"{name}: {error.message}") from error
+
+
+def _analyse(survey_id: str, catalog: Catalog, settings: Settings) -> Path:
+    from webapp.inference.client import InferenceService
+    from webapp.registry import Registry
+
+    active = Registry(settings.models_path).active()
+    service = InferenceService(settings, active.folder)
+    made: list[Path] = []
+    ended: list[Progress] = []
+
+    def report(job: Job) -> None:
+        made.append(build(catalog.store, settings.instance_path, job.id, settings))
+
+    with click.progressbar(length=1, label="Analysing   ", show_pos=True) as bar:
+
+        def listen(progress: Progress) -> None:
+            bar.length = max(1, progress.total)
+            bar.update(progress.done - bar.pos)
+            ended.append(progress)
+
+        runner = JobRunner(catalog, settings, lambda _version: nullcontext(service), report, listen)
+        service.start()
+        try:
+            if not runner.run_one():
+                runner.jobs.start(survey_id, model_facts(active.card))
+                runner.run_one()
+        finally:
+            service.stop()
+    if not made:
+        raise click.ClickException(ended[-1].error or "The analysis did not end.")
+    return made[-1]

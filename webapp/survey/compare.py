@@ -1,0 +1,150 @@
+"""Groups against each other: difference, interval, test, effect size, and when not to test.
+
+The test of a difference of shares (or of mean valence) is a Wald test with a variance that lets
+faces of one cluster depend on each other: the ratio estimators are linearised and summed by
+cluster (Binder 1983; Cochran, "Sampling Techniques", 1977, section 6.3), with a t distribution of
+clusters - 1 degrees of freedom. Respondents who are in both groups are treated as the same
+persons. P-values of all tests together are corrected by Holm (1979). Effect sizes are Cohen's h
+for shares and the difference in standard deviations for valence (Cohen 1988).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtr
+
+from webapp.domain import EMOTIONS
+from webapp.survey.statistics import Draws, Sample, interval
+
+Array = npt.NDArray[np.float64]
+MIN_CLUSTERS = 5
+_WORDS = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down correction: adjusted p-values in the order given, each at most 1."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def cohens_h(first: float, second: float) -> float:
+    """``2 asin sqrt(first) - 2 asin sqrt(second)`` of two shares in ``[0, 1]``."""
+    return 2 * math.asin(math.sqrt(first)) - 2 * math.asin(math.sqrt(second))
+
+
+def effect_word(effect: float) -> str:
+    """Cohen's words for an effect size."""
+    for limit, word in _WORDS:
+        if abs(effect) < limit:
+            return word
+    return "large"
+
+
+def clustered_p(
+    values: Array, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], sample: Sample
+) -> float | None:
+    """Two-sided p-value of ``mean(values[first]) == mean(values[second])``.
+
+    ``values`` ``[n]``. None where the variance is zero, so that nothing can be tested.
+    """
+    residuals = np.zeros(len(values))
+    residuals[first] = (values[first] - values[first].mean()) / first.sum()
+    residuals[second] = -(values[second] - values[second].mean()) / second.sum()
+    both = first | second
+    clusters, index = np.unique(sample.clusters[both], return_inverse=True)
+    scores = np.bincount(index, residuals[both])
+    count = len(clusters)
+    variance = count / (count - 1) * float((scores**2).sum()) if count > 1 else 0.0
+    if variance <= 1e-18:
+        return None
+    difference = values[first].mean() - values[second].mean()
+    return float(2 * stdtr(count - 1, -abs(difference) / math.sqrt(variance)))
+
+
+def compare_groups(sample: Sample, draws: Draws, min_cell: int) -> dict[str, Any]:
+    """Every pair of groups on every emotion and on valence.
+
+    ``min_cell`` is the least number of faces: of each group, and of an emotion in both groups
+    together. Below it, and with fewer than five clusters in a group, the difference is shown with
+    the reason why it is not tested. Returns ``{"rows": [...], "tests": n, "min_cell", ...}``.
+    """
+    rows: list[dict[str, Any]] = []
+    present = [g for g in range(len(sample.group_names)) if (sample.groups == g).any()]
+    valence = sample.valence
+    for a, b in itertools.combinations(present, 2):
+        first, second = sample.groups == a, sample.groups == b
+        small = _too_small(sample, first, second, min_cell)
+        for index, emotion in enumerate(EMOTIONS):
+            hits = (sample.emotions == index).astype(np.float64)
+            cell = int(hits[first].sum() + hits[second].sum())
+            too_few = f"fewer than {min_cell} faces show it" if cell < min_cell else None
+            row = _row(sample, a, b, emotion, hits, first, second, small or too_few)
+            row["interval"] = interval(draws.shares(a)[:, index] - draws.shares(b)[:, index])
+            row["effect"] = cohens_h(row["first"], row["second"])
+            rows.append(row)
+        row = _row(sample, a, b, "valence", valence, first, second, small)
+        row["interval"] = interval(draws.valence(a) - draws.valence(b))
+        pooled = math.sqrt((valence[first].var() + valence[second].var()) / 2)
+        row["effect"] = row["difference"] / pooled if pooled > 0 else 0.0
+        rows.append(row)
+    tested = [row for row in rows if row["p"] is not None]
+    for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
+        row["p_holm"] = adjusted
+        row["significant"] = adjusted < 0.05
+    for row in rows:
+        row["effect_word"] = effect_word(row["effect"])
+    return {
+        "rows": rows,
+        "tests": len(tested),
+        "min_cell": min_cell,
+        "min_clusters": MIN_CLUSTERS,
+        "correction": "Holm",
+    }
+
+
+def _too_small(
+    sample: Sample, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], min_cell: int
+) -> str | None:
+    for member in (first, second):
+        if int(member.sum()) < min_cell:
+            return f"a group has fewer than {min_cell} faces"
+        if len(np.unique(sample.clusters[member])) < MIN_CLUSTERS:
+            return f"a group has fewer than {MIN_CLUSTERS} respondents or files"
+    return None
+
+
+def _row(
+    sample: Sample,
+    a: int,
+    b: int,
+    measure: str,
+    values: Array,
+    first: npt.NDArray[np.bool_],
+    second: npt.NDArray[np.bool_],
+    untested: str | None,
+) -> dict[str, Any]:
+    one, other = float(values[first].mean()), float(values[second].mean())
+    p = None if untested else clustered_p(values, first, second, sample)
+    if p is None and untested is None:
+        untested = "every face is the same, so nothing varies"
+    return {
+        "groups": [sample.group_names[a], sample.group_names[b]],
+        "measure": measure,
+        "first": one,
+        "second": other,
+        "difference": one - other,
+        "p": p,
+        "p_holm": None,
+        "significant": False,
+        "untested": untested,
+    }

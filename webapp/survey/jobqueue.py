@@ -1,0 +1,267 @@
+"""Jobs in the database: started, claimed by one process, taken over after a crash, ended.
+
+A process that works on a job renews its claim; a claim whose process is gone (on this host) or has
+not been renewed for ``LEASE_S`` may be taken over. Even two processes that believe to own one job
+count nothing twice: the outcomes' unique constraint sees to that.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from webapp import __version__
+from webapp.domain import EMOTIONS
+from webapp.errors import Conflict, InvalidRequest, NotFound
+from webapp.store import ACTIVE_JOB_STATES, FaceRow, Job, Outcome, Store, Upload, utcnow
+from webapp.survey.analysis import Judgement
+from webapp.survey.catalog import find_survey
+from webapp.survey.media import IMAGE, VIDEO
+
+LEASE_S = 30.0
+
+
+def make_owner() -> str:
+    """A name for this process: host, pid and a random part that a later pid cannot repeat."""
+    return f"{socket.gethostname()}|{os.getpid()}|{secrets.token_hex(4)}"
+
+
+def owner_is_gone(owner: str, me: str) -> bool:
+    """Whether the process named ``owner`` certainly runs no more (seen from this host)."""
+    host, pid, _ = owner.rsplit("|", 2)
+    my_host, my_pid, _ = me.rsplit("|", 2)
+    if host != my_host:
+        return False
+    if pid == my_pid:
+        return owner != me
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+class JobQueue:
+    """Everything that is read from and written to the ``jobs`` and ``outcomes`` tables."""
+
+    def __init__(self, store: Store, owner: str | None = None) -> None:
+        self.store = store
+        self.owner = owner or make_owner()
+
+    def start(self, survey_id: str, model: dict[str, Any]) -> Job:
+        """Queue an analysis under the model described by ``model`` (at least ``version``).
+
+        Raises :class:`NotFound`, :class:`Conflict` when one is active or the pictures are gone,
+        and :class:`InvalidRequest` when there is nothing to analyse.
+        """
+        try:
+            with self.store.session() as session:
+                survey = find_survey(session, survey_id)
+                if survey.pictures_deleted_at is not None:
+                    raise Conflict("The pictures of this survey are deleted; nothing to analyse.")
+                total = session.scalar(select(func.count()).where(*_usable(survey_id))) or 0
+                if total == 0:
+                    raise InvalidRequest("Upload at least one picture or video before analysing.")
+                job = Job(
+                    survey_id=survey_id,
+                    live_key=survey_id,
+                    state="queued",
+                    model_version=str(model["version"]),
+                    model=model,
+                    software=__version__,
+                    total=total,
+                    created_at=utcnow(),
+                )
+                session.add(job)
+            return job
+        except IntegrityError:
+            raise Conflict("An analysis of this survey is queued or running already.") from None
+
+    def claim(self) -> Job | None:
+        """Take the oldest job that waits or whose process is gone; None where there is none."""
+        with self.store.session() as session:
+            jobs = list(
+                session.scalars(
+                    select(Job).where(Job.state.in_(ACTIVE_JOB_STATES)).order_by(Job.id)
+                )
+            )
+        for job in jobs:
+            stale = utcnow() - timedelta(seconds=LEASE_S)
+            free = (
+                job.owner is None
+                or job.heartbeat_at is None
+                or job.heartbeat_at < stale
+                or owner_is_gone(job.owner, self.owner)
+            )
+            if not free:
+                continue
+            same = Job.owner.is_(None) if job.owner is None else Job.owner == job.owner
+            with self.store.session() as session:
+                taken = session.execute(
+                    update(Job)
+                    .where(Job.id == job.id, Job.state == job.state, same)
+                    .values(
+                        owner=self.owner,
+                        heartbeat_at=utcnow(),
+                        state="reporting" if job.state == "reporting" else "running",
+                        started_at=job.started_at or utcnow(),
+                    )
+                )
+                if taken.rowcount:  # type: ignore[attr-defined]
+                    return session.get_one(Job, job.id, populate_existing=True)
+        return None
+
+    def renew(self, job_id: int, busy_s: float = 0.0) -> str:
+        """Renew the claim: "ok", "cancel" when a person asked, "lost" when it is not ours."""
+        with self.store.session() as session:
+            renewed = session.execute(
+                update(Job)
+                .where(
+                    Job.id == job_id,
+                    Job.owner == self.owner,
+                    Job.state.in_(ACTIVE_JOB_STATES),
+                )
+                .values(heartbeat_at=utcnow(), busy_s=Job.busy_s + busy_s)
+            )
+            if not renewed.rowcount:  # type: ignore[attr-defined]
+                return "lost"
+            return "cancel" if session.get_one(Job, job_id).cancel_requested else "ok"
+
+    def release(self, job_id: int) -> None:
+        """Give a job back unfinished (the server shuts down); the next process goes on with it."""
+        with self.store.session() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id, Job.owner == self.owner)
+                .values(owner=None, heartbeat_at=None)
+            )
+
+    def set_state(self, job_id: int, state: str, **values: Any) -> bool:
+        """Move a job that is ours on; an ended one frees its survey. False when it is not ours."""
+        if state not in ACTIVE_JOB_STATES:
+            values |= {"live_key": None, "ended_at": utcnow()}
+        with self.store.session() as session:
+            moved = session.execute(
+                update(Job)
+                .where(Job.id == job_id, Job.owner == self.owner)
+                .values(state=state, **values)
+            )
+            return bool(moved.rowcount)  # type: ignore[attr-defined]
+
+    def cancel(self, job_id: int) -> None:
+        """Ask for the end of a job; a queued one ends here. Raises NotFound or Conflict."""
+        with self.store.session() as session:
+            job = session.get(Job, job_id)
+            if job is None:
+                raise NotFound("There is no such analysis.", job=job_id)
+            if job.state not in ACTIVE_JOB_STATES:
+                raise Conflict(f"The analysis has ended already ({job.state}).")
+            job.cancel_requested = 1
+            if job.state == "queued":
+                job.state, job.live_key, job.ended_at = "cancelled", None, utcnow()
+
+    def pending(self, job: Job) -> list[tuple[int, str, str]]:
+        """``(upload_id, kind, sha256)`` of every file that has no outcome in this job yet."""
+        with self.store.session() as session:
+            done = select(Outcome.upload_id).where(Outcome.job_id == job.id)
+            rows = session.execute(
+                select(Upload.id, Upload.kind, Upload.sha256)
+                .where(*_usable(job.survey_id), Upload.id.not_in(done))
+                .order_by(Upload.id)
+            )
+            return [(upload_id, kind, sha) for upload_id, kind, sha in rows]
+
+    def done_count(self, job_id: int) -> int:
+        with self.store.session() as session:
+            return session.scalar(select(func.count()).where(Outcome.job_id == job_id)) or 0
+
+    def counts(self, job_id: int) -> dict[str, int]:
+        """Outcomes of a job by category."""
+        with self.store.session() as session:
+            rows = session.execute(
+                select(Outcome.category, func.count())
+                .where(Outcome.job_id == job_id)
+                .group_by(Outcome.category)
+            )
+            return {category: count for category, count in rows}
+
+    def write(self, job_id: int, batch: Sequence[tuple[int, Judgement]]) -> None:
+        """Store outcomes with their faces in one transaction, each upload once.
+
+        When another process has written some of them, the others are stored one by one. An upload
+        or job that was deleted meanwhile is passed over.
+        """
+        if not batch:
+            return
+        try:
+            with self.store.session() as session:
+                rows = [_outcome(job_id, upload_id, judged) for upload_id, judged in batch]
+                session.add_all(rows)
+                session.flush()
+                for row, (_, judged) in zip(rows, batch, strict=True):
+                    session.add_all(_faces(job_id, row.id, judged))
+        except IntegrityError:
+            if len(batch) > 1:
+                for one in batch:
+                    self.write(job_id, [one])
+
+
+def _usable(survey_id: str) -> tuple[Any, ...]:
+    return (
+        Upload.survey_id == survey_id,
+        Upload.content_key.is_not(None),
+        Upload.refused.is_(None),
+        or_(Upload.kind == IMAGE, Upload.kind == VIDEO),
+    )
+
+
+def _outcome(job_id: int, upload_id: int, judged: Judgement) -> Outcome:
+    return Outcome(
+        job_id=job_id,
+        upload_id=upload_id,
+        category=judged.category,
+        reason=judged.reason,
+        faces_found=judged.faces_found,
+        width=judged.width,
+        height=judged.height,
+        duration_ms=judged.duration_ms,
+    )
+
+
+def _faces(job_id: int, outcome_id: int, judged: Judgement) -> list[FaceRow]:
+    rows = []
+    places: dict[int, int] = {}
+    for used in judged.faces:
+        place = places.get(used.t_ms, 0)
+        places[used.t_ms] = place + 1
+        box, face = used.face.box, used.face
+        rows.append(
+            FaceRow(
+                job_id=job_id,
+                outcome_id=outcome_id,
+                t_ms=used.t_ms,
+                place=place,
+                x1=box.x1,
+                y1=box.y1,
+                x2=box.x2,
+                y2=box.y2,
+                detection=face.detection,
+                emotion=face.scores.top[0],
+                label=face.label,
+                confidence=face.confidence,
+                **{
+                    f"p_{name}": value
+                    for name, value in zip(EMOTIONS, face.scores.values, strict=True)
+                },
+            )
+        )
+    return rows

@@ -1,0 +1,93 @@
+"""The exclusion ledger: every uploaded file in exactly one category, so that the sums add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import case, func, literal_column, select
+from sqlalchemy.orm import Session
+
+from webapp.store import Group, Outcome, Upload
+from webapp.survey.media import ARCHIVE
+
+USED = "used"
+NO_FACE = "no_face"
+SEVERAL_FACES = "several_faces"
+LOW_QUALITY = "low_quality"
+UNREADABLE = "unreadable"
+DUPLICATE = "duplicate"
+PENDING = "pending"
+
+LABELS: dict[str, str] = {
+    USED: "Used",
+    NO_FACE: "No face found",
+    SEVERAL_FACES: "Several faces",
+    LOW_QUALITY: "Low quality",
+    UNREADABLE: "Unreadable",
+    DUPLICATE: "Duplicate",
+    PENDING: "Not analysed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Counts of files: all of them, and for each group by name."""
+
+    uploaded: int
+    counts: dict[str, int]
+    by_group: dict[str, dict[str, int]]
+
+    @property
+    def adds_up(self) -> bool:
+        return sum(self.counts.values()) == self.uploaded
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "uploaded": self.uploaded,
+            "counts": self.counts,
+            "by_group": self.by_group,
+            "labels": LABELS,
+            "adds_up": self.adds_up,
+        }
+
+
+def category_column(job_outcome: Any = Outcome) -> Any:
+    """SQL for the category of an upload that is outer-joined with its outcome."""
+
+    def constant(name: str) -> Any:
+        # in the statement's text: PostgreSQL takes two parameters for two different expressions
+        # and then refuses to group by one what was selected by the other
+        return literal_column(f"'{name}'")
+
+    return case(
+        (Upload.refused.is_not(None), constant(UNREADABLE)),
+        (Upload.content_key.is_(None), constant(DUPLICATE)),
+        else_=func.coalesce(job_outcome.category, constant(PENDING)),
+    )
+
+
+def ledger_of(session: Session, survey_id: str, job_id: int | None) -> Ledger:
+    """The ledger of a job (or of what is uploaded so far, with everything usable pending).
+
+    ``uploaded`` is counted apart from the categories, so that the comparison means something.
+    """
+    uploaded = session.scalar(
+        select(func.count()).where(Upload.survey_id == survey_id, Upload.kind != ARCHIVE)
+    )
+    rows = session.execute(
+        select(Group.name, category_column(), func.count())
+        .select_from(Upload)
+        .join(Group, Group.id == Upload.group_id)
+        .outerjoin(Outcome, (Outcome.upload_id == Upload.id) & (Outcome.job_id == (job_id or -1)))
+        .where(Upload.survey_id == survey_id, Upload.kind != ARCHIVE)
+        .group_by(Group.name, Group.position, category_column())
+        .order_by(Group.position)
+    ).all()
+    total: Counter[str] = Counter()
+    by_group: dict[str, dict[str, int]] = {}
+    for group, category, count in rows:
+        total[category] += count
+        by_group.setdefault(group, dict.fromkeys(LABELS, 0))[category] = count
+    return Ledger(uploaded or 0, {name: total.get(name, 0) for name in LABELS}, by_group)

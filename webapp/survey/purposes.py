@@ -1,0 +1,57 @@
+"""What a survey may be for, and what Mien refuses to be used for, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webapp.errors import Forbidden, InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """One choice on the form; ``refusal`` is the reason why it is not allowed, or None."""
+
+    key: str
+    label: str
+    refusal: str | None = None
+
+
+_AI_ACT = (
+    "Reading emotions of people at work or in education in order to judge them is prohibited in "
+    "the European Union (AI Act, Regulation (EU) 2024/1689, Article 5(1)(f)), and a facial "
+    "expression does not show what somebody feels or how well they work or learn. "
+    "Mien does not take such a survey."
+)
+
+PURPOSES: tuple[Purpose, ...] = (
+    Purpose("product", "Reactions to a product, package or design"),
+    Purpose("advertising", "Reactions to an advertisement, film or other medium"),
+    Purpose("research", "Scientific research with volunteers"),
+    Purpose("model", "Testing how well the model reads labelled pictures"),
+    Purpose("other", "Something else (describe it)"),
+    Purpose("work", "Judging employees or applicants", _AI_ACT),
+    Purpose("education", "Judging pupils, students or examinees", _AI_ACT),
+)
+_BY_KEY = {purpose.key: purpose for purpose in PURPOSES}
+
+
+def check_purpose(key: str, description: str) -> Purpose:
+    """The purpose named ``key``.
+
+    Raises :class:`InvalidRequest` for an unknown one, or for "other" without a description, and
+    :class:`Forbidden` with the reason for a purpose that is refused.
+    """
+    purpose = _BY_KEY.get(key)
+    if purpose is None:
+        raise InvalidRequest(
+            f"Expected a purpose out of {', '.join(_BY_KEY)}. Received {key!r}.", field="purpose"
+        )
+    if purpose.refusal is not None:
+        raise Forbidden(purpose.refusal, field="purpose", purpose=key)
+    if key == "other" and len(description.strip()) < 10:
+        raise InvalidRequest(
+            "Describe the purpose in at least ten characters, so that a reader of the report "
+            "knows what people were photographed for.",
+            field="purpose_text",
+        )
+    return purpose

@@ -1,0 +1,158 @@
+"""The survey pages: list, form, one survey (upload and progress), report and review."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Blueprint, Flask, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from webapp.domain import EMOTIONS
+from webapp.errors import NotFound
+from webapp.store import ENDED_JOB_STATES, Job
+from webapp.survey import api
+from webapp.survey.catalog import find_survey
+from webapp.survey.events import NAMESPACE, init_events
+from webapp.survey.htmlreport import FILTERS
+from webapp.survey.ledger import ledger_of
+from webapp.survey.purposes import PURPOSES
+from webapp.survey.report import compare_reports
+from webapp.survey.review import UNUSABLE
+from webapp.survey.service import EXTENSION, LazySurveys, surveys
+
+blueprint = Blueprint("survey", __name__, url_prefix="/surveys")
+
+
+@blueprint.get("")
+def index() -> ResponseReturnValue:
+    return render_template("surveys.html", rows=surveys().catalog.rows())
+
+
+@blueprint.get("/new")
+def new() -> ResponseReturnValue:
+    return render_template("survey_new.html", purposes=PURPOSES)
+
+
+def _jobs(survey_id: str) -> list[Job]:
+    with surveys().store.session() as session:
+        find_survey(session, survey_id)
+        return list(session.query(Job).where(Job.survey_id == survey_id).order_by(Job.id.desc()))
+
+
+@blueprint.get("/<survey_id>")
+def show(survey_id: str) -> ResponseReturnValue:
+    """Upload and progress; a link to the report once there is one."""
+    opened = surveys()
+    survey = opened.catalog.get(survey_id)
+    jobs = _jobs(survey_id)
+    job = jobs[0] if jobs else None
+    with opened.store.session() as session:
+        ledger = ledger_of(session, survey_id, None if job is None else job.id)
+    settings = opened.settings
+    config: dict[str, Any] = {
+        "survey": survey_id,
+        "api": f"/api/v1/surveys/{survey_id}",
+        "namespace": NAMESPACE,
+        "groups": [group.name for group in opened.catalog.groups(survey_id)],
+        "job": None if job is None else api.job_json(job),
+        "uploaded": ledger.uploaded,
+        "report": url_for("survey.report", survey_id=survey_id),
+        "limits": {
+            "picture": settings.max_image_bytes,
+            "video": settings.survey_max_video_bytes,
+            "archive": settings.survey_max_archive_bytes,
+            "files": settings.survey_max_files,
+        },
+    }
+    return render_template(
+        "survey.html",
+        survey=survey,
+        job=job,
+        jobs=jobs,
+        ledger=ledger.to_json(),
+        config=config,
+        versions=opened.versions(),
+        ended=ENDED_JOB_STATES,
+    )
+
+
+def _report(survey_id: str, job_id: int) -> dict[str, Any]:
+    path = surveys().catalog.folders.job(survey_id, job_id) / "report.json"
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound("This analysis has no report yet.", job=job_id) from None
+    return loaded
+
+
+@blueprint.get("/<survey_id>/report")
+def report(survey_id: str) -> ResponseReturnValue:
+    """The report of the newest finished analysis, or of ``?job=``; ``?against=`` sets two side
+    by side.
+    """
+    opened = surveys()
+    survey = opened.catalog.get(survey_id)
+    done = [job for job in _jobs(survey_id) if job.state == "done"]
+    wanted = request.args.get("job", type=int)
+    chosen = next((job for job in done if wanted in (None, job.id)), None)
+    if chosen is None:
+        raise NotFound("This survey has no finished analysis yet.", survey=survey_id)
+    found = _report(survey_id, chosen.id)
+    against = request.args.get("against", type=int)
+    other = next((job for job in done if job.id == against and job.id != chosen.id), None)
+    changes = None if other is None else compare_reports(_report(survey_id, other.id), found)
+    base = f"/api/v1/surveys/{survey_id}"
+    return render_template(
+        "survey_report.html",
+        survey=survey,
+        job=chosen,
+        done=done,
+        other=other,
+        changes=changes,
+        report=found,
+        pictures=survey.pictures_deleted_at is None,
+        review_url=url_for("survey.review", survey_id=survey_id, job=chosen.id, queue="uncertain"),
+        still_url=lambda frame: (
+            f"{base}/jobs/{chosen.id}/stills/{frame['upload']}-{frame['t_ms']}.jpg"
+        ),
+        config={"api": base},
+    )
+
+
+@blueprint.get("/<survey_id>/review")
+def review(survey_id: str) -> ResponseReturnValue:
+    """Label faces by keyboard, while the pictures are kept."""
+    survey = surveys().catalog.get(survey_id)
+    wanted = request.args.get("job", type=int)
+    jobs = [job for job in _jobs(survey_id) if job.state == "done"]
+    chosen = next((job for job in jobs if wanted in (None, job.id)), None)
+    if chosen is None:
+        raise NotFound("This survey has no finished analysis yet.", survey=survey_id)
+    queue = "uncertain" if request.args.get("queue") == "uncertain" else "random"
+    return render_template(
+        "survey_review.html",
+        survey=survey,
+        job=chosen,
+        queue=queue,
+        kept=survey.pictures_deleted_at is None,
+        config={
+            "api": f"/api/v1/surveys/{survey_id}",
+            "job": chosen.id,
+            "queue": queue,
+            "emotions": list(EMOTIONS),
+            "unusable": UNUSABLE,
+        },
+    )
+
+
+def init_surveys(app: Flask) -> LazySurveys:
+    """Add surveys to an application: pages, HTTP, Socket.IO. Nothing is opened yet."""
+    lazy = LazySurveys(app)
+    app.extensions[EXTENSION] = lazy
+    for name, function in FILTERS.items():
+        app.add_template_filter(function, name)
+    init_events(app, lazy)
+    app.register_blueprint(blueprint)
+    app.register_blueprint(api.blueprint)
+    return lazy

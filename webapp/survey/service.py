@@ -1,0 +1,179 @@
+"""The survey parts of one application, opened when they are first needed.
+
+Making an application must not create a database; starting the server, or the first request to a
+survey page, does.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from flask import Flask, current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.card import ModelCard
+from webapp.errors import MienError, ModelInvalid
+from webapp.services import Services, services_of
+from webapp.settings import Settings
+from webapp.store import Job, Store, database_url
+from webapp.survey.analysis import Analyzer
+from webapp.survey.build import build_in_process
+from webapp.survey.catalog import Catalog
+from webapp.survey.jobs import JobRunner
+from webapp.survey.progress import Progress
+from webapp.survey.report import model_facts
+from webapp.survey.review import Reviews
+from webapp.survey.uploads import Uploads
+
+EXTENSION = "mien.surveys"
+_log = logging.getLogger(__name__)
+
+
+class Surveys:
+    """Catalog, uploads, reviews and the job runner of an application."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        settings = services.settings
+        self.settings: Settings = settings
+        self.store = Store(database_url(settings.instance_path))
+        self.store.migrate()
+        self.catalog = Catalog(self.store, settings.instance_path)
+        self.uploads = Uploads(self.catalog, settings)
+        self.reviews = Reviews(self.store)
+        self.listeners: list[Callable[[Progress], None]] = []
+        self.latest: dict[str, Progress] = {}
+        self.runner = JobRunner(
+            self.catalog, settings, self.service_for, self._report, self._progress
+        )
+        self.runner.start()
+
+    def close(self) -> None:
+        self.runner.stop()
+        self.store.close()
+
+    def _report(self, job: Job) -> None:
+        build_in_process(self.store, self.settings.instance_path, job, self.settings)
+
+    def _progress(self, progress: Progress) -> None:
+        self.latest[progress.survey] = progress
+        for listener in self.listeners:
+            listener(progress)
+
+    def progress(self, survey_id: str) -> Progress | None:
+        """The state of the newest job, with the rate where this process works on it."""
+        from webapp.survey.jobs import latest_job
+
+        job = latest_job(self.catalog, survey_id)
+        if job is None:
+            return None
+        told = self.latest.get(survey_id)
+        if told is not None and told.job == job.id and told.state == job.state:
+            return told
+        done = self.runner.jobs.done_count(job.id)
+        counts = self.runner.jobs.counts(job.id)
+        return Progress(
+            survey_id, job.id, job.state, done, job.total, counts=counts, error=job.error
+        )
+
+    def model(self, version: str | None = None) -> dict[str, Any]:
+        """The facts of a model version, by default the serving one, as a job keeps them."""
+        wanted = version or self._services.inference.version
+        registry = self._services.registry
+        for known in registry.versions() if registry is not None else ():
+            if known.version == wanted:
+                return model_facts(known.card)
+        if wanted == self._services.inference.version:
+            return model_facts(ModelCard(wanted, "unknown", ""))
+        raise ModelInvalid(f"There is no model version {wanted!r}.", version=wanted)
+
+    def versions(self) -> list[str]:
+        """The versions an analysis can be made with, the serving one first."""
+        serving = self._services.inference.version
+        registry = self._services.registry
+        names = [known.version for known in registry.versions()] if registry is not None else []
+        return [serving, *(name for name in names if name != serving)]
+
+    @contextmanager
+    def service_for(self, version: str) -> Iterator[Analyzer]:
+        """The shared workers when they serve ``version``, else workers of its own for the time.
+
+        Raises :class:`ModelInvalid` for a version that is not there any more.
+        """
+        shared = self._services.inference
+        if shared.version == version:
+            yield shared
+            return
+        registry = self._services.registry
+        folders = {v.version: v.folder for v in registry.versions()} if registry else {}
+        if version not in folders:
+            raise ModelInvalid(
+                f"The model {version} of this analysis is not there any more; start it again.",
+                version=version,
+            )
+        from webapp.inference.client import InferenceService
+
+        own = InferenceService(
+            Settings(**self.settings.as_dict() | {"workers": 1}), folders[version]
+        )
+        own.start()
+        try:
+            yield own
+        finally:
+            own.stop()
+
+
+class LazySurveys:
+    """Opens :class:`Surveys` once, whoever asks first."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._opened: Surveys | None = None
+        self.on_open: list[Callable[[Surveys], None]] = []
+
+    def open(self) -> Surveys:
+        with self._lock:
+            if self._opened is None:
+                opened = Surveys(services_of(self._app))
+                for tell in self.on_open:
+                    tell(opened)
+                self._opened = opened
+            return self._opened
+
+    def close(self) -> None:
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
+
+def surveys_of(app: Flask) -> LazySurveys:
+    """The survey parts of one application, perhaps not opened yet."""
+    return cast(LazySurveys, app.extensions[EXTENSION])
+
+
+def resume_surveys(app: Flask) -> None:
+    """Open the surveys at the start of a server, so that unfinished analyses go on.
+
+    A database that is away is no reason not to serve the live page; the survey pages say so.
+    """
+    try:
+        surveys_of(app).open()
+    except (SQLAlchemyError, OSError) as error:
+        _log.error("The survey database cannot be opened now: %s", error)
+
+
+def surveys() -> Surveys:
+    """The survey parts of the application that handles the present request.
+
+    Raises :class:`MienError` where the database cannot be opened.
+    """
+    try:
+        return surveys_of(current_app).open()
+    except SQLAlchemyError as error:
+        raise MienError(f"The survey database cannot be opened: {type(error).__name__}.") from error

@@ -1,0 +1,339 @@
+"""Files as they arrive: stored by content hash, recorded once, and known again after a reload.
+
+A file is written to ``incoming``, hashed while it is written, moved to the name of its hash and
+only then recorded, so that a row always has its file and a crash leaves no row. Sending the same
+file again changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from webapp.errors import Conflict, CorruptImage, InvalidRequest, NotFound, PayloadTooLarge
+from webapp.settings import Settings
+from webapp.store import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
+from webapp.survey import media
+from webapp.survey.archives import Archive, ArchiveLimits, Member, MemberRefused
+from webapp.survey.catalog import Catalog, find_survey
+from webapp.survey.respondents import respondent_of
+
+_BLOCK = 1 << 18
+_UNKNOWN_KIND = "not a picture or video in a format that can be read"
+
+
+class Source(Protocol):
+    """Anything with ``read(size)``: an open file or the body of a request."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one sent file: ``status`` is stored, known, duplicate, refused or unpacked.
+
+    ``files`` counts the rows it stands for: 1, or the members of a ZIP.
+    """
+
+    status: str
+    path: str
+    sha256: str
+    files: int = 1
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "status": self.status,
+            "path": self.path,
+            "sha256": self.sha256,
+            "files": self.files,
+            "reason": self.reason,
+        }
+
+
+def clean_path(path: str) -> str:
+    """A relative path with ``/`` and without steps upward. Raises :class:`InvalidRequest`."""
+    parts = [p for p in path.replace("\\", "/").split("/") if p not in ("", ".", "..")]
+    cleaned = "/".join(parts).replace("\x00", "")
+    if not cleaned or len(cleaned) > 1000:
+        raise InvalidRequest("Expected a file path of 1 to 1000 characters.", field="path")
+    return cleaned
+
+
+def path_hash(group_id: int, path: str, sha256: str) -> str:
+    """What makes a sent file the same file: its group, its path and its content."""
+    return hashlib.sha256(f"{group_id}\n{path}\n{sha256}".encode()).hexdigest()
+
+
+def _digest(source: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := source.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+class Uploads:
+    """Takes files into the surveys of a catalog."""
+
+    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+        self._catalog = catalog
+        self._store = catalog.store
+        self._settings = settings
+
+    def known(self, survey_id: str, files: Sequence[dict[str, object]]) -> list[bool]:
+        """For each ``{"path", "group", "size", "sha256"}`` whether it need not be sent again.
+
+        Without a hash (a browser hashes only on secure origins) path, group and size must agree.
+        """
+        asked = [
+            (
+                clean_path(str(file.get("path", ""))),
+                str(file.get("group", "")),
+                str(file.get("sha256") or "").lower(),
+                file.get("size"),
+            )
+            for file in files
+        ]
+        with self._store.session() as session:
+            find_survey(session, survey_id)
+            groups = {
+                name: group_id
+                for name, group_id in session.execute(
+                    select(Group.name, Group.id).where(Group.survey_id == survey_id)
+                )
+            }
+            hashes = [path_hash(groups.get(g, 0), path, sha) for path, g, sha, _ in asked if sha]
+            there = set(
+                session.scalars(
+                    select(Upload.path_hash).where(
+                        Upload.survey_id == survey_id, Upload.path_hash.in_(hashes)
+                    )
+                )
+            )
+            by_size: set[tuple[str, int, object]] = set()
+            if len(hashes) < len(asked):
+                rows = session.execute(
+                    select(Upload.path, Upload.group_id, Upload.size_bytes).where(
+                        Upload.survey_id == survey_id
+                    )
+                )
+                by_size = {(path, group_id, size) for path, group_id, size in rows}
+        return [
+            path_hash(groups.get(group, 0), path, sha) in there
+            if sha
+            else (path, groups.get(group, 0), size) in by_size
+            for path, group, sha, size in asked
+        ]
+
+    def receive(self, survey_id: str, group: str, path: str, source: Source) -> Receipt:
+        """Store one file or unpack one ZIP.
+
+        A file beyond its limit becomes a refused row. Raises :class:`NotFound`,
+        :class:`InvalidRequest`, :class:`Conflict` while the survey is being analysed or after its
+        pictures were deleted, and :class:`PayloadTooLarge` when the survey is full.
+        """
+        path = clean_path(path)
+        survey = self._open_for_upload(survey_id)
+        group_id = self._catalog.ensure_group(survey_id, group)
+        with self._incoming(survey_id) as temporary:
+            try:
+                with temporary.open("wb") as target:
+                    sha, size, kind = self._write(source, target)
+            except PayloadTooLarge as error:  # it was sent, so the ledger has to account for it
+                return self.record(survey, group_id, path, "", 0, media.UNKNOWN, error.message)
+            if kind == media.ARCHIVE:
+                return self._unpack(survey, group_id, path, temporary, sha, size)
+            return self._keep(survey, group_id, path, temporary, sha, size, kind)
+
+    def _open_for_upload(self, survey_id: str) -> Survey:
+        with self._store.session() as session:
+            survey = find_survey(session, survey_id)
+            if survey.pictures_deleted_at is not None:
+                raise Conflict(
+                    "The pictures of this survey are deleted; make a new survey for new ones."
+                )
+            active = select(Job.id).where(
+                Job.survey_id == survey_id, Job.state.in_(ACTIVE_JOB_STATES)
+            )
+            if session.scalar(active) is not None:
+                raise Conflict("The survey is being analysed; wait for the end or cancel it.")
+            count = session.scalar(select(func.count()).where(Upload.survey_id == survey_id)) or 0
+            if count >= self._settings.survey_max_files:
+                raise PayloadTooLarge(
+                    f"Expected at most {self._settings.survey_max_files} files in one survey.",
+                    limit=self._settings.survey_max_files,
+                )
+            return survey
+
+    @contextmanager
+    def _incoming(self, survey_id: str) -> Iterator[Path]:
+        folder = self._catalog.folders.incoming(survey_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / secrets.token_hex(8)
+        try:
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _limit(self, kind: str) -> int:
+        if kind == media.VIDEO:
+            return int(self._settings.survey_max_video_bytes)
+        if kind == media.ARCHIVE:
+            return int(self._settings.survey_max_archive_bytes)
+        return int(self._settings.max_image_bytes)
+
+    def _write(self, source: Source, target: BinaryIO) -> tuple[str, int, str]:
+        digest, size, kind, head = hashlib.sha256(), 0, media.UNKNOWN, b""
+        while block := source.read(_BLOCK):
+            if len(head) < media.HEAD_BYTES:
+                head = (head + block)[: media.HEAD_BYTES]
+                kind = media.kind_of(head)
+            size += len(block)
+            if size > (limit := self._limit(kind)):
+                raise PayloadTooLarge(
+                    f"Expected at most {limit} bytes for this kind of file ({kind}).", limit=limit
+                )
+            digest.update(block)
+            target.write(block)
+        return digest.hexdigest(), size, kind
+
+    def _keep(
+        self, survey: Survey, group_id: int, path: str, file: Path, sha: str, size: int, kind: str
+    ) -> Receipt:
+        refused = None
+        if size == 0:
+            refused = "the file is empty"
+        elif kind == media.UNKNOWN:
+            refused = _UNKNOWN_KIND
+        if refused is None:
+            final = self._catalog.folders.picture(survey.id, sha)
+            if not final.exists():
+                final.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(final)
+        return self.record(survey, group_id, path, sha, size, kind, refused)
+
+    def _unpack(
+        self, survey: Survey, group_id: int, path: str, file: Path, sha: str, size: int
+    ) -> Receipt:
+        limits = ArchiveLimits(
+            members=int(self._settings.survey_max_files),
+            member_bytes=int(self._settings.survey_max_video_bytes),
+            total_bytes=int(self._settings.survey_max_unpacked_bytes),
+        )
+        count = 0
+        try:
+            with Archive(file, limits) as archive:
+                for member in archive.members():
+                    self._unpack_member(survey, group_id, path, archive, member)
+                    count += 1
+        except (CorruptImage, PayloadTooLarge) as error:
+            return self.record(survey, group_id, path, sha, size, media.UNKNOWN, error.message)
+        # Recorded last: a ZIP whose unpacking was interrupted is sent and unpacked again, and the
+        # members that are there already are known by their content.
+        self.record(survey, group_id, path, sha, size, media.ARCHIVE, None)
+        return Receipt("unpacked", path, sha, count)
+
+    def _unpack_member(
+        self, survey: Survey, group_id: int, path: str, archive: Archive, member: Member
+    ) -> None:
+        inner = clean_path(f"{path}/{member.path}"[:1000])
+        if member.refused is not None:
+            self.record(survey, group_id, inner, "", 0, media.UNKNOWN, member.refused)
+            return
+        with self._incoming(survey.id) as temporary:
+            try:
+                with temporary.open("wb") as target:
+                    archive.extract(member, target)
+                with temporary.open("rb") as source:
+                    head = source.read(media.HEAD_BYTES)
+                    kind = media.kind_of(head)
+                    source.seek(0)
+                    sha = _digest(source)
+            except MemberRefused as refusal:
+                self.record(survey, group_id, inner, "", 0, media.UNKNOWN, str(refusal))
+                return
+            size = temporary.stat().st_size
+            if kind == media.ARCHIVE:
+                self.record(survey, group_id, inner, sha, size, media.UNKNOWN, "a ZIP inside a ZIP")
+            elif size > self._limit(kind):
+                reason = f"larger than {self._limit(kind)} bytes"
+                self.record(survey, group_id, inner, sha, size, kind, reason)
+            else:
+                self._keep(survey, group_id, inner, temporary, sha, size, kind)
+
+    def map_respondents(self, survey_id: str, mapping: Mapping[str, str]) -> int:
+        """Set the respondent of the files a CSV names, by path or by bare name; how many were.
+
+        Raises :class:`NotFound`, :class:`Conflict` while the survey is being analysed.
+        """
+        with self._store.session() as session:
+            find_survey(session, survey_id)
+            active = select(Job.id).where(
+                Job.survey_id == survey_id, Job.state.in_(ACTIVE_JOB_STATES)
+            )
+            if session.scalar(active) is not None:
+                raise Conflict("The survey is being analysed; wait for the end or cancel it.")
+            matched = 0
+            for row in session.scalars(select(Upload).where(Upload.survey_id == survey_id)):
+                name = mapping.get(row.path) or mapping.get(row.path.rpartition("/")[2])
+                if name:
+                    row.respondent = name
+                    matched += 1
+            return matched
+
+    def record(
+        self,
+        survey: Survey,
+        group_id: int,
+        path: str,
+        sha: str,
+        size: int,
+        kind: str,
+        refused: str | None,
+        respondent: str | None = None,
+    ) -> Receipt:
+        """Insert the row of a file, once; the database decides between two that race."""
+        path_key = path_hash(group_id, path, sha)
+        usable = refused is None and kind != media.ARCHIVE
+        respondent = respondent or respondent_of(
+            path, survey.respondent_rule, survey.respondent_pattern
+        )
+        for content_key in (f"{survey.id}:{sha}", None) if usable else (None,):
+            try:
+                with self._store.session() as session:
+                    session.add(
+                        Upload(
+                            survey_id=survey.id,
+                            group_id=group_id,
+                            path=path,
+                            path_hash=path_key,
+                            sha256=sha,
+                            content_key=content_key,
+                            size_bytes=size,
+                            kind=kind,
+                            respondent=respondent,
+                            refused=refused,
+                        )
+                    )
+            except IntegrityError:
+                with self._store.session() as session:
+                    there = session.scalar(
+                        select(Upload.id).where(
+                            Upload.survey_id == survey.id, Upload.path_hash == path_key
+                        )
+                    )
+                if there is not None:
+                    return Receipt("known", path, sha, 1, refused)
+                continue
+            if refused is not None:
+                return Receipt("refused", path, sha, 1, refused)
+            return Receipt("duplicate" if usable and content_key is None else "stored", path, sha)
+        raise NotFound("There is no such survey; it may have been deleted.", survey=survey.id)

@@ -1,0 +1,1 @@
+"""From JPEG bytes to labelled faces; imports neither Flask nor webapp.inference."""

@@ -1,0 +1,127 @@
+"""One pipeline from picture bytes to :class:`FrameResult`, the same for every user of a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webapp.card import ModelCard
+from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult
+from webapp.vision import crops, quality
+from webapp.vision.classifier import Classifier
+from webapp.vision.detector import Detection, FaceDetector
+from webapp.vision.frame import DEFAULT_MAX_PIXELS, Frame, decode
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class Pipeline:
+    """Decode, detect, crop, classify. Belongs to one thread, as its detector and network do."""
+
+    def __init__(
+        self,
+        card: ModelCard,
+        classifier: Classifier,
+        detector: FaceDetector,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self.card = card
+        self.version = card.version
+        self._classifier = classifier
+        self._detector = detector
+        self._max_pixels = max_pixels
+
+    @classmethod
+    def from_version(cls, folder: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Self:
+        """Load ``models/<version>/``. Raises :class:`ModelInvalid` naming what is wrong."""
+        card = ModelCard.load(folder)
+        return cls(
+            card, Classifier.from_version(folder, card), FaceDetector(), max_pixels=max_pixels
+        )
+
+    def analyze(
+        self,
+        image: bytes,
+        *,
+        regions: Sequence[Box] | None = None,
+        upsample: bool = False,
+        max_faces: int = 16,
+    ) -> FrameResult:
+        """Read the faces of a JPEG, PNG, WebP, BMP or HEIC picture.
+
+        ``regions`` None scans the whole frame; otherwise only around each known box, in pixels of
+        this frame. ``upsample`` scans again at double size when nothing was found. Of more than
+        ``max_faces`` faces the surest are kept. Faces come largest first; ``timings_ms`` has
+        ``decode``, ``detect``, ``classify`` and ``total``. Raises :class:`InvalidRequest`,
+        :class:`UnsupportedImage`, :class:`CorruptImage` or :class:`ImageTooLarge`.
+        """
+        began = time.perf_counter()
+        frame = decode(image, max_pixels=self._max_pixels)
+        return self._read(frame, began, regions, upsample, max_faces)
+
+    def analyze_frame(
+        self,
+        frame: Frame,
+        *,
+        regions: Sequence[Box] | None = None,
+        upsample: bool = False,
+        max_faces: int = 16,
+    ) -> FrameResult:
+        """As :meth:`analyze`, for a picture that is decoded already (a video's frame)."""
+        return self._read(frame, time.perf_counter(), regions, upsample, max_faces)
+
+    def _read(
+        self,
+        frame: Frame,
+        began: float,
+        regions: Sequence[Box] | None,
+        upsample: bool,
+        max_faces: int,
+    ) -> FrameResult:
+        decoded = time.perf_counter()
+        if regions is None:
+            detections = self._detector.scan(frame.grey, upsample=upsample)
+        else:
+            detections = self._detector.search(frame.grey, regions)
+        detections = sorted(detections[:max_faces], key=lambda d: d.box.area, reverse=True)
+        detected = time.perf_counter()
+        faces = self._classify(frame, detections)
+        ended = time.perf_counter()
+        return FrameResult(
+            width=frame.width,
+            height=frame.height,
+            model=self.version,
+            faces=faces,
+            timings_ms={
+                "decode": (decoded - began) * 1e3,
+                "detect": (detected - decoded) * 1e3,
+                "classify": (ended - detected) * 1e3,
+                "total": (ended - began) * 1e3,
+            },
+        )
+
+    def _classify(self, frame: Frame, detections: Sequence[Detection]) -> tuple[Face, ...]:
+        if not detections:
+            return ()
+        squares = [crops.crop_square(d.box, self.card.crop) for d in detections]
+        cuts = [crops.cut(frame.grey, square) for square in squares]
+        rows = self._classifier.probabilities(crops.to_batch(cuts, self.card.input))
+        faces = []
+        for detection, square, pixels, row in zip(detections, squares, cuts, rows, strict=True):
+            scores = EmotionScores(tuple(float(v) for v in row))
+            emotion, confidence = scores.top
+            faces.append(
+                Face(
+                    box=detection.box,
+                    detection=detection.score,
+                    scores=scores,
+                    raw=scores,
+                    label=UNCERTAIN if confidence < self.card.uncertain_below else emotion,
+                    quality=quality.assess(pixels, square.width),
+                )
+            )
+        return tuple(faces)

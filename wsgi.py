@@ -1,0 +1,73 @@
+"""Starts Mien: patches for the async mode, then makes the application and serves it.
+
+``python wsgi.py`` serves until SIGTERM or SIGINT. This is the only file that patches anything.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+MODE = os.environ.get("MIEN_ASYNC_MODE", "eventlet")
+
+if MODE == "eventlet":  # before everything else: what is imported first keeps blocking sockets
+    with warnings.catch_warnings():
+        # eventlet announces that it is in maintenance; it is confined to this file on purpose
+        warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+        import eventlet
+    eventlet.monkey_patch()
+elif MODE == "gevent":
+    from gevent import monkey
+
+    monkey.patch_all()
+
+import logging  # noqa: E402
+import sys  # noqa: E402
+
+from flask import Flask  # noqa: E402
+
+from webapp.app import create_app  # noqa: E402
+from webapp.errors import MienError  # noqa: E402
+from webapp.inference.client import InferenceService  # noqa: E402
+from webapp.live import fast_unmask  # noqa: E402
+from webapp.registry import Registry  # noqa: E402
+from webapp.server import choose_port, serve  # noqa: E402
+from webapp.settings import Settings  # noqa: E402
+from webapp.survey.service import resume_surveys  # noqa: E402
+
+
+def build(settings: Settings) -> tuple[Flask, InferenceService]:
+    """The application with running inference workers on the active model.
+
+    Raises :class:`MienError` where the settings or the model cannot be used.
+    """
+    registry = Registry(settings.models_path)
+    inference = InferenceService(settings, registry.active().folder)
+    inference.start()
+    return create_app(settings, inference=inference, registry=registry), inference
+
+
+def main() -> int:
+    """Serve until told to stop; the exit status."""
+    try:
+        settings = Settings.from_environment()
+        logging.basicConfig(
+            level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # else a page of plug-in names
+        if MODE == "eventlet" and not fast_unmask.install():
+            logging.getLogger("mien").warning(
+                "This eventlet release was not checked; live frames are unmasked slowly."
+            )
+        port = choose_port(settings)
+        app, inference = build(settings)
+        resume_surveys(app)
+        serve(app, port, stop=inference.stop)
+    except MienError as error:
+        print(f"Mien cannot start: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
