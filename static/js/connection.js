@@ -89,6 +89,19 @@ export function connect({
         });
       });
     },
+    /** Sends another event; resolves with its acknowledgement. Rejects with TransmitError. */
+    request(event, payload) {
+      return new Promise((resolve, reject) => {
+        if (!socket.connected) {
+          reject(new TransmitError("disconnected", "The connection to the server is down."));
+          return;
+        }
+        socket.timeout(ackTimeoutMs).emit(event, payload, (timeout, ack) => {
+          if (!timeout) resolve(ack);
+          else reject(new TransmitError("ack_timeout", `No answer within ${ackTimeoutMs} ms.`));
+        });
+      });
+    },
     close() {
       clearTimeout(reopening);
       socket.close();

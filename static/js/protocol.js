@@ -65,6 +65,7 @@ function face(value, path) {
     confidence: number(given.confidence, `${path}.confidence`, 0, 1.001),
     scores: scores(given.scores, `${path}.scores`),
     raw: scores(given.raw ?? given.scores, `${path}.raw`),
+    valence: given.valence == null ? null : number(given.valence, `${path}.valence`, -1.001, 1.001),
     quality: Object.freeze({
       ok: quality.ok !== false,
       advice: typeof quality.advice === "string" && quality.advice ? quality.advice : null,

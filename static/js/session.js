@@ -5,7 +5,7 @@ import { FaceChoice } from "./choice.js";
 import { connect } from "./connection.js";
 import { Histories } from "./history.js";
 import { keyOf, MOTION, MotionField } from "./motion.js";
-import { Sender, SENDER } from "./sender.js";
+import { Sender, SENDER, TransmitError } from "./sender.js";
 import { Notice, RateMeter, Throttled } from "./pace.js";
 import { recoveryText, spokenText, statusText, troubleText } from "./words.js";
 
@@ -21,13 +21,16 @@ export class LiveSession {
   #choice = new FaceChoice();
   #histories = new Histories();
   #rate = new RateMeter();
-  #sender;
+  #sender; #tap;
 
   /**
    * config: the page's JSON block; capture: as the Sender takes it; field: the MotionField that
    * the overlay draws. onConnection(state), onNotice({text, tone} | null), onSpeak(text).
+   * tap: what else on the page listens: {hello(hello), connection(state), result(result,
+   * capturedMs)}, each of them called after the session itself is done.
    */
-  constructor({ config, capture, field, onConnection, onNotice, onSpeak }) {
+  constructor({ config, capture, field, onConnection, onNotice, onSpeak, tap = {} }) {
+    this.#tap = tap;
     this.#config = config;
     this.#capture = capture;
     this.#field = field;
@@ -104,6 +107,13 @@ export class LiveSession {
         this.#notice.lasting(troubleText({ code: "protocol" }));
       },
     });
+  }
+
+  /** Sends an event over the open connection; resolves with its answer, rejects without one. */
+  request(event, payload) {
+    return this.#connection
+      ? this.#connection.request(event, payload)
+      : Promise.reject(new TransmitError("disconnected", "There is no connection to the server."));
   }
 
   begin() {
@@ -183,6 +193,7 @@ export class LiveSession {
       else this.#notice.lasting(troubleText({ code: "disconnected" }));
     }
     if (state === "refused") this.#notice.lasting(`${reason} Trying again every few seconds.`);
+    this.#tap.connection?.(state);
   }
 
   #hello(hello) {
@@ -190,6 +201,7 @@ export class LiveSession {
     this.#sender.setLimits(hello.limits);
     if (!this.#active) this.#notice.clear();
     this.#sender.reconnected();
+    this.#tap.hello?.(hello);
   }
 
   #status(status) {
@@ -219,6 +231,7 @@ export class LiveSession {
       else this.#notice.clear();
     }
     this.#speaker.offer(spokenText(result.faces, face), arrivedMs);
+    this.#tap.result?.(result, capturedMs);
   }
 
   #keepFace(face) {
