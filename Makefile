@@ -1,4 +1,5 @@
 # make run    set everything up and serve http://127.0.0.1:5000
+#             HTTPS=1 serves the local network over HTTPS, which cameras of other machines need
 # make test   set everything up and run every test
 # make bench  measure the pipeline and the live path; prints JSON
 # make train  train and publish a model from DATA=<folder> (FERPLUS=<csv> if you have it)
@@ -13,7 +14,7 @@ NAME   ?= mien-new
 .PHONY: run test bench train lint vendor browser clean
 
 run: $(VENV)/.runtime static/vendor/.done
-	$(BIN)/python wsgi.py
+	$(BIN)/python wsgi.py $(if $(HTTPS),--https)
 
 test: $(VENV)/.dev static/vendor/.done browser
 	$(BIN)/python tools/node.py --test tests/js/*.test.mjs

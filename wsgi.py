@@ -1,6 +1,7 @@
 """Starts Mien: patches for the async mode, then makes the application and serves it.
 
-``python wsgi.py`` serves until SIGTERM or SIGINT. This is the only file that patches anything.
+``python wsgi.py`` serves until SIGTERM or SIGINT; ``--https`` serves the local network over HTTPS.
+This is the only file that patches anything.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ elif MODE == "gevent":
 
     monkey.patch_all()
 
+import argparse  # noqa: E402
 import logging  # noqa: E402
 import sys  # noqa: E402
 
@@ -34,6 +36,7 @@ from webapp.registry import Registry  # noqa: E402
 from webapp.server import choose_port, serve  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
 from webapp.survey.service import resume_surveys  # noqa: E402
+from webapp.tls import tls_of  # noqa: E402
 
 
 def build(settings: Settings) -> tuple[Flask, InferenceService]:
@@ -47,10 +50,27 @@ def build(settings: Settings) -> tuple[Flask, InferenceService]:
     return create_app(settings, inference=inference, registry=registry), inference
 
 
+def read_settings(arguments: list[str] | None = None) -> Settings:
+    """The settings of the environment and the command line. Raises :class:`MienError`."""
+    parser = argparse.ArgumentParser(prog="python wsgi.py", description=__doc__)
+    parser.add_argument(
+        "--https",
+        action="store_true",
+        help="HTTPS with a certificate made here, for every address of this machine "
+        "unless MIEN_HOST names one; cameras of other machines need it",
+    )
+    overrides: dict[str, object] = {}
+    if parser.parse_args(arguments).https:
+        overrides["https"] = True
+        if "MIEN_HOST" not in os.environ:
+            overrides["host"] = "0.0.0.0"  # noqa: S104  (what the flag is for)
+    return Settings.from_environment(**overrides)
+
+
 def main() -> int:
     """Serve until told to stop; the exit status."""
     try:
-        settings = Settings.from_environment()
+        settings = read_settings()
         logging.basicConfig(
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
@@ -59,10 +79,10 @@ def main() -> int:
             logging.getLogger("mien").warning(
                 "This eventlet release was not checked; live frames are unmasked slowly."
             )
-        port = choose_port(settings)
+        port, tls = choose_port(settings), tls_of(settings)
         app, inference = build(settings)
         resume_surveys(app)
-        serve(app, port, stop=inference.stop)
+        serve(app, port, stop=inference.stop, tls=tls)
     except MienError as error:
         print(f"Mien cannot start: {error.message}", file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,15 +51,19 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    environment: Mapping[str, str] | None = None, timeout_s: float = 60
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 60,
+    arguments: Sequence[str] = (),
 ) -> Iterator[RunningServer]:
     """Run ``python wsgi.py`` with MIEN_* variables of ``environment`` and none from outside.
+
+    ``arguments`` are put behind it.
 
     Raises :class:`RuntimeError` with the server's output where it does not become ready.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "wsgi.py")],
+        [sys.executable, str(ROOT / "wsgi.py"), *arguments],
         cwd=ROOT,
         env=inherited | {"MIEN_PORT": "0", "PYTHONUNBUFFERED": "1"} | dict(environment or {}),
         stdout=subprocess.PIPE,

@@ -13,7 +13,12 @@ from webapp.extensions import limiter
 from webapp.http_errors import add_error_handlers
 from webapp.live.events import init_live
 from webapp.metrics import Metrics
-from webapp.security import add_security_headers
+from webapp.security import (
+    Sessions,
+    add_security_headers,
+    believe_proxies,
+    check_production,
+)
 from webapp.services import (
     EXTENSION,
     Inference,
@@ -37,7 +42,9 @@ def create_app(
 
     ``inference`` is an :class:`~webapp.inference.client.InferenceService` or anything with its
     methods; without one every analysis is answered with ``inference_unavailable``.
+    Raises :class:`~webapp.errors.SettingsError` for settings that are unfit for production.
     """
+    check_production(settings)
     app = Flask(
         "webapp",
         root_path=str(_ROOT / "webapp"),
@@ -45,6 +52,7 @@ def create_app(
         static_folder=str(_ROOT / "static"),
     )
     app.request_class = api.PrivateRequest
+    app.session_interface = Sessions()
     app.config.update(
         SECRET_KEY=settings.secret_key or secrets.token_urlsafe(32),
         SESSION_COOKIE_HTTPONLY=True,
@@ -59,11 +67,12 @@ def create_app(
 
     limiter.init_app(app)
     init_live(app, services)
-    add_security_headers(app)
+    add_security_headers(app, settings)
     add_error_handlers(app)
 
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(api.blueprint)
     init_surveys(app)
+    believe_proxies(app, int(settings.trusted_proxies))
     return app

@@ -1,4 +1,4 @@
-"""Response headers that keep the browser to our own scripts, sockets and camera."""
+"""Response headers that keep the browser to our own scripts, sockets and camera; who asks us."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
+from flask.sessions import SecureCookieSessionInterface
+from werkzeug.middleware.proxy_fix import ProxyFix
 
+from webapp.errors import SettingsError
 from webapp.settings import Settings
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -41,11 +44,48 @@ def content_security_policy(host: str) -> str:
     )
 
 
-def add_security_headers(app: Flask) -> None:
+class Sessions(SecureCookieSessionInterface):
+    """Session cookies that a browser which got them over HTTPS never sends without it."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return request.is_secure or super().get_cookie_secure(app)
+
+
+def believe_proxies(app: Flask, count: int) -> None:
+    """Take the caller's address and scheme from the headers that ``count`` proxies of ours added.
+
+    Call it last: it must be what a request meets first. With 0 the headers of anybody who sends
+    them change nothing. The host is never taken from a header: our proxies pass ``Host`` on, and
+    X-Forwarded-Host reaches us from anybody where a proxy does not overwrite it.
+    """
+    if count:
+        proxied = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
+
+
+MIN_SECRET = 32
+
+
+def check_production(settings: Settings) -> None:
+    """Raise :class:`SettingsError` where ``MIEN_PRODUCTION`` is set and a secret is missing."""
+    if settings.production and len(settings.secret_key) < MIN_SECRET:
+        raise SettingsError(
+            f"MIEN_PRODUCTION is set: expected MIEN_SECRET_KEY of at least {MIN_SECRET} "
+            f"characters. Received {len(settings.secret_key)}. Make one with: "
+            'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+
+
+def add_security_headers(app: Flask, settings: Settings) -> None:
     """Set the headers on every response; a view that set one itself keeps its own."""
+    # a browser that was told to insist on HTTPS lets nobody past a certificate it cannot check
+    own = settings.https and not settings.tls_certificate
+    hsts_s = 0 if own else int(settings.hsts_s)
 
     @app.after_request
     def set_headers(response: Response) -> Response:
+        if hsts_s and request.is_secure:
+            response.headers.setdefault("Strict-Transport-Security", f"max-age={hsts_s}")
         for name, value in (
             ("Content-Security-Policy", content_security_policy(request.host)),
             ("Permissions-Policy", _PERMISSIONS),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -17,6 +21,7 @@ from webapp.errors import SettingsError
 from webapp.live.hub import LiveHub
 from webapp.services import services_of
 from webapp.settings import Settings
+from webapp.tls import Tls, lan_addresses
 
 _log = logging.getLogger(__name__)
 GRACE_S = 2.0  # for connections that do not close by themselves when the server stops
@@ -25,10 +30,17 @@ KEEP_ALIVE_S = 75.0  # so is a connection without a request; Socket.IO watches i
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def url_of(host: str, port: int) -> str:
+PLAIN_ON_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"This port speaks HTTPS. Open the same address with https:// in front.\n"
+)
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (not a bind)
+
+
+def url_of(host: str, port: int, scheme: str = "http") -> str:
     """The address to open in a browser on this machine."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  (not a bind)
-    return f"http://{f'[{shown}]' if ':' in shown and shown[0] != '[' else shown}:{port}/"
+    shown = _EVERYWHERE.get(host, host)
+    return f"{scheme}://{f'[{shown}]' if ':' in shown and shown[0] != '[' else shown}:{port}/"
 
 
 def choose_port(settings: Settings) -> int:
@@ -53,41 +65,65 @@ def choose_port(settings: Settings) -> int:
         ) from error
 
 
-def _announce(url: str, host: str, port: int, sleep: Callable[[float], None]) -> None:
-    """Print the one line with the URL once the server really accepts connections."""
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (not a bind)
+def _announce(
+    settings: Settings, port: int, tls: Tls | None, sleep: Callable[[float], None]
+) -> None:
+    """Print the line with the URL once the server really accepts connections.
+
+    Over TLS with a certificate of ours, also how others reach it and what their browser will show.
+    """
+    scheme = "https" if tls else "http"
+    target = _EVERYWHERE.get(settings.host, settings.host)
     for _ in range(1000):
         try:
             socket.create_connection((target, port), timeout=1).close()
         except OSError:
             sleep(0.01)
             continue
-        print(f"Mien is ready: {url}", flush=True)
+        break
+    else:
         return
+    if tls is not None and tls.own:
+        if settings.host in _EVERYWHERE:
+            for address in lan_addresses():
+                print(f"In your network: {url_of(address, port, scheme)}")
+        print(f"Certificate SHA-256: {tls.fingerprint}")
+        print("The browser will warn, because nobody but this machine signed the certificate.")
+    print(f"Mien is ready: {url_of(settings.host, port, scheme)}", flush=True)
 
 
-def serve(app: Flask, port: int, *, stop: Callable[[], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What each of the servers below is given."""
+
+    app: Flask
+    host: str
+    port: int
+    tls: Tls | None
+    drain: Callable[[], None]
+
+
+def serve(app: Flask, port: int, *, stop: Callable[[], None], tls: Tls | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is in flight and call ``stop``."""
     settings = services_of(app).settings
     sio = app.extensions["socketio"]
     hub: LiveHub = app.extensions["mien.live"]
-    sio.start_background_task(
-        _announce, url_of(settings.host, port), settings.host, port, sio.sleep
-    )
+    sio.start_background_task(_announce, settings, port, tls, sio.sleep)
 
     def drain() -> None:
         hub.drain(sio.sleep, timeout_s=settings.inference_timeout_ms / 1000 + 0.5)
 
-    runners: dict[str, Callable[..., None]] = {"eventlet": _eventlet, "gevent": _gevent}
+    runners: dict[str, Callable[[_Run], None]] = {"eventlet": _eventlet, "gevent": _gevent}
     try:
-        runners.get(settings.async_mode, _threading)(app, settings.host, port, drain)
+        runners.get(settings.async_mode, _threading)(_Run(app, settings.host, port, tls, drain))
     finally:
         stop()
 
 
-def _eventlet(app: Flask, host: str, port: int, drain: Callable[[], None]) -> None:
+def _eventlet(run: _Run) -> None:
     import eventlet
     import eventlet.wsgi
+    from eventlet.green import ssl as green_ssl
     from greenlet import getcurrent
 
     class Protocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]
@@ -101,6 +137,28 @@ def _eventlet(app: Flask, host: str, port: int, drain: Callable[[], None]) -> No
             self.server.debug = False
             super().setup()
 
+        def _read_request_line(self) -> bytes:
+            try:
+                line: bytes = super()._read_request_line()
+            except ssl.SSLError as error:  # the handshake happens here: whoever fails it is gone
+                if error.reason == "HTTP_REQUEST":
+                    _answer_in_plain(self.connection.fileno())
+                return b""
+            except ValueError:  # the TLS socket was closed under us because the server stops
+                return b""
+            return line
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except ssl.SSLError as error:
+                _log.debug("A TLS connection broke: %s", error.reason)
+                self.close_connection = True
+
+        def finish(self) -> None:
+            with suppress(ssl.SSLError, ValueError):  # nobody is left to be told
+                super().finish()
+
     main = getcurrent()
     # A signal handler may run in the middle of any greenlet and does not wake the event loop, so
     # it only writes a byte; a greenlet that waits for the byte does the work.
@@ -113,17 +171,21 @@ def _eventlet(app: Flask, host: str, port: int, drain: Callable[[], None]) -> No
     def wait_for_signal() -> None:
         while reader.recv(1)[0] not in STOP_SIGNALS:
             pass
-        drain()
+        run.drain()
         eventlet.spawn_after(GRACE_S, main.throw, SystemExit)  # a peer that never closes
         main.throw(SystemExit)
 
     eventlet.spawn(wait_for_signal)
+    family, _, _, _, address = socket.getaddrinfo(run.host, run.port, type=socket.SOCK_STREAM)[0]
+    listener = eventlet.listen(address, family)
+    if run.tls is not None:
+        listener = green_ssl.GreenSSLSocket(
+            listener, server_side=True, do_handshake_on_connect=False, _context=run.tls.context()
+        )
     try:
-        app.extensions["socketio"].run(
-            app,
-            host=host,
-            port=port,
-            use_reloader=False,
+        eventlet.wsgi.server(
+            listener,
+            run.app,
             log_output=False,
             log=_QuietLog(),
             protocol=Protocol,
@@ -132,6 +194,12 @@ def _eventlet(app: Flask, host: str, port: int, drain: Callable[[], None]) -> No
         )
     finally:
         signal.set_wakeup_fd(-1)
+
+
+def _answer_in_plain(descriptor: int) -> None:
+    """Tell somebody who spoke HTTP to a TLS port; the TLS layer has read the request already."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as plain:
+        plain.send(PLAIN_ON_TLS)
 
 
 class _QuietLog:
@@ -152,7 +220,7 @@ def _raise_exit(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _threading(app: Flask, host: str, port: int, drain: Callable[[], None]) -> None:
+def _threading(run: _Run) -> None:
     if threading.current_thread() is threading.main_thread():
         for number in STOP_SIGNALS:
             signal.signal(number, _raise_exit)
@@ -161,22 +229,30 @@ def _threading(app: Flask, host: str, port: int, drain: Callable[[], None]) -> N
     if cli is not None:  # its banner would repeat our own line
         cli.show_server_banner = lambda *_: None  # type: ignore[attr-defined]
     try:
-        app.extensions["socketio"].run(
-            app, host=host, port=port, use_reloader=False, allow_unsafe_werkzeug=True
+        run.app.extensions["socketio"].run(
+            run.app,
+            host=run.host,
+            port=run.port,
+            use_reloader=False,
+            allow_unsafe_werkzeug=True,
+            ssl_context=run.tls.context() if run.tls else None,
         )
     except SystemExit:
         _log.debug("Stopping.")
     finally:
-        drain()
+        run.drain()
 
 
-def _gevent(app: Flask, host: str, port: int, drain: Callable[[], None]) -> None:
+def _gevent(run: _Run) -> None:
     import gevent
 
     def finish() -> None:
-        drain()
-        app.extensions["socketio"].wsgi_server.stop()
+        run.drain()
+        run.app.extensions["socketio"].wsgi_server.stop()
 
     for number in STOP_SIGNALS:
         gevent.signal_handler(number, gevent.spawn, finish)
-    app.extensions["socketio"].run(app, host=host, port=port, use_reloader=False)
+    more = {"ssl_context": run.tls.context()} if run.tls else {}
+    run.app.extensions["socketio"].run(
+        run.app, host=run.host, port=run.port, use_reloader=False, **more
+    )

@@ -49,6 +49,34 @@ SETTINGS: tuple[Setting, ...] = (
         choices=("eventlet", "threading", "gevent"),
     ),
     Setting("secret_key", "", "text", "Signs session cookies; empty makes a new one each start."),
+    Setting(
+        "production",
+        False,
+        "switch",
+        "Refuse to start with what is fit for one desk only: a secret key that is not set.",
+    ),
+    Setting(
+        "trusted_proxies",
+        0,
+        "proxies",
+        "Reverse proxies in front of us whose X-Forwarded-For and -Proto are believed.",
+        minimum=0,
+    ),
+    Setting(
+        "https",
+        False,
+        "switch",
+        "Speak HTTPS, with a certificate made here unless MIEN_TLS_CERTIFICATE names one.",
+    ),
+    Setting("tls_certificate", "", "path", "PEM file with a certificate that others signed."),
+    Setting("tls_key", "", "path", "PEM file with the key of that certificate."),
+    Setting(
+        "hsts_s",
+        31_536_000,
+        "s",
+        "How long browsers shall insist on HTTPS; not sent for a certificate made here. 0: never.",
+        minimum=0,
+    ),
     Setting("models_dir", "models", "path", "Folder of model versions and the ACTIVE file."),
     Setting(
         "allowed_origins",
@@ -214,13 +242,16 @@ SETTINGS: tuple[Setting, ...] = (
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
+_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "off", ""), False
+)
+
+
 def _parse(setting: Setting, text: str) -> Any:
     kind = type(setting.default)
     try:
-        value: Any = (
-            text.strip().lower() in {"1", "true", "yes", "on"} if kind is bool else kind(text)
-        )
-    except ValueError as error:
+        value: Any = _SWITCH[text.strip().lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError) as error:
         raise SettingsError(
             f"{setting.variable}: expected {kind.__name__} ({setting.unit}), received {text!r}.",
             variable=setting.variable,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,8 +94,13 @@ def served(app: Flask) -> Iterator[str]:
 class LiveClient:
     """One connection to /live; ``async with LiveClient(url) as client``."""
 
-    def __init__(self, url: str, **connect: Any) -> None:
+    def __init__(
+        self, url: str, tls: ssl.SSLContext | None = None, address: str = "", **connect: Any
+    ) -> None:
+        """``address`` is one of this machine's own to connect from; ``tls`` checks the server."""
         self.url = url
+        self._tls = tls
+        self._from = address
         self.events: list[tuple[str, Any]] = []
         self._connect = connect
         self._seq = 0
@@ -107,7 +114,10 @@ class LiveClient:
 
     async def __aenter__(self) -> LiveClient:
         # our own session, because the client leaves its own open where it cannot connect
-        self._http = aiohttp.ClientSession()
+        connector = aiohttp.TCPConnector(
+            ssl=self._tls or True, local_addr=(self._from, 0) if self._from else None
+        )
+        self._http = aiohttp.ClientSession(connector=connector)
         self.socket = socketio.AsyncClient(reconnection=False, http_session=self._http)
         for event in ("hello", "status"):
             self.socket.on(event, self._recorder(event), namespace="/live")
@@ -122,7 +132,11 @@ class LiveClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        transport = self.socket.eio.ws._writer.transport if self._tls else None
         await self.socket.disconnect()
+        if transport is not None:  # it would linger for its peer's farewell
+            transport.abort()
+            await asyncio.sleep(0)
         await self._http.close()
 
     def meta(self, **changes: Any) -> dict[str, Any]:
