@@ -12,6 +12,7 @@ from typing import Any
 
 from webapp.domain import EMOTIONS
 from webapp.errors import InferenceUnavailable, InvalidRequest, MienError, TooManySessions
+from webapp.live.changes import Changes, Serving
 from webapp.live.session import LiveSession
 from webapp.services import Services
 
@@ -40,7 +41,7 @@ class LiveHub:
         self._sessions: dict[str, LiveSession] = {}
         self._admission = Lock()
         self._admitted = count()
-        self._seen = self._state()
+        self._changes = Changes(self._serving())
         self.draining = False
 
     def __len__(self) -> int:
@@ -130,27 +131,16 @@ class LiveHub:
             raise InvalidRequest("This connection is closed. Connect again.")
         return session
 
-    def _state(self) -> tuple[str, int, int]:
+    def _serving(self) -> Serving:
         workers = self._services.workers()
-        return self._services.inference.version, workers["ready"], workers["total"]
+        restarts = sum(int(getattr(w, "restarts", 0)) for w in self._services.inference.status())
+        return Serving(
+            self._services.inference.version, workers["ready"], workers["total"], restarts
+        )
 
     def watch(self) -> None:
         """Tell all connections when the model or the workers changed, and close the idle ones."""
-        before, self._seen = self._seen, self._state()
-        if before != self._seen:
-            model, ready, total = self._seen
-            reason = (
-                "model_changed"
-                if model != before[0]
-                else "workers_lost"
-                if ready < before[1]
-                else "workers_back"
-            )
-            status = {
-                "reason": reason,
-                "model": model,
-                "workers": {"ready": ready, "total": total},
-            }
+        for status in self._changes.look(self._serving()):
             self._emit("status", status, None)
         limit_s = self._services.settings.live_idle_timeout_s
         for sid, session in list(self._sessions.items()):
