@@ -141,6 +141,13 @@ class ModelInvalid(MienError):
     status = 422
 
 
+class StorageUnavailable(MienError):
+    """The shared store of pictures or models cannot be reached; nothing is lost, try again."""
+
+    code = "storage_unavailable"
+    status = 503
+
+
 class SettingsError(MienError):
     """A MIEN_* environment variable is unknown or has a value that cannot be used."""
 
@@ -168,6 +175,7 @@ ERRORS_BY_CODE: dict[str, type[MienError]] = {
         InferenceTimeout,
         WorkerCrashed,
         ModelInvalid,
+        StorageUnavailable,
         SettingsError,
     )
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timezone
+from io import BytesIO
+from pathlib import Path
 from typing import Any, cast
 
 from flask import Blueprint, Response, jsonify, request, send_file
@@ -223,13 +225,15 @@ def export(survey_id: str, job_id: int, form: str) -> ResponseReturnValue:
     if form not in FORMATS:
         raise NotFound(f"Expected one of {', '.join(FORMATS)}. Received {form!r}.")
     name, mime = FORMATS[form]
-    path = surveys().catalog.folders.job(survey_id, job_id).resolve() / name
-    if job.state != "done" or not path.is_file():
+    if job.state != "done":
+        raise NotFound("This analysis has no report yet.", job=job_id)
+    content = _content(surveys().catalog.folders.job(survey_id, job_id) / name)
+    if content is None:
         raise NotFound("This analysis has no report yet.", job=job_id)
     survey = surveys().catalog.get(survey_id)
     plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in survey.name)[:60]
     answer = send_file(
-        path,
+        content,
         mimetype=mime,
         as_attachment=True,
         download_name=f"{plain.strip('-') or 'survey'}-{name}",
@@ -247,22 +251,39 @@ def picture(survey_id: str, upload_id: int) -> ResponseReturnValue:
         if row is None or row.survey_id != survey.id or row.kind != IMAGE or row.refused:
             raise NotFound("There is no such picture.", upload=upload_id)
         sha = row.sha256
-    path = opened.catalog.folders.picture(survey_id, sha).resolve()
-    if not path.is_file():
+    content = _content(opened.catalog.folders.picture(survey_id, sha))
+    if content is None:
         raise NotFound("The pictures of this survey are deleted.", upload=upload_id)
-    with path.open("rb") as stream:
-        mime = image_type(stream.read(HEAD_BYTES))
-    return _private(send_file(path, mimetype=mime or "application/octet-stream"))
+    if isinstance(content, Path):
+        with content.open("rb") as stream:
+            mime = image_type(stream.read(HEAD_BYTES))
+    else:
+        mime = image_type(content.getvalue()[:HEAD_BYTES])
+    return _private(send_file(content, mimetype=mime or "application/octet-stream"))
 
 
 @blueprint.get("/<survey_id>/jobs/<int:job_id>/stills/<int:upload_id>-<int:t_ms>.jpg")
 def still(survey_id: str, job_id: int, upload_id: int, t_ms: int) -> ResponseReturnValue:
     _job(survey_id, job_id)
-    folder = surveys().catalog.folders.frames(survey_id, job_id).resolve()
-    path = folder / f"{upload_id}-{t_ms}.jpg"
-    if not path.is_file():
+    folder = surveys().catalog.folders.frames(survey_id, job_id)
+    content = _content(folder / f"{upload_id}-{t_ms}.jpg")
+    if content is None:
         raise NotFound("There is no such still.")
-    return _private(send_file(path, mimetype="image/jpeg"))
+    return _private(send_file(content, mimetype="image/jpeg"))
+
+
+def _content(path: Path) -> Path | BytesIO | None:
+    """What ``send_file`` takes: the local file, or the content from a shared store; None where
+    there is nothing.
+    """
+    files = surveys().catalog.files
+    direct = files.direct(path)
+    if direct is not None:
+        return direct.resolve() if direct.is_file() else None
+    try:
+        return BytesIO(files.read(path))
+    except FileNotFoundError:
+        return None
 
 
 def _private(answer: Response) -> Response:

@@ -12,13 +12,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from webapp.cluster.files import Files, LocalFiles, remove_tree
+from webapp.cluster.media import open_files
 from webapp.errors import MienError
 from webapp.settings import Settings
 from webapp.store import Job, Store
-from webapp.survey.catalog import Folders, remove_tree
+from webapp.survey.catalog import Folders
 
 
-def build(store: Store, instance: Path, job_id: int, settings: Settings) -> Path:
+def build(
+    store: Store, instance: Path, job_id: int, settings: Settings, files: Files | None = None
+) -> Path:
     """Compute and write the report of a job; returns its folder. Made again, it is replaced."""
     from webapp.survey.exports import write_all
     from webapp.survey.records import read_records
@@ -29,14 +33,13 @@ def build(store: Store, instance: Path, job_id: int, settings: Settings) -> Path
         records = read_records(session, job_id)
         session.expunge_all()
     report = build_report(records, settings)
-    folders = Folders(instance)
+    folders, files = Folders(instance), files or LocalFiles()
     folder = folders.job(records.survey.id, job_id)
     staging = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
     try:
         write_all(staging, report, records)
-        write_stills(report, records, folders)
-        remove_tree(folder)
-        staging.rename(folder)
+        write_stills(report, records, folders, files)
+        files.keep_tree(staging, folder)
     finally:
         remove_tree(staging)
     return folder
@@ -48,9 +51,11 @@ def build_in_process(store: Store, instance: Path, job: Job, settings: Settings)
     command += ["--job", str(job.id), "--draws", str(settings.survey_bootstrap)]
     command += ["--min-cell", str(settings.survey_min_cell)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}
+    environment |= {"DATABASE_URL": store.url, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command,
-        env=environment | {"DATABASE_URL": store.url, "OMP_NUM_THREADS": "1"},
+        # the media URL may hold a secret, so it does not go on the command line
+        env=environment | {"MEDIA_URL": str(settings.media_url)},
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
         text=True,
@@ -71,10 +76,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--min-cell", type=int, required=True)
     options = parser.parse_args(arguments)
     store = Store(os.environ["DATABASE_URL"])
-    settings = Settings(survey_bootstrap=options.draws, survey_min_cell=options.min_cell)
+    settings = Settings(
+        survey_bootstrap=options.draws,
+        survey_min_cell=options.min_cell,
+        instance_dir=str(options.instance),
+        media_url=os.environ.get("MEDIA_URL", ""),
+    )
+    files, close = open_files(settings)
     try:
-        build(store, options.instance, options.job, settings)
+        build(store, options.instance, options.job, settings, files)
     finally:
+        close()
         store.close()
     return 0
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from webapp.cluster.files import Files, LocalFiles, remove_tree
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.store import ACTIVE_JOB_STATES, Group, Job, Store, Survey, Upload, utcnow
 from webapp.survey.media import ARCHIVE
@@ -122,11 +121,12 @@ def _validated(new: NewSurvey) -> NewSurvey:
 
 
 class Catalog:
-    """The surveys of one store and their folders."""
+    """The surveys of one store and their folders; ``files`` by default are this machine's."""
 
-    def __init__(self, store: Store, instance: Path) -> None:
+    def __init__(self, store: Store, instance: Path, files: Files | None = None) -> None:
         self.store = store
         self.folders = Folders(instance)
+        self.files: Files = files or LocalFiles()
 
     def create(self, new: NewSurvey) -> Survey:
         """Make a survey. Raises :class:`InvalidRequest`, or :class:`Forbidden` for its purpose."""
@@ -215,7 +215,7 @@ class Catalog:
         with self.store.session() as session:
             find_survey(session, survey_id)
             session.execute(delete(Survey).where(Survey.id == survey_id))
-        remove_tree(self.folders.survey(survey_id))
+        self.files.remove_tree(self.folders.survey(survey_id))
 
     def set_retention(self, survey_id: str, keep_until: datetime | None) -> None:
         """Change how long pictures stay; None deletes them now (if they were analysed)."""
@@ -233,9 +233,9 @@ class Catalog:
                 .where(Survey.id == survey_id, Survey.pictures_deleted_at.is_(None))
                 .values(pictures_deleted_at=utcnow())
             )
-        remove_tree(self.folders.pictures(survey_id))
+        self.files.remove_tree(self.folders.pictures(survey_id))
         remove_tree(self.folders.incoming(survey_id))
-        remove_tree(self.folders.survey(survey_id) / "frames")
+        self.files.remove_tree(self.folders.survey(survey_id) / "frames")
 
     def sweep(self, now: datetime, unanalysed_days: int) -> list[str]:
         """Delete pictures past their date, of forgotten surveys, and orphan folders.
@@ -266,12 +266,12 @@ class Catalog:
     def _remove_orphans(self, known: Iterable[str]) -> None:
         root = self.folders.root / "surveys"
         known = set(known)
-        for folder in root.iterdir() if root.is_dir() else ():
-            if folder.name in known:
+        for name in self.files.folders(root):
+            if name in known:
                 continue
             with self.store.session() as session:  # it may have been created a moment ago
-                if session.get(Survey, folder.name) is None:
-                    remove_tree(folder)
+                if session.get(Survey, name) is None:
+                    self.files.remove_tree(root / name)
 
 
 def find_survey(session: Session, survey_id: str) -> Survey:
@@ -280,13 +280,3 @@ def find_survey(session: Session, survey_id: str) -> Survey:
     if survey is None:
         raise NotFound("There is no such survey; it may have been deleted.", survey=survey_id)
     return survey
-
-
-def remove_tree(folder: Path) -> None:
-    """Delete a folder with everything in it; a folder that is not there is fine."""
-
-    def passed_over(_function: Any, _path: Any, error: Any) -> None:
-        if not isinstance(error[1], FileNotFoundError):
-            raise error[1]
-
-    shutil.rmtree(folder, onerror=passed_over)

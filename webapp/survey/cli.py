@@ -13,11 +13,12 @@ from pathlib import Path
 
 import click
 
+from webapp.cluster.files import remove_tree
 from webapp.errors import MienError
 from webapp.settings import Settings
 from webapp.store import Job, Store
 from webapp.survey.build import build
-from webapp.survey.catalog import Catalog, NewSurvey, remove_tree
+from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.jobs import JobRunner
 from webapp.survey.media import is_system_file
 from webapp.survey.progress import Progress

@@ -1,7 +1,7 @@
 """Works through the survey jobs of the database: the one long-running part of surveys.
 
-One thread claims a job, a few more keep the inference workers fed, and outcomes are written in
-small transactions by the first. Under eventlet the threads are green; nothing here decodes,
+One thread claims a job and hands its files to an executor: by default to the workers of this
+process (``webapp.survey.chunks``). Under eventlet the threads are green; nothing here decodes,
 infers or computes, so the server stays responsive: pictures go to the inference workers, videos
 to a decoder process and the report to a process of its own.
 """
@@ -9,52 +9,31 @@ to a decoder process and the report to a process of its own.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from webapp.errors import CorruptImage, MienError
+from webapp.errors import MienError, StorageUnavailable
 from webapp.settings import Settings
 from webapp.store import Job, Survey, utcnow
-from webapp.survey import ledger
-from webapp.survey.analysis import (
-    Analyzer,
-    Judgement,
-    ModelChanged,
-    Stopped,
-    analyze_picture,
-    analyze_video,
-)
+from webapp.survey.analysis import Analyzer, ModelChanged
 from webapp.survey.catalog import Catalog
+from webapp.survey.chunks import Chunk, Item, work_on
 from webapp.survey.jobqueue import JobQueue
-from webapp.survey.media import VIDEO
 from webapp.survey.progress import Progress, RateMeter
-from webapp.survey.video import sample_in_process
 
 _log = logging.getLogger(__name__)
-FLUSH_S = 0.4
-FLUSH_FILES = 64
 POLL_S = 2.0
 
 ServiceFor = Callable[[str], AbstractContextManager[Analyzer]]
 Reporter = Callable[[Job], None]
 Listener = Callable[[Progress], None]
-
-
-@dataclass(slots=True)
-class _Run:
-    """One stretch of work on a job."""
-
-    job: Job
-    survey: Survey
-    stop: threading.Event
-    trouble: BaseException | None = None
+Watch = Callable[[int], str | None]
+Executor = Callable[[Job, Survey, list[Item], Watch], str]
 
 
 def shared(service: Analyzer) -> ServiceFor:
@@ -76,6 +55,7 @@ class JobRunner:
 
     ``service_for(version)`` opens the service that answers with that model; ``report(job)`` makes
     the report of a finished job; ``listen`` is told of progress at most twice a second.
+    ``executor`` does the files of a job in another way than with the workers of this process.
     """
 
     def __init__(
@@ -86,11 +66,13 @@ class JobRunner:
         report: Reporter,
         listen: Listener | None = None,
         queue_: JobQueue | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._catalog = catalog
         self._settings = settings
         self._service_for = service_for
         self._report = report
+        self._executor = executor or self._embedded
         self._listen = listen or (lambda _progress: None)
         self.jobs = queue_ or JobQueue(catalog.store)
         self._closing = threading.Event()
@@ -147,8 +129,8 @@ class JobRunner:
             return False
         try:
             self._work(job)
-        except OperationalError:
-            self.jobs.release(job.id)  # the database is away or locked: no fault of the job
+        except (OperationalError, InterfaceError, StorageUnavailable):
+            self.jobs.release(job.id)  # the database or store is away: no fault of the job
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this job only
             message = error.message if isinstance(error, MienError) else repr(error)
@@ -187,93 +169,46 @@ class JobRunner:
             pending = self.jobs.pending(job)
             if not pending:
                 return "finished"
-            run = _Run(job, survey, threading.Event())
-            with self._service_for(job.model_version) as service:
-                verdict = self._stretch(run, service, pending)
-            if isinstance(run.trouble, ModelChanged):
+            try:
+                verdict = self._executor(job, survey, pending, self._watch(job))
+            except ModelChanged:
                 continue  # open the job's own model and go on with what is left
-            if run.trouble is not None:
-                raise run.trouble
             if verdict != "finished":
                 return verdict
 
-    def _stretch(self, run: _Run, service: Analyzer, pending: list[tuple[int, str, str]]) -> str:
-        todo: queue.Queue[tuple[int, str, str]] = queue.Queue()
-        for item in pending:
-            todo.put(item)
-        results: queue.Queue[tuple[int, Judgement]] = queue.Queue()
-        threads = [
-            threading.Thread(target=self._feed, args=(run, service, todo, results), daemon=True)
-            for _ in range(min(self.parallel, len(pending)))
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            return self._collect(run, results, len(pending))
-        finally:
-            run.stop.set()
-            for thread in threads:
-                thread.join()
+    def _embedded(self, job: Job, survey: Survey, pending: list[Item], watch: Watch) -> str:
+        """The executor that works in this process, with its inference workers."""
+        with self._service_for(job.model_version) as service:
+            chunk = Chunk(
+                job,
+                survey,
+                service,
+                self._catalog.files,
+                self._catalog.folders,
+                self.parallel,
+                float(self._settings.survey_max_video_s),
+            )
+            return work_on(chunk, pending, lambda batch: self.jobs.write(job.id, batch), watch)
 
-    def _feed(
-        self,
-        run: _Run,
-        service: Analyzer,
-        todo: queue.Queue[tuple[int, str, str]],
-        results: queue.Queue[tuple[int, Judgement]],
-    ) -> None:
-        try:
-            while not run.stop.is_set():
-                try:
-                    upload_id, kind, sha = todo.get_nowait()
-                except queue.Empty:
-                    return
-                results.put((upload_id, self._judge(run, service, kind, sha)))
-        except Stopped:
-            return
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that collects
-            run.trouble = run.trouble or error
-            run.stop.set()
-
-    def _judge(self, run: _Run, service: Analyzer, kind: str, sha: str) -> Judgement:
-        path = self._catalog.folders.picture(run.survey.id, sha)
-        model, faces, stopped = run.job.model_version, run.survey.several_faces, run.stop.is_set
-        try:
-            if kind == VIDEO:
-                frames = sample_in_process(
-                    path, run.survey.video_fps, float(self._settings.survey_max_video_s)
-                )
-                return analyze_video(service, frames, model, faces, stopped)
-            return analyze_picture(service, path.read_bytes(), model, faces, stopped)
-        except CorruptImage as error:
-            return Judgement(ledger.UNREADABLE, error.message)
-        except FileNotFoundError:
-            if run.stop.is_set():
-                raise Stopped from None
-            return Judgement(ledger.UNREADABLE, "the file was deleted before it was analysed")
-
-    def _collect(
-        self, run: _Run, results: queue.Queue[tuple[int, Judgement]], expected: int
-    ) -> str:
-        job, meter = run.job, RateMeter()
+    def _watch(self, job: Job) -> Watch:
+        """Told how many files are done since now: renews the claim, tells of progress, and says
+        when to stop.
+        """
+        meter = RateMeter()
         before = self.jobs.done_count(job.id)
-        written, renewed = 0, time.monotonic()
-        verdict = "finished"
-        while True:
-            batch = list(_drain(results, FLUSH_S, min(FLUSH_FILES, expected - written)))
-            self.jobs.write(job.id, batch)
-            written += len(batch)
+        renewed = time.monotonic()
+
+        def watch(written: int) -> str | None:
+            nonlocal renewed
             now = time.monotonic()
             state = self.jobs.renew(job.id, now - renewed)
             renewed = now
-            rate = meter.mark(written)
-            self._tell(job, "running", before + written, rate)
+            self._tell(job, "running", before + written, meter.mark(written))
             if state != "ok":
                 return "cancelled" if state == "cancel" else "lost"
-            if self._closing.is_set():
-                verdict = "stopped"
-            if written >= expected or run.stop.is_set() or verdict == "stopped":
-                return verdict
+            return "stopped" if self._closing.is_set() else None
+
+        return watch
 
     def _tell(
         self, job: Job, state: str, done: int, rate: float | None = None, error: str | None = None
@@ -283,19 +218,6 @@ class JobRunner:
         self._listen(
             Progress(job.survey_id, job.id, state, done, job.total, rate, eta_s, counts, error)
         )
-
-
-def _drain(
-    results: queue.Queue[tuple[int, Judgement]], seconds: float, most: int
-) -> Iterator[tuple[int, Judgement]]:
-    """What arrives within ``seconds``, at most ``most``: the size of one transaction."""
-    until = time.monotonic() + seconds
-    for _ in range(most):
-        left = until - time.monotonic()
-        try:
-            yield results.get(timeout=max(0.0, left))
-        except queue.Empty:
-            return
 
 
 def latest_job(catalog: Catalog, survey_id: str) -> Job | None:

@@ -80,7 +80,7 @@ def show(survey_id: str) -> ResponseReturnValue:
 def _report(survey_id: str, job_id: int) -> dict[str, Any]:
     path = surveys().catalog.folders.job(survey_id, job_id) / "report.json"
     try:
-        loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        loaded: dict[str, Any] = json.loads(surveys().catalog.files.read(path))
     except FileNotFoundError:
         raise NotFound("This analysis has no report yet.", job=job_id) from None
     return loaded

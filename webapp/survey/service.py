@@ -16,6 +16,7 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.card import ModelCard
+from webapp.cluster.media import open_files
 from webapp.errors import MienError, ModelInvalid
 from webapp.services import Services, services_of
 from webapp.settings import Settings
@@ -42,7 +43,8 @@ class Surveys:
         self.settings: Settings = settings
         self.store = Store(database_url(settings.instance_path))
         self.store.migrate()
-        self.catalog = Catalog(self.store, settings.instance_path)
+        self.files, self._close_files = open_files(settings)
+        self.catalog = Catalog(self.store, settings.instance_path, self.files)
         self.uploads = Uploads(self.catalog, settings)
         self.reviews = Reviews(self.store)
         self.listeners: list[Callable[[Progress], None]] = []
@@ -54,6 +56,7 @@ class Surveys:
 
     def close(self) -> None:
         self.runner.stop()
+        self._close_files()
         self.store.close()
 
     def _report(self, job: Job) -> None:

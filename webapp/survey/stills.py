@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
+from webapp.cluster.files import Files
 from webapp.errors import CorruptImage
 from webapp.survey.catalog import Folders
 from webapp.survey.records import Records
 from webapp.survey.video import sample
 
 
-def write_stills(report: dict[str, Any], records: Records, folders: Folders) -> None:
+def write_stills(report: dict[str, Any], records: Records, folders: Folders, files: Files) -> None:
     """Write ``<upload>-<t_ms>.jpg`` for each cluster; nothing where pictures are not kept."""
     clusters = (report.get("video") or {}).get("clusters")
     if records.survey.keep_until is None or not clusters:
         return
     folder = folders.frames(records.survey.id, records.job.id)
-    folder.mkdir(parents=True, exist_ok=True)
+    scratch = folders.incoming(records.survey.id)
+    scratch.mkdir(parents=True, exist_ok=True)
     hashes = {file.upload: file.sha256 for file in records.files}
     for cluster in clusters["clusters"]:
         wanted = cluster["representative"]
         source = folders.picture(records.survey.id, hashes[wanted["upload"]])
+        target = folder / f"{wanted['upload']}-{wanted['t_ms']}.jpg"
+        seconds = wanted["t_ms"] / 1000 + 1
         try:
-            for t_ms, jpeg in sample(source, records.survey.video_fps, wanted["t_ms"] / 1000 + 1):
-                if t_ms >= wanted["t_ms"]:
-                    (folder / f"{wanted['upload']}-{wanted['t_ms']}.jpg").write_bytes(jpeg)
-                    break
+            with files.local(source) as local:
+                still = scratch / secrets.token_hex(8)
+                for t_ms, jpeg in sample(local, records.survey.video_fps, seconds):
+                    if t_ms >= wanted["t_ms"]:
+                        still.write_bytes(jpeg)
+                        files.keep(still, target)
+                        break
         except (CorruptImage, OSError):
             continue  # the still is an illustration; the figures do not depend on it

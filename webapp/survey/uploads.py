@@ -215,9 +215,8 @@ class Uploads:
             refused = _UNKNOWN_KIND
         if refused is None:
             final = self._catalog.folders.picture(survey.id, sha)
-            if not final.exists():
-                final.parent.mkdir(parents=True, exist_ok=True)
-                file.replace(final)
+            if not self._catalog.files.exists(final):
+                self._catalog.files.keep(file, final)
         return self.record(survey, group_id, path, sha, size, kind, refused)
 
     def _unpack(
