@@ -28,11 +28,13 @@ import sys  # noqa: E402
 
 from flask import Flask  # noqa: E402
 
+from webapp.admin.setup import print_first_run_link  # noqa: E402
 from webapp.app import create_app  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
 from webapp.inference.client import InferenceService  # noqa: E402
 from webapp.live import fast_unmask  # noqa: E402
 from webapp.registry import Registry  # noqa: E402
+from webapp.secret import secret_key  # noqa: E402
 from webapp.server import choose_port, serve  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
 from webapp.survey.service import resume_surveys  # noqa: E402
@@ -44,6 +46,7 @@ def build(settings: Settings) -> tuple[Flask, InferenceService]:
 
     Raises :class:`MienError` where the settings or the model cannot be used.
     """
+    settings = Settings(**settings.as_dict() | {"secret_key": secret_key(settings)})
     registry = Registry(settings.models_path)
     inference = InferenceService(settings, registry.active().folder)
     inference.start()
@@ -82,7 +85,13 @@ def main() -> int:
         port, tls = choose_port(settings), tls_of(settings)
         app, inference = build(settings)
         resume_surveys(app)
-        serve(app, port, stop=inference.stop, tls=tls)
+        serve(
+            app,
+            port,
+            stop=inference.stop,
+            tls=tls,
+            ready=lambda url: print_first_run_link(app, url),
+        )
     except MienError as error:
         print(f"Mien cannot start: {error.message}", file=sys.stderr)
         return 1

@@ -8,7 +8,9 @@ from pathlib import Path
 from flask import Flask
 
 from webapp import health, pages
+from webapp.admin import init_admin
 from webapp.api import routes as api
+from webapp.database import init_database
 from webapp.extensions import limiter
 from webapp.http_errors import add_error_handlers
 from webapp.live.events import init_live
@@ -66,6 +68,7 @@ def create_app(
     app.extensions[EXTENSION] = services
 
     limiter.init_app(app)
+    init_database(app)
     init_live(app, services)
     add_security_headers(app, settings)
     add_error_handlers(app)
@@ -74,5 +77,6 @@ def create_app(
     app.register_blueprint(health.blueprint)
     app.register_blueprint(api.blueprint)
     init_surveys(app)
+    init_admin(app)
     believe_proxies(app, int(settings.trusted_proxies))
     return app

@@ -21,7 +21,7 @@ from webapp.errors import (
 )
 
 _log = logging.getLogger(__name__)
-_MACHINE_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
+_MACHINE_PATHS = ("/api/", "/admin/api/", "/healthz", "/readyz", "/metrics")
 _CODES: dict[int, str] = {
     cls.status: cls.code
     for cls in (

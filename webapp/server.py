@@ -66,9 +66,13 @@ def choose_port(settings: Settings) -> int:
 
 
 def _announce(
-    settings: Settings, port: int, tls: Tls | None, sleep: Callable[[float], None]
+    settings: Settings,
+    port: int,
+    tls: Tls | None,
+    sleep: Callable[[float], None],
+    ready: Callable[[str], None] | None,
 ) -> None:
-    """Print the line with the URL once the server really accepts connections.
+    """Print the line with the URL once the server really accepts connections; tell ``ready``.
 
     Over TLS with a certificate of ours, also how others reach it and what their browser will show.
     """
@@ -89,7 +93,10 @@ def _announce(
                 print(f"In your network: {url_of(address, port, scheme)}")
         print(f"Certificate SHA-256: {tls.fingerprint}")
         print("The browser will warn, because nobody but this machine signed the certificate.")
-    print(f"Mien is ready: {url_of(settings.host, port, scheme)}", flush=True)
+    url = url_of(settings.host, port, scheme)
+    print(f"Mien is ready: {url}", flush=True)
+    if ready is not None:
+        ready(url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +110,22 @@ class _Run:
     drain: Callable[[], None]
 
 
-def serve(app: Flask, port: int, *, stop: Callable[[], None], tls: Tls | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then answer what is in flight and call ``stop``."""
+def serve(
+    app: Flask,
+    port: int,
+    *,
+    stop: Callable[[], None],
+    tls: Tls | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then answer what is in flight and call ``stop``.
+
+    ``ready`` is called with our URL once connections are accepted.
+    """
     settings = services_of(app).settings
     sio = app.extensions["socketio"]
     hub: LiveHub = app.extensions["mien.live"]
-    sio.start_background_task(_announce, settings, port, tls, sio.sleep)
+    sio.start_background_task(_announce, settings, port, tls, sio.sleep, ready)
 
     def drain() -> None:
         hub.drain(sio.sleep, timeout_s=settings.inference_timeout_ms / 1000 + 0.5)

@@ -48,7 +48,21 @@ SETTINGS: tuple[Setting, ...] = (
         "How Socket.IO serves connections.",
         choices=("eventlet", "threading", "gevent"),
     ),
-    Setting("secret_key", "", "text", "Signs session cookies; empty makes a new one each start."),
+    Setting(
+        "secret_key",
+        "",
+        "text",
+        "Signs session cookies; empty keeps a random one in the instance folder.",
+    ),
+    Setting(
+        "require_login",
+        False,
+        "switch",
+        "true lets only people who are logged in, and bearer tokens, see anything.",
+    ),
+    Setting(
+        "session_hours", 12, "hours", "A browser unused for this long is logged out.", minimum=1
+    ),
     Setting(
         "production",
         False,
@@ -381,7 +395,9 @@ def markdown_table() -> str:
     """The README's table of settings, made from :data:`SETTINGS`."""
     rows = ["| variable | default | unit | what it does |", "|---|---|---|---|"]
     for setting in SETTINGS:
-        default = f"`{setting.default}`" if setting.default != "" else "none"
+        text = str(setting.default)
+        text = text.lower() if isinstance(setting.default, bool) else text
+        default = f"`{text}`" if text else "none"
         choices = f" One of {', '.join(setting.choices)}." if setting.choices else ""
         rows.append(
             f"| `{setting.variable}` | {default} | {setting.unit} | {setting.help}{choices} |"

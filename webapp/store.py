@@ -302,3 +302,7 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+# last, because these modules need Base: whoever knows the store knows every table
+import webapp.store_admin  # noqa: E402, F401

@@ -1,5 +1,7 @@
 // Requests to the survey API: JSON in and out, and errors in the one shape.
 
+import { csrfHeaders } from "./csrf.js";
+
 export class ApiError extends Error {
   constructor(message, { code = "network", status = 0, detail = {} } = {}) {
     super(message);
@@ -35,7 +37,7 @@ export async function read(response) {
 
 /** fetch with JSON; `body` may be an object. Throws ApiError. */
 export async function call(method, url, body, { fetchFunction = fetch, signal } = {}) {
-  const options = { method, signal, headers: { Accept: "application/json" } };
+  const options = { method, signal, headers: { Accept: "application/json", ...csrfHeaders() } };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);

@@ -1,5 +1,6 @@
 // The page of one survey: upload, start, progress, delete. Only wires the other modules together.
 
+import { csrfHeaders } from "./csrf.js";
 import { ApiError, call, read } from "./survey-api.js";
 import { fromDrop, fromFiles, placed } from "./survey-collect.js";
 import { progressWords, watch } from "./survey-progress.js";
@@ -31,7 +32,9 @@ async function send({ file, path, group }) {
   const query = new URLSearchParams({ path, group });
   let response;
   try {
-    response = await fetch(`${config.api}/files?${query}`, { method: "PUT", body: file });
+    response = await fetch(`${config.api}/files?${query}`, {
+      method: "PUT", headers: csrfHeaders(), body: file,
+    });
   } catch {
     throw new ApiError("The server cannot be reached.");
   }
@@ -125,7 +128,9 @@ if (drop) {
     const file = event.target.files[0];
     if (!file) return;
     const answer = await attempt(async () =>
-      read(await fetch(`${config.api}/respondents`, { method: "PUT", body: file })));
+      read(await fetch(`${config.api}/respondents`, {
+        method: "PUT", headers: csrfHeaders(), body: file,
+      })));
     if (answer) find("mapping-result").textContent = `${answer.matched} files have a respondent now.`;
   });
   addEventListener("beforeunload", (event) => {

@@ -17,10 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.card import ModelCard
 from webapp.cluster.media import open_files
+from webapp.database import database_of
 from webapp.errors import MienError, ModelInvalid
 from webapp.services import Services, services_of
 from webapp.settings import Settings
-from webapp.store import Job, Store, database_url
+from webapp.store import Job, Store
 from webapp.survey.analysis import Analyzer
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog
@@ -37,12 +38,11 @@ _log = logging.getLogger(__name__)
 class Surveys:
     """Catalog, uploads, reviews and the job runner of an application."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, store: Store) -> None:
         self._services = services
         settings = services.settings
         self.settings: Settings = settings
-        self.store = Store(database_url(settings.instance_path))
-        self.store.migrate()
+        self.store = store
         self.files, self._close_files = open_files(settings)
         self.catalog = Catalog(self.store, settings.instance_path, self.files)
         self.uploads = Uploads(self.catalog, settings)
@@ -57,7 +57,6 @@ class Surveys:
     def close(self) -> None:
         self.runner.stop()
         self._close_files()
-        self.store.close()
 
     def _report(self, job: Job) -> None:
         build_in_process(self.store, self.settings.instance_path, job, self.settings)
@@ -142,7 +141,7 @@ class LazySurveys:
     def open(self) -> Surveys:
         with self._lock:
             if self._opened is None:
-                opened = Surveys(services_of(self._app))
+                opened = Surveys(services_of(self._app), database_of(self._app).open())
                 for tell in self.on_open:
                     tell(opened)
                 self._opened = opened
@@ -153,6 +152,7 @@ class LazySurveys:
             if self._opened is not None:
                 self._opened.close()
                 self._opened = None
+        database_of(self._app).close()
 
 
 def surveys_of(app: Flask) -> LazySurveys:

@@ -1,0 +1,31 @@
+"""The page that shows the audit log."""
+
+from __future__ import annotations
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from webapp.admin.audit import ROWS_AT_ONCE, entries
+from webapp.admin.auth import admin_required
+from webapp.admin.routes import blueprint
+from webapp.database import store
+
+AREAS = (
+    ("", "Everything"),
+    ("login", "Logins"),
+    ("account", "Accounts"),
+    ("token", "Tokens"),
+    ("model", "Models"),
+    ("shadow", "Shadow"),
+)
+
+
+@blueprint.get("/audit")
+@admin_required
+def audit() -> ResponseReturnValue:
+    """Who did what and when; ``?area=`` narrows, ``?before=`` goes on from an entry."""
+    area = request.args.get("area", "")
+    area = area if area in dict(AREAS) else ""
+    rows = entries(store(), before=request.args.get("before", type=int), action=area)
+    older = rows[-1].id if len(rows) == ROWS_AT_ONCE else None
+    return render_template("admin/audit.html", rows=rows, areas=AREAS, area=area, older=older)

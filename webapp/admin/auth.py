@@ -1,0 +1,279 @@
+"""Who asks, and whether they may: browser sessions, bearer tokens, CSRF, and the guard.
+
+Every view below ``/admin`` carries :func:`admin_required` or :func:`public`; one that carries
+neither is refused, so that a forgotten decorator opens nothing.
+
+    @blueprint.post("/admin/api/models/<version>/activate")
+    @admin_required(scope="models:write")
+    def activate(version: str) -> ResponseReturnValue: ...
+
+lets in an administrator's browser session (with the CSRF token, for anything but reading) or a
+bearer token with that scope. Without a scope no token will do.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast, overload
+from urllib.parse import urlsplit
+
+from flask import Flask, current_app, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, UserMixin, current_user
+from flask_login import login_user as flask_login_user
+from flask_login import logout_user as flask_logout_user
+from flask_wtf.csrf import CSRFProtect, validate_csrf
+from sqlalchemy.exc import SQLAlchemyError
+from wtforms.validators import ValidationError
+
+from webapp.admin import accounts, tokens
+from webapp.database import store
+from webapp.errors import Forbidden, MienError, Unauthorized
+from webapp.security import allowed_origins, origin_allowed
+from webapp.services import services, services_of
+from webapp.store_admin import ADMIN, Account
+
+CSRF_HEADER = "X-CSRFToken"
+CSRF_FIELD = "csrf_token"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+ADMIN_PREFIX = "/admin"
+_MARK = "mien_access"
+_log = logging.getLogger(__name__)
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever sent the present request: a browser session or a bearer token.
+
+    ``scopes`` is None for a session, which may do whatever its ``role`` may.
+    """
+
+    kind: Literal["session", "token"]
+    account_id: int
+    name: str
+    role: str
+    label: str
+    scopes: frozenset[str] | None = None
+
+    def may(self, scope: str | None) -> bool:
+        """Whether this principal may do what ``scope`` names; None is for sessions alone."""
+        return self.scopes is None or (scope is not None and scope in self.scopes)
+
+
+class SessionUser(UserMixin):  # type: ignore[misc]
+    """flask-login's view of an account. Its id carries the generation: raising that in the
+    database makes every cookie of the account worthless.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self.account_id = account.id
+        self.name = account.name
+        self.role = account.role
+        self.generation = account.generation
+
+    def get_id(self) -> str:
+        return f"{self.account_id}.{self.generation}"
+
+
+def load_user(text: str) -> SessionUser | None:
+    """The account of a session cookie, or None where its generation has passed."""
+    number, _, generation = text.partition(".")
+    if not (number.isdigit() and generation.isdigit()):
+        return None
+    try:
+        account = accounts.by_id(store(), int(number))
+    except (MienError, SQLAlchemyError):
+        _log.exception("The account of a session cannot be read; it counts as logged out.")
+        return None
+    if account is None or account.generation != int(generation):
+        return None
+    return SessionUser(account)
+
+
+def principal() -> Principal | None:
+    """Who asks, or None. Raises :class:`Unauthorized` for a bearer token that is not valid.
+
+    A request with a token is judged by the token alone; its cookies count for nothing.
+    """
+    if "mien_principal" not in g:
+        g.mien_principal = _principal()
+    return cast("Principal | None", g.mien_principal)
+
+
+def _principal() -> Principal | None:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        holder = tokens.check(store(), text)
+        label = f"{holder.account.name} (token {holder.name})"
+        return Principal(
+            "token",
+            holder.account.id,
+            holder.account.name,
+            holder.account.role,
+            label,
+            holder.scopes,
+        )
+    if current_user and current_user.is_authenticated:
+        user = cast(SessionUser, current_user)
+        return Principal("session", user.account_id, user.name, user.role, user.name)
+    return None
+
+
+def logged_in() -> Principal | None:
+    """As :func:`principal`, for templates: an invalid token is nobody, and nothing is raised."""
+    try:
+        return principal()
+    except MienError:
+        return None
+
+
+def log_in(account: Account) -> None:
+    """Begin a browser session; whatever the cookie held before is dropped."""
+    session.clear()
+    session.permanent = True
+    flask_login_user(SessionUser(account))
+    g.pop("mien_principal", None)
+
+
+def log_out() -> None:
+    flask_logout_user()
+    session.clear()
+    g.pop("mien_principal", None)
+
+
+def check_csrf() -> None:
+    """Refuse a request that another site may have made with this browser's cookie.
+
+    The token comes in the header ``X-CSRFToken``, or as the field of a plain form. A multipart
+    body is never parsed for it: that would store an upload before knowing who sends it.
+    Raises :class:`Forbidden`.
+    """
+    extra = allowed_origins(services().settings)
+    if not origin_allowed(request.headers.get("Origin"), request.environ, extra):
+        raise Forbidden("This request came from a page of another site.")
+    given = request.headers.get(CSRF_HEADER)
+    if given is None and request.mimetype == "application/x-www-form-urlencoded":
+        given = request.form.get(CSRF_FIELD)
+    try:
+        validate_csrf(given)
+    except ValidationError as error:
+        raise Forbidden(
+            "The request lacks this page's security token, or the page is older than your "
+            "login. Reload the page and try again.",
+            reason=str(error),
+        ) from error
+
+
+def require(scope: str | None, role: str | None) -> Principal:
+    """The principal, if it may do this. Raises :class:`Unauthorized` or :class:`Forbidden`."""
+    who = principal()
+    if who is None:
+        raise Unauthorized("Log in first, or send a token in the header Authorization: Bearer.")
+    if who.kind == "token" and scope is None:
+        raise Forbidden("This can be done in a logged-in browser only, not with a token.")
+    if not who.may(scope):
+        raise Forbidden(f"This token is not good for {scope}.", scope=scope)
+    if role is not None and who.role != role:
+        raise Forbidden("This is for administrators.")
+    if who.kind == "session" and request.method not in SAFE_METHODS:
+        check_csrf()
+    return who
+
+
+def wants_page() -> bool:
+    """Whether a browser asks for a page, which is sent to the login instead of refused."""
+    path = request.path
+    machine = path.startswith(("/api/", "/admin/api/", "/socket.io")) or path == "/metrics"
+    return request.method in ("GET", "HEAD") and not machine
+
+
+def guarded(view: Callable[..., Any], scope: str | None, role: str | None) -> Callable[..., Any]:
+    """``view`` behind :func:`require`; a browser without a login is sent there."""
+
+    @functools.wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            require(scope, role)
+        except Unauthorized:
+            if wants_page():
+                return to_login()
+            raise
+        return current_app.ensure_sync(view)(*args, **kwargs)
+
+    setattr(wrapper, _MARK, scope or "session")
+    return wrapper
+
+
+@overload
+def admin_required(view: View) -> View: ...
+@overload
+def admin_required(*, scope: str | None = None) -> Callable[[View], View]: ...
+def admin_required(view: Any = None, *, scope: str | None = None) -> Any:
+    """Let administrators in; with ``scope`` their bearer tokens of that scope too."""
+    if view is not None:
+        return guarded(view, None, ADMIN)
+    if scope is not None and scope not in tokens.SCOPES:
+        raise ValueError(f"Expected one of {', '.join(tokens.SCOPES)}. Received {scope!r}.")
+    return lambda wrapped: guarded(wrapped, scope, ADMIN)
+
+
+def public(view: View) -> View:
+    """Mark a view that needs no login: the login itself, a page that somebody was sent."""
+    setattr(view, _MARK, "public")
+    return view
+
+
+def access_of(view: Callable[..., Any]) -> str | None:
+    """``public``, ``session``, a scope, or None for a view that says nothing."""
+    return cast("str | None", getattr(view, _MARK, None))
+
+
+def to_login() -> ResponseReturnValue:
+    target = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("admin.login", next=target))
+
+
+def safe_target(target: str | None) -> str | None:
+    """``target`` if it is a path of ours; otherwise None, so that a login leads nowhere else."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
+        return None
+    parts = urlsplit(target)
+    return target if not parts.scheme and not parts.netloc and "\\" not in target else None
+
+
+def _refuse_unmarked() -> None:
+    """Fail closed: an admin view without a decorator is a mistake, and nobody gets in."""
+    rule = request.url_rule
+    if rule is None or not f"{rule.rule}/".startswith(f"{ADMIN_PREFIX}/"):
+        return
+    view = current_app.view_functions[rule.endpoint]
+    if access_of(view) is None:
+        _log.error("%s has neither admin_required nor public; it is refused.", rule.endpoint)
+        raise Forbidden("This page is not open to anyone.")
+
+
+def init_auth(app: Flask) -> None:
+    """Bind sessions, CSRF tokens and the guard to an application."""
+    app.config.update(
+        SESSION_COOKIE_NAME="mien_session",
+        PERMANENT_SESSION_LIFETIME=services_of(app).settings.session_hours * 3600,
+        WTF_CSRF_CHECK_DEFAULT=False,  # require() checks, where a session is what lets in
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+        WTF_CSRF_HEADERS=[CSRF_HEADER],
+    )
+    CSRFProtect(app)
+    manager = LoginManager(app)
+    manager.session_protection = None  # a laptop changes its network; the generation ends sessions
+    manager.user_loader(load_user)
+    app.before_request(_refuse_unmarked)
+    app.context_processor(lambda: {"who": logged_in()})
+
+    @app.after_request
+    def never_stored(response: Any) -> Any:
+        if request.path.startswith(ADMIN_PREFIX):
+            response.headers.setdefault("Cache-Control", "private, no-store")
+        return response

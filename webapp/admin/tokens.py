@@ -1,0 +1,122 @@
+"""Bearer tokens: ``mien_<key>_<secret>``, shown once, stored as a hash, with scopes and an end."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select, update
+
+from webapp.admin.accounts import hash_of
+from webapp.errors import InvalidRequest, NotFound, Unauthorized
+from webapp.store import Store, utcnow
+from webapp.store_admin import Account, ApiToken
+
+# What a token may be good for; everything else needs a browser session.
+SCOPES: Final = {
+    "analyze": "Read one picture at a time (POST /api/v1/analyze)",
+    "live": "Open live connections (Socket.IO namespace /live)",
+    "surveys:read": "See surveys, their progress and their reports",
+    "surveys:write": "Make, fill, analyse and delete surveys",
+    "models:read": "See the model versions and their cards",
+    "models:write": "Upload, activate and roll back models",
+    "status:read": "See the server's figures and /metrics",
+}
+PREFIX: Final = "mien"
+MAX_DAYS: Final = 3650
+USED_EVERY: Final = timedelta(minutes=1)
+_NOBODYS_HASH: Final = hash_of(secrets.token_urlsafe(32))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenHolder:
+    """A valid token, and whose it is."""
+
+    token_id: int
+    name: str
+    account: Account
+    scopes: frozenset[str]
+
+
+def create(
+    store: Store, account_id: int, name: str, scopes: Sequence[str], days: int | None
+) -> tuple[ApiToken, str]:
+    """A new token and its text, which is not stored. ``days`` None means that it does not end."""
+    name = name.strip()
+    if not 1 <= len(name) <= 100:
+        raise InvalidRequest("Expected a name of 1 to 100 characters.", field="name")
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise InvalidRequest(
+            f"Expected at least one of {', '.join(SCOPES)}. "
+            f"Received {', '.join(unknown) or 'none'}.",
+            field="scopes",
+        )
+    if days is not None and not 1 <= days <= MAX_DAYS:
+        raise InvalidRequest(f"Expected 1 to {MAX_DAYS} days, or no end.", field="days")
+    key, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    token = ApiToken(
+        account_id=account_id,
+        name=name,
+        key=key,
+        secret_hash=hash_of(secret),
+        scopes=sorted(set(scopes)),
+        expires_at=None if days is None else utcnow() + timedelta(days=days),
+    )
+    with store.session() as session:
+        session.add(token)
+    return token, f"{PREFIX}_{key}_{secret}"
+
+
+def check(store: Store, text: str) -> TokenHolder:
+    """Who holds this token. Raises :class:`Unauthorized`, with one message for every reason."""
+    refused = Unauthorized("This token is not valid: it is unknown, was revoked or has expired.")
+    prefix, _, rest = text.strip().partition("_")
+    key, _, secret = rest.partition("_")
+    if prefix != PREFIX or not secret or len(text) > 200:
+        raise refused
+    with store.session() as session:
+        token = session.scalar(select(ApiToken).where(ApiToken.key == key[:16]))
+        account = None if token is None else session.get(Account, token.account_id)
+    stored = _NOBODYS_HASH if token is None else token.secret_hash
+    fits = hmac.compare_digest(stored, hash_of(secret))
+    now = utcnow()
+    if (
+        not fits
+        or token is None
+        or account is None
+        or token.revoked_at is not None
+        or (token.expires_at is not None and token.expires_at <= now)
+    ):
+        raise refused
+    if token.last_used_at is None or now - token.last_used_at > USED_EVERY:
+        with store.session() as session:
+            session.execute(
+                update(ApiToken).where(ApiToken.id == token.id).values(last_used_at=now)
+            )
+    return TokenHolder(token.id, token.name, account, frozenset(token.scopes))
+
+
+def revoke(store: Store, token_id: int) -> ApiToken:
+    """End a token now. Raises :class:`NotFound`; revoking twice changes nothing."""
+    with store.session() as session:
+        token = session.get(ApiToken, token_id)
+        if token is None:
+            raise NotFound("There is no such token.", token=token_id)
+        token.revoked_at = token.revoked_at or utcnow()
+        return token
+
+
+def listing(store: Store) -> Sequence[tuple[ApiToken, str]]:
+    """Every token with its account's name, newest first."""
+    query = (
+        select(ApiToken, Account.name)
+        .join(Account, Account.id == ApiToken.account_id)
+        .order_by(ApiToken.id.desc())
+    )
+    with store.session() as session:
+        return [(token, name) for token, name in session.execute(query)]

@@ -1,0 +1,59 @@
+"""The one database of an application, opened and migrated when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from typing import cast
+
+from flask import Flask, current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.errors import MienError
+from webapp.services import services_of
+from webapp.store import Store, database_url
+
+EXTENSION = "mien.database"
+
+
+class Database:
+    """Opens the :class:`Store` once, whoever asks first; making an application opens nothing."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+
+    def open(self) -> Store:
+        """The migrated store. Raises SQLAlchemyError or OSError where it cannot be opened."""
+        with self._lock:
+            if self._store is None:
+                store = Store(database_url(services_of(self._app).settings.instance_path))
+                store.migrate()
+                self._store = store
+            return self._store
+
+    def close(self) -> None:
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+
+def init_database(app: Flask) -> None:
+    app.extensions[EXTENSION] = Database(app)
+
+
+def database_of(app: Flask) -> Database:
+    """The database of one application, perhaps not opened yet."""
+    return cast(Database, app.extensions[EXTENSION])
+
+
+def store() -> Store:
+    """The store of the application that handles the present request.
+
+    Raises :class:`MienError` where the database cannot be opened.
+    """
+    try:
+        return database_of(current_app).open()
+    except (SQLAlchemyError, OSError) as error:
+        raise MienError(f"The database cannot be opened: {type(error).__name__}.") from error
