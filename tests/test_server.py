@@ -290,7 +290,7 @@ def test_stopping_answers_the_frame_in_flight(
         assert server.process.wait(30) == 0, "".join(server.output)
         assert not psutil.pid_exists(worker.pid)
         assert not [line for line in server.output if "Traceback" in line]
-        assert len([line for line in server.output if server.url in line]) == 1
+        assert len([line for line in server.output if line.startswith("Mien is ready")]) == 1
 
 
 def test_what_cannot_start_says_why_in_a_line(models: Path, tmp_path: Path) -> None:
