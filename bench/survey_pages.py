@@ -1,13 +1,14 @@
 """``python -m bench.survey_pages --pictures 10000 --json -``: server time of every survey page.
 
-A survey of that size with 10 groups is filled and reported, then each page and request is made
-several times in the process that serves it; the median and the slowest are given.
+A survey of that size is filled and reported under the active model's card, then each page and
+request is made several times in the process that serves it; the median and the slowest are given.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -19,20 +20,25 @@ import numpy as np
 
 from webapp.app import create_app
 from webapp.domain import EMOTIONS, Box, EmotionScores, Face
+from webapp.registry import Registry
 from webapp.settings import Settings
 from webapp.store import Upload
 from webapp.survey.analysis import Judgement, UsedFace
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import NewSurvey
+from webapp.survey.ledger import ledger_of
+from webapp.survey.report import model_facts
 from webapp.survey.service import Surveys, surveys_of
 
 ROUNDS = 5
 
 
-def fill(opened: Surveys, pictures: int) -> tuple[str, int]:
+def fill(
+    opened: Surveys, pictures: int, group_count: int, model: dict[str, Any]
+) -> tuple[str, int]:
     """A finished analysis of ``pictures`` pictures of invented faces; ids of survey and job."""
     rng = np.random.default_rng(0)
-    names = [f"Package {number}" for number in range(10)]
+    names = [f"Package {number}" for number in range(group_count)]
     survey = opened.catalog.create(NewSurvey("Large", "model", True, names))
     groups = [group.id for group in opened.catalog.groups(survey.id)]
     with opened.store.session() as session:
@@ -41,8 +47,8 @@ def fill(opened: Surveys, pictures: int) -> tuple[str, int]:
             session.add(
                 Upload(
                     survey_id=survey.id,
-                    group_id=groups[number % 10],
-                    path=f"{names[number % 10]}/{number}.jpg",
+                    group_id=groups[number % group_count],
+                    path=f"{names[number % group_count]}/{number}.jpg",
                     path_hash=sha,
                     sha256=sha,
                     content_key=f"{survey.id}:{sha}",
@@ -52,9 +58,7 @@ def fill(opened: Surveys, pictures: int) -> tuple[str, int]:
                 )
             )
     opened.runner.stop()  # nothing is to be analysed: outcomes are invented
-    job = opened.runner.jobs.start(
-        survey.id, {"version": "none", "head": "h", "files": {}, "uncertain_below": 0.4}
-    )
+    job = opened.runner.jobs.start(survey.id, model)
     opened.runner.jobs.claim()
     batch = []
     for upload_id, _, _ in opened.runner.jobs.pending(job):
@@ -65,19 +69,23 @@ def fill(opened: Surveys, pictures: int) -> tuple[str, int]:
     opened.runner.jobs.write(job.id, batch)
     opened.runner.jobs.set_state(job.id, "reporting")
     build_in_process(opened.store, opened.settings.instance_path, job, opened.settings)
-    opened.runner.jobs.set_state(job.id, "done")
+    with opened.store.session() as session:
+        ledger = ledger_of(session, survey.id, job.id).to_json()
+    opened.runner.jobs.set_state(job.id, "done", summary={"ledger": ledger})
     return survey.id, job.id
 
 
 @click.command(help=__doc__)
 @click.option("--pictures", default=10_000, show_default=True)
+@click.option("--groups", default=10, show_default=True)
 @click.option("--json", "target", default="-", help="File for the report; - is standard output.")
-def main(pictures: int, target: str) -> None:
+def main(pictures: int, groups: int, target: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         app = create_app(Settings(async_mode="threading", instance_dir=scratch))
         opened = surveys_of(app).open()
         began = time.perf_counter()
-        survey, job = fill(opened, pictures)
+        model = model_facts(Registry("models").active().card)
+        survey, job = fill(opened, pictures, groups, model)
         filled = time.perf_counter() - began
         client = app.test_client()
         api = f"/api/v1/surveys/{survey}"
@@ -113,6 +121,8 @@ def main(pictures: int, target: str) -> None:
         client.delete(api)
         report = {
             "pictures": pictures,
+            "groups": groups,
+            "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
             "fill_and_report_s": round(filled, 1),
             "pages": rows,
             "delete_ms": round(1e3 * (time.perf_counter() - began), 1),

@@ -89,3 +89,31 @@ def test_the_sweep_deletes_forgotten_pictures_and_orphans(catalog, survey, send)
     orphan.mkdir(parents=True)
     assert catalog.sweep(utcnow() + timedelta(days=8), 7) == [survey.id]
     assert not orphan.exists()
+
+
+def test_a_large_survey_is_deleted_in_steps(catalog, store, survey, send, monkeypatch):
+    monkeypatch.setattr("webapp.survey.removal.ROWS_AT_ONCE", 2)
+    for number in range(5):
+        send(f"{number}.jpg", picture(f"happy:{number}"))
+    catalog.delete(survey.id)
+    with store.session() as session:
+        assert session.scalar(select(func.count()).select_from(Upload)) == 0
+
+
+def test_an_interrupted_deletion_is_finished_by_the_sweep(
+    catalog, store, survey, send, monkeypatch
+):
+    send("a.jpg", picture("happy"))
+
+    def cut_off(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("webapp.survey.catalog.delete_rows", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            catalog.delete(survey.id)
+    assert catalog.get(survey.id).id == survey.id
+    assert catalog.sweep(utcnow(), 7) == []
+    with pytest.raises(NotFound):
+        catalog.get(survey.id)
+    assert not catalog.folders.survey(survey.id).exists()

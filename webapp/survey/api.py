@@ -16,7 +16,7 @@ from webapp.store import Job, Survey, Upload
 from webapp.survey.catalog import NewSurvey, SurveyRow, find_survey
 from webapp.survey.exports import FORMATS
 from webapp.survey.jobs import latest_job
-from webapp.survey.ledger import ledger_of
+from webapp.survey.ledger import current_ledger
 from webapp.survey.media import HEAD_BYTES, IMAGE, image_type
 from webapp.survey.respondents import read_mapping
 from webapp.survey.service import surveys
@@ -121,7 +121,7 @@ def show(survey_id: str) -> ResponseReturnValue:
     survey = opened.catalog.get(survey_id)
     job = latest_job(opened.catalog, survey_id)
     with opened.store.session() as session:
-        ledger = ledger_of(session, survey_id, None if job is None else job.id)
+        ledger = current_ledger(session, survey_id, job)
     payload = survey_json(SurveyRow(survey, ledger.uploaded, job))
     payload["ledger"] = ledger.to_json()
     payload["groups"] = [group.name for group in opened.catalog.groups(survey_id)]

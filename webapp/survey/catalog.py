@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.cluster.files import Files, LocalFiles, remove_tree
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.store import ACTIVE_JOB_STATES, Group, Job, Store, Survey, Upload, utcnow
+from webapp.survey.ledger import settled_ledger
 from webapp.survey.media import ARCHIVE
 from webapp.survey.purposes import check_purpose
+from webapp.survey.removal import delete_rows
 from webapp.survey.respondents import RULES, compile_pattern
 
 SEVERAL_FACES = ("exclude", "largest")
@@ -59,6 +62,9 @@ class Folders:
 
     def incoming(self, survey_id: str) -> Path:
         return self.survey(survey_id) / "incoming"
+
+    def deletion_mark(self, survey_id: str) -> Path:
+        return self.survey(survey_id) / "to-be-deleted"
 
     def job(self, survey_id: str, job_id: int) -> Path:
         return self.survey(survey_id) / "jobs" / str(job_id)
@@ -193,28 +199,43 @@ class Catalog:
             query = select(Survey).order_by(Survey.created_at.desc()).limit(limit)
             surveys = list(session.scalars(query))
             ids = [survey.id for survey in surveys]
+            jobs: dict[str, Job] = {}
+            for job in session.scalars(select(Job).where(Job.survey_id.in_(ids)).order_by(Job.id)):
+                jobs[job.survey_id] = job
+            # No file comes or goes once the pictures are deleted: the last analysis counted them.
+            settled = {
+                survey.id: ledger.uploaded
+                for survey in surveys
+                if survey.pictures_deleted_at is not None
+                and (ledger := settled_ledger(jobs.get(survey.id))) is not None
+            }
             counts: dict[str, int] = {
                 survey_id: count
                 for survey_id, count in session.execute(
                     select(Upload.survey_id, func.count())
-                    .where(Upload.survey_id.in_(ids), Upload.kind != ARCHIVE)
+                    .where(
+                        Upload.survey_id.in_([one for one in ids if one not in settled]),
+                        Upload.kind != ARCHIVE,
+                    )
                     .group_by(Upload.survey_id)
                 )
-            }
-            jobs: dict[str, Job] = {}
-            for job in session.scalars(select(Job).where(Job.survey_id.in_(ids)).order_by(Job.id)):
-                jobs[job.survey_id] = job
+            } | settled
         return [SurveyRow(s, counts.get(s.id, 0), jobs.get(s.id)) for s in surveys]
 
     def delete(self, survey_id: str) -> None:
         """Remove rows, pictures, stills and reports at once. Raises :class:`NotFound`.
 
-        Rows go first: a running job finds no survey to write to and ends. What is left on disk
-        after a crash in between is an orphan folder, which the sweep removes.
+        A mark in the survey's folder says that it is to go: a deletion that a crash interrupts is
+        finished by the next sweep. Rows go first, so that a running job finds nothing to write to;
+        a folder left without rows is an orphan, which the sweep removes as well.
         """
         with self.store.session() as session:
             find_survey(session, survey_id)
-            session.execute(delete(Survey).where(Survey.id == survey_id))
+        mark = self.folders.deletion_mark(survey_id)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # somebody else deletes it at this moment
+            mark.touch()
+        delete_rows(self.store, survey_id)
         self.files.remove_tree(self.folders.survey(survey_id))
 
     def set_retention(self, survey_id: str, keep_until: datetime | None) -> None:
@@ -248,6 +269,11 @@ class Catalog:
             )
             done = set(session.scalars(select(Job.survey_id).where(Job.state == "done")))
             surveys = list(session.scalars(select(Survey)))
+        for survey in surveys:
+            if self.folders.deletion_mark(survey.id).exists():
+                with suppress(NotFound):
+                    self.delete(survey.id)
+                surveys = [other for other in surveys if other is not survey]
         forgotten = now - timedelta(days=unanalysed_days)
         swept = []
         for survey in surveys:

@@ -24,6 +24,7 @@ from webapp.survey.analysis import Analyzer, ModelChanged
 from webapp.survey.catalog import Catalog
 from webapp.survey.chunks import Chunk, Item, work_on
 from webapp.survey.jobqueue import JobQueue
+from webapp.survey.ledger import ledger_of
 from webapp.survey.progress import Progress, RateMeter
 
 _log = logging.getLogger(__name__)
@@ -155,7 +156,9 @@ class JobRunner:
                 return
         self._tell(job, "reporting", job.total)
         self._report(job)
-        if not self.jobs.set_state(job.id, "done"):
+        with self._catalog.store.session() as session:
+            kept = ledger_of(session, job.survey_id, job.id).to_json()
+        if not self.jobs.set_state(job.id, "done", summary={"ledger": kept}):
             return
         survey = self._catalog.get(job.survey_id)
         if survey.keep_until is None:

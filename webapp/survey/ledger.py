@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import case, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from webapp.store import Group, Outcome, Upload
+from webapp.store import Group, Job, Outcome, Upload
 from webapp.survey.media import ARCHIVE
 
 USED = "used"
@@ -52,6 +52,11 @@ class Ledger:
             "adds_up": self.adds_up,
         }
 
+    @classmethod
+    def from_json(cls, payload: dict[str, Any]) -> Ledger:
+        """The ledger that :meth:`to_json` wrote."""
+        return cls(payload["uploaded"], payload["counts"], payload["by_group"])
+
 
 def category_column(job_outcome: Any = Outcome) -> Any:
     """SQL for the category of an upload that is outer-joined with its outcome."""
@@ -73,9 +78,7 @@ def ledger_of(session: Session, survey_id: str, job_id: int | None) -> Ledger:
 
     ``uploaded`` is counted apart from the categories, so that the comparison means something.
     """
-    uploaded = session.scalar(
-        select(func.count()).where(Upload.survey_id == survey_id, Upload.kind != ARCHIVE)
-    )
+    uploaded = uploaded_files(session, survey_id)
     rows = session.execute(
         select(Group.name, category_column(), func.count())
         .select_from(Upload)
@@ -90,4 +93,28 @@ def ledger_of(session: Session, survey_id: str, job_id: int | None) -> Ledger:
     for group, category, count in rows:
         total[category] += count
         by_group.setdefault(group, dict.fromkeys(LABELS, 0))[category] = count
-    return Ledger(uploaded or 0, {name: total.get(name, 0) for name in LABELS}, by_group)
+    return Ledger(uploaded, {name: total.get(name, 0) for name in LABELS}, by_group)
+
+
+def uploaded_files(session: Session, survey_id: str) -> int:
+    """How many files the survey has to account for; ZIPs stand for their members."""
+    counted = select(func.count()).where(Upload.survey_id == survey_id, Upload.kind != ARCHIVE)
+    return session.scalar(counted) or 0
+
+
+def settled_ledger(job: Job | None) -> Ledger | None:
+    """The ledger as it was when the job was done, or None for a job that is not."""
+    kept = None if job is None else (job.summary or {}).get("ledger")
+    return None if kept is None else Ledger.from_json(kept)
+
+
+def current_ledger(session: Session, survey_id: str, job: Job | None) -> Ledger:
+    """The ledger of the newest job, from what was kept at its end where nothing came since.
+
+    Files are only ever added, and what became of one in a finished job does not change, so that an
+    equal number of files means an equal ledger.
+    """
+    kept = settled_ledger(job)
+    if kept is not None and kept.uploaded == uploaded_files(session, survey_id):
+        return kept
+    return ledger_of(session, survey_id, None if job is None else job.id)

@@ -15,8 +15,9 @@ from webapp.survey import api
 from webapp.survey.catalog import find_survey
 from webapp.survey.events import NAMESPACE, init_events
 from webapp.survey.htmlreport import FILTERS
-from webapp.survey.ledger import ledger_of
+from webapp.survey.ledger import current_ledger
 from webapp.survey.purposes import PURPOSES
+from webapp.survey.reading import chart_data, read_report, shown_rows
 from webapp.survey.report import compare_reports
 from webapp.survey.review import UNUSABLE
 from webapp.survey.service import EXTENSION, LazySurveys, surveys
@@ -48,7 +49,7 @@ def show(survey_id: str) -> ResponseReturnValue:
     jobs = _jobs(survey_id)
     job = jobs[0] if jobs else None
     with opened.store.session() as session:
-        ledger = ledger_of(session, survey_id, None if job is None else job.id)
+        ledger = current_ledger(session, survey_id, job)
     settings = opened.settings
     config: dict[str, Any] = {
         "survey": survey_id,
@@ -78,12 +79,16 @@ def show(survey_id: str) -> ResponseReturnValue:
 
 
 def _report(survey_id: str, job_id: int) -> dict[str, Any]:
+    files = surveys().catalog.files
     path = surveys().catalog.folders.job(survey_id, job_id) / "report.json"
     try:
-        loaded: dict[str, Any] = json.loads(surveys().catalog.files.read(path))
+        direct = files.direct(path)
+        if direct is not None:
+            return read_report(direct)
+        loaded: dict[str, Any] = json.loads(files.read(path))
+        return loaded
     except FileNotFoundError:
         raise NotFound("This analysis has no report yet.", job=job_id) from None
-    return loaded
 
 
 @blueprint.get("/<survey_id>/report")
@@ -111,6 +116,8 @@ def report(survey_id: str) -> ResponseReturnValue:
         other=other,
         changes=changes,
         report=found,
+        rows=shown_rows(found),
+        charts=chart_data(found),
         pictures=survey.pictures_deleted_at is None,
         review_url=url_for("survey.review", survey_id=survey_id, job=chosen.id, queue="uncertain"),
         still_url=lambda frame: (

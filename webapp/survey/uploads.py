@@ -120,9 +120,10 @@ class Uploads:
             )
             by_size: set[tuple[str, int, object]] = set()
             if len(hashes) < len(asked):
+                unhashed = {path for path, _, sha, _ in asked if not sha}
                 rows = session.execute(
                     select(Upload.path, Upload.group_id, Upload.size_bytes).where(
-                        Upload.survey_id == survey_id
+                        Upload.survey_id == survey_id, Upload.path.in_(unhashed)
                     )
                 )
                 by_size = {(path, group_id, size) for path, group_id, size in rows}

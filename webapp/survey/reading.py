@@ -1,0 +1,69 @@
+"""Finished reports as the pages need them: read once, shortened to what a page can show.
+
+A report's file never changes after its analysis is done, so what was read from it is kept as long
+as the file's time stays the same.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+KEPT_REPORTS = 8
+MAX_COMPARISON_ROWS = 240
+MAX_CHART_ROWS = 14
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """The report at ``path``; not to be changed by who gets it. Raises FileNotFoundError."""
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=KEPT_REPORTS)
+def _read(path: Path, _modified_ns: int) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def shown_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The comparison's rows that a page lists, in their order.
+
+    Fifty groups make 9,800 rows, which nobody reads and no page bears: beyond
+    ``MAX_COMPARISON_ROWS`` the clear and then the largest differences are listed, and the
+    spreadsheet holds all.
+    """
+    rows: list[dict[str, Any]] = report["comparison"]["rows"]
+    if len(rows) <= MAX_COMPARISON_ROWS:
+        return rows
+    order = sorted(
+        range(len(rows)), key=lambda i: (not rows[i]["significant"], -abs(rows[i]["effect"]))
+    )
+    return [rows[i] for i in sorted(order[:MAX_COMPARISON_ROWS])]
+
+
+def chart_data(report: dict[str, Any]) -> dict[str, Any]:
+    """What the charts draw; the rest of a report would only make the page heavier."""
+    differences = [
+        row
+        for row in report["comparison"]["rows"]
+        if row["measure"] != "valence" and row["interval"] is not None
+    ]
+    differences.sort(key=lambda row: -abs(row["difference"]))
+    video = report["video"]
+    return {
+        "emotions": report["emotions"],
+        "overall": {"emotions": report["overall"]["emotions"]},
+        "groups": [
+            {key: group[key] for key in ("name", "faces", "emotions")} for group in report["groups"]
+        ],
+        "comparison": {"rows": differences[:MAX_CHART_ROWS]},
+        "method": {"correction": report["method"]["correction"]},
+        "video": None
+        if video is None
+        else {
+            "groups": [{"name": g["name"], "curve": g["curve"]} for g in video["groups"]],
+            "videos": [{"path": v["path"], "curve": v["curve"]} for v in video["videos"]],
+        },
+    }
