@@ -113,6 +113,15 @@ SETTINGS: tuple[Setting, ...] = (
         minimum=0,
     ),
     Setting(
+        "worker_sandbox",
+        "auto",
+        "name",
+        "Whether workers give up network, writing and programs: where the system can, or else "
+        "not start, or never.",
+        choices=("auto", "require", "off"),
+    ),
+    Setting("worker_user", "", "user", "User that workers become when Mien runs as root."),
+    Setting(
         "inference_timeout_ms",
         5000,
         "ms",

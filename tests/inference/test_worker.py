@@ -44,7 +44,7 @@ class Raw:
             [
                 *(sys.executable, "-m", "webapp.inference.worker"),
                 *("--socket", endpoint.argument, "--pipeline", FACTORY),
-                *("--version-folder", str(folder)),
+                *("--version-folder", str(folder), "--sandbox", "off"),
             ],
             env=worker_environment(endpoint),
             pass_fds=endpoint.inherited,
@@ -163,8 +163,8 @@ def test_workers_end_when_the_web_process_is_killed(version: Path) -> None:
         "from pathlib import Path\n"
         "from webapp.inference.client import InferenceService\n"
         "from webapp.settings import Settings\n"
-        f"service = InferenceService(Settings(workers=2), Path({str(version)!r}), "
-        f"pipeline={FACTORY!r})\n"
+        "settings = Settings(workers=2, worker_sandbox='off')\n"
+        f"service = InferenceService(settings, Path({str(version)!r}), pipeline={FACTORY!r})\n"
         "service.start()\n"
         "print(*[w.pid for w in service.status()], flush=True)\n"
         "sys.stdin.read()\n"

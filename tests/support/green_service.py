@@ -32,7 +32,12 @@ BEATS = 20
 def main(folder: Path) -> dict[str, object]:
     seen: dict[str, object] = {}
     service = InferenceService(
-        Settings(workers=1, worker_start_timeout_ms=60_000, inference_timeout_ms=60_000),
+        Settings(
+            workers=1,
+            worker_sandbox="off",  # the scripted pipeline writes files
+            worker_start_timeout_ms=60_000,
+            inference_timeout_ms=60_000,
+        ),
         folder / "first",
         pipeline=FACTORY,
     )

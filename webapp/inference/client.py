@@ -59,6 +59,8 @@ class InferenceService:
             pipeline=pipeline,
             transport=transport,
             log_level=settings.log_level,
+            sandbox=settings.worker_sandbox,
+            user=settings.worker_user,
         )
         # every live connection has one frame in flight; the rest is for the API
         live = max(MIN_LIVE_WAITING, 2 * settings.live_max_sessions)

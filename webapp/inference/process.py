@@ -18,7 +18,6 @@ from typing import Any
 
 import psutil
 
-import webapp
 from webapp.errors import InferenceUnavailable, MienError, WorkerCrashed, error_from_json
 from webapp.inference.protocol import (
     Analyze,
@@ -34,6 +33,7 @@ from webapp.inference.protocol import (
     Stop,
 )
 from webapp.inference.transport import Endpoint
+from webapp.sandbox import bare_environment
 
 log = logging.getLogger("mien.inference")
 
@@ -55,6 +55,8 @@ class WorkerSpec:
     pipeline: str
     transport: str | None = None
     log_level: str = "INFO"
+    sandbox: str = "auto"
+    user: str = ""
 
     def command(self, endpoint: Endpoint, folder: Path) -> list[str]:
         # the supervisor replaces a worker at memory_mb; this stops one picture that takes far more
@@ -68,17 +70,14 @@ class WorkerSpec:
             *("--max-pixels", str(self.max_pixels)),
             *("--rlimit-mb", str(rlimit_mb)),
             *("--log-level", self.log_level),
+            *("--sandbox", self.sandbox),
+            *("--user", self.user),
         ]
 
 
 def worker_environment(endpoint: Endpoint) -> dict[str, str]:
-    """The worker's environment: ours without settings and secrets, which it does not need."""
-    private = ("MIEN_", "DATABASE_URL", "SECRET")
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(private)}
-    root = str(Path(webapp.__file__).resolve().parent.parent)
-    inherited = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = f"{root}{os.pathsep}{inherited}" if inherited else root
-    return environment | endpoint.environment
+    """The worker's environment: :func:`bare_environment` and what it needs to connect."""
+    return bare_environment() | endpoint.environment
 
 
 class Call:

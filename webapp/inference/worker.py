@@ -1,9 +1,10 @@
 """One inference worker: ``python -m webapp.inference.worker --socket fd:3 --version-folder DIR``.
 
 The only serving process that imports the vision code. It starts clean (exec'd, nothing patched),
-serves one connection and ends with it. The main thread owns the pipeline; a second thread reads
-messages, so that a ping is answered while a picture is being read; a version that is about to
-be swapped in is loaded by a third and handed to the main thread between two requests.
+gives up network, files and programs (``webapp.sandbox``), serves one connection and ends with it.
+The main thread owns the pipeline; a second thread reads messages, so that a ping is answered while
+a picture is being read; a version that is about to be swapped in is loaded by a third and handed to
+the main thread between two requests.
 
 ``--pipeline module:factory`` names what builds a pipeline, called as
 ``factory(folder, max_pixels=N)``; it is there for tests and benchmarks. The result needs
@@ -23,6 +24,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,6 +51,7 @@ from webapp.inference.protocol import (
     Stop,
 )
 from webapp.inference.transport import connect_back
+from webapp.sandbox import AUTO, MODES, confine
 
 ONE_THREAD = (
     "OMP_NUM_THREADS",
@@ -77,17 +80,22 @@ class AnyPipeline(Protocol):
     ) -> FrameResult: ...
 
 
+def import_factory(factory: str) -> Any:
+    """What ``module:factory`` names; importing it loads the native libraries."""
+    module_name, _, path = factory.partition(":")
+    build: Any = importlib.import_module(module_name)
+    for part in path.split("."):
+        build = getattr(build, part)
+    return build
+
+
 def load_pipeline(factory: str, folder: Path, max_pixels: int) -> AnyPipeline:
     """Import ``module:factory``, build the pipeline of ``folder`` and warm it.
 
     Raises :class:`ModelInvalid` for a version that cannot be used, whatever went wrong in it.
     """
-    module_name, _, path = factory.partition(":")
     try:
-        build: Any = importlib.import_module(module_name)
-        for part in path.split("."):
-            build = getattr(build, part)
-        pipeline: AnyPipeline = build(folder, max_pixels=max_pixels)
+        pipeline: AnyPipeline = import_factory(factory)(folder, max_pixels=max_pixels)
         warm = getattr(pipeline, "warm", None)
         if warm is not None:
             warm()
@@ -250,25 +258,6 @@ def limit_native_threads() -> None:
         os.environ[name] = "1"
 
 
-def limit_resources(limit_mb: int) -> None:
-    """Make an allocation beyond ``limit_mb`` of private memory fail, and write no core files.
-
-    A picture that needs more is then a MemoryError and an error reply instead of a machine that
-    swaps; 0 sets no limit. A core file would hold frames, which are never stored. Systems
-    without such limits serve without them.
-    """
-    try:
-        import resource
-    except ImportError:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if limit_mb:
-            resource.setrlimit(resource.RLIMIT_DATA, (limit_mb << 20, limit_mb << 20))
-    except (ValueError, OSError) as error:
-        log.warning("resource limits are not set: %s", error)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m webapp.inference.worker", description=__doc__)
     parser.add_argument("--socket", required=True, help="fd:NUMBER or tcp:PORT")
@@ -276,6 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pipeline", default=DEFAULT_PIPELINE, help="module:factory")
     parser.add_argument("--max-pixels", type=int, default=40_000_000)
     parser.add_argument("--rlimit-mb", type=int, default=0, help="private memory; 0: no limit")
+    parser.add_argument("--sandbox", choices=MODES, default=AUTO)
+    parser.add_argument("--user", default="", help="become this user where we are root")
     parser.add_argument("--log-level", default="INFO")
     options = parser.parse_args(arguments)
     logging.basicConfig(
@@ -286,8 +277,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Ctrl-C in a terminal goes to the whole group; the web process decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_native_threads()
-    limit_resources(options.rlimit_mb)
     channel = Channel(connect_back(options.socket))
+    try:
+        # our own code is loaded first; models and pictures come from strangers
+        with suppress(Exception):  # loading the version says what is wrong
+            import_factory(options.pipeline)
+        held = confine(options.sandbox, user=options.user, memory_mb=options.rlimit_mb)
+    except MienError as error:
+        channel.send(Failure(0, error.to_json()))
+        return 1
+    log.debug("confined: %s", held)
     worker = Worker(channel, options.pipeline, options.max_pixels)
     # A service manager sends SIGTERM to every process at once: the frame in hand is still answered.
     signal.signal(signal.SIGTERM, lambda *_: worker.finish())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import closing
 from typing import Any
 
 from webapp.cluster.files import Files
 from webapp.errors import CorruptImage
 from webapp.survey.catalog import Folders
 from webapp.survey.records import Records
-from webapp.survey.video import sample
+from webapp.survey.video import sample_in_process
 
 
 def write_stills(report: dict[str, Any], records: Records, folders: Folders, files: Files) -> None:
@@ -27,9 +28,12 @@ def write_stills(report: dict[str, Any], records: Records, folders: Folders, fil
         target = folder / f"{wanted['upload']}-{wanted['t_ms']}.jpg"
         seconds = wanted["t_ms"] / 1000 + 1
         try:
-            with files.local(source) as local:
+            with (
+                files.local(source) as local,
+                closing(sample_in_process(local, records.survey.video_fps, seconds)) as frames,
+            ):
                 still = scratch / secrets.token_hex(8)
-                for t_ms, jpeg in sample(local, records.survey.video_fps, seconds):
+                for t_ms, jpeg in frames:
                     if t_ms >= wanted["t_ms"]:
                         still.write_bytes(jpeg)
                         files.keep(still, target)

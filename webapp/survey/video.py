@@ -1,24 +1,28 @@
 """Samples a video at a chosen rate: in a process of its own, since decoders crash and never yield.
 
 ``python -m webapp.survey.video FILE --fps F --max-seconds S`` writes each frame to standard output
-as an 8-byte header (big-endian ``t_ms`` and length, uint32 each) and the JPEG.
+as an 8-byte header (big-endian ``t_ms`` and length, uint32 each) and the JPEG. Like the inference
+workers it gives up network, files and programs first.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO
 
 from webapp.errors import CorruptImage
+from webapp.sandbox import bare_environment, confine
 
 HEADER = struct.Struct(">II")
 JPEG_QUALITY = 92
 MAX_SIDE_PX = 1920
+MAX_MEMORY_MB = 2048
 
 
 def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, bytes]]:
@@ -64,12 +68,15 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
     return data
 
 
-def sample_in_process(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, bytes]]:
+def sample_in_process(
+    path: Path, fps: float, max_seconds: float
+) -> Generator[tuple[int, bytes], None, None]:
     """As :func:`sample`, decoded by a child process that ends with the iteration."""
     command = [sys.executable, "-m", "webapp.survey.video", str(path.resolve())]
     command += ["--fps", str(fps), "--max-seconds", str(max_seconds)]
     child = subprocess.Popen(
         command,
+        env=bare_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=Path(__file__).resolve().parents[2],
@@ -101,6 +108,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fps", type=float, required=True)
     parser.add_argument("--max-seconds", type=float, required=True)
     options = parser.parse_args(arguments)
+    importlib.import_module("av")  # before the process gives up what loading may need
+    confine(memory_mb=MAX_MEMORY_MB)
     try:
         for t_ms, jpeg in sample(options.file, options.fps, options.max_seconds):
             sys.stdout.buffer.write(HEADER.pack(t_ms, len(jpeg)) + jpeg)
