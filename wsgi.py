@@ -28,6 +28,7 @@ import sys  # noqa: E402
 
 from flask import Flask  # noqa: E402
 
+from webapp import logs  # noqa: E402
 from webapp.admin.setup import print_first_run_link  # noqa: E402
 from webapp.app import create_app  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
@@ -74,10 +75,7 @@ def main() -> int:
     """Serve until told to stop; the exit status."""
     try:
         settings = read_settings()
-        logging.basicConfig(
-            level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
-        logging.getLogger("alembic").setLevel(logging.WARNING)  # else a page of plug-in names
+        logs.configure(settings)
         if MODE == "eventlet" and not fast_unmask.install():
             logging.getLogger("mien").warning(
                 "This eventlet release was not checked; live frames are unmasked slowly."

@@ -14,6 +14,7 @@ from webapp.database import init_database
 from webapp.extensions import limiter
 from webapp.http_errors import add_error_handlers
 from webapp.live.events import init_live
+from webapp.logs import init_requests
 from webapp.metrics import Metrics
 from webapp.security import (
     Sessions,
@@ -27,7 +28,6 @@ from webapp.services import (
     ModelRegistry,
     NoInference,
     Services,
-    worker_states,
 )
 from webapp.settings import Settings
 from webapp.survey.routes import init_surveys
@@ -63,10 +63,11 @@ def create_app(
         MAX_CONTENT_LENGTH=settings.max_image_bytes + 64_000,
     )
     used = inference if inference is not None else NoInference()
-    metrics = Metrics(lambda: worker_states(used))
+    metrics = Metrics(used)
     services = Services(settings, used, registry, metrics)
     app.extensions[EXTENSION] = services
 
+    init_requests(app)
     limiter.init_app(app)
     init_database(app)
     init_live(app, services)

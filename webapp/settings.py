@@ -293,6 +293,21 @@ SETTINGS: tuple[Setting, ...] = (
         "Least severe log line that is written.",
         choices=("DEBUG", "INFO", "WARNING", "ERROR"),
     ),
+    Setting(
+        "log_format",
+        "console",
+        "name",
+        "Log lines for people, or one JSON object each without what native libraries print.",
+        choices=("console", "json"),
+    ),
+    Setting("log_addresses", False, "switch", "Write the address of who asks into the log."),
+    Setting(
+        "slow_frame_ms",
+        0,
+        "ms",
+        "Live frames that take longer are logged with the time of each stage; 0 logs none.",
+        minimum=0,
+    ),
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -38,7 +38,7 @@ def transport() -> Transport:
 
 @pytest.fixture
 def hub(inference: FakeInference, transport: Transport) -> LiveHub:
-    services = Services(Settings(), inference, None, Metrics(lambda: ()))
+    services = Services(Settings(), inference, None, Metrics(inference))
     return LiveHub(services, transport.emit, transport.ended.append)
 
 
@@ -72,7 +72,7 @@ def test_draining_answers_the_frame_in_flight_and_refuses_the_next(
 
 def test_draining_does_not_wait_for_ever(inference: FakeInference, transport: Transport) -> None:
     now = [0.0]
-    services = Services(Settings(), inference, None, Metrics(lambda: ()))
+    services = Services(Settings(), inference, None, Metrics(inference))
     hub = LiveHub(services, transport.emit, transport.ended.append, lambda: now[0])
     hub.connect("one", "127.0.0.1")
     inference.gate.clear()

@@ -29,7 +29,7 @@ class Driver:
     def __init__(self, scan_phase: int = 0, **settings: Any) -> None:
         self.inference = FakeInference()
         self.now = 100.0
-        services = Services(Settings(**settings), self.inference, None, Metrics(lambda: ()))
+        services = Services(Settings(**settings), self.inference, None, Metrics(self.inference))
         self.session = LiveSession(services, "127.0.0.1", lambda: self.now, scan_phase=scan_phase)
         self.seq = 0
 

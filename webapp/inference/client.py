@@ -59,6 +59,7 @@ class InferenceService:
             pipeline=pipeline,
             transport=transport,
             log_level=settings.log_level,
+            log_format=settings.log_format,
             sandbox=settings.worker_sandbox,
             user=settings.worker_user,
         )

@@ -55,6 +55,7 @@ class WorkerSpec:
     pipeline: str
     transport: str | None = None
     log_level: str = "INFO"
+    log_format: str = "console"
     sandbox: str = "auto"
     user: str = ""
 
@@ -70,6 +71,7 @@ class WorkerSpec:
             *("--max-pixels", str(self.max_pixels)),
             *("--rlimit-mb", str(rlimit_mb)),
             *("--log-level", self.log_level),
+            *("--log-format", self.log_format),
             *("--sandbox", self.sandbox),
             *("--user", self.user),
         ]

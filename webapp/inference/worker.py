@@ -15,7 +15,6 @@ called where there is one.
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import importlib
 import logging
 import os
@@ -31,7 +30,7 @@ from typing import Any, Protocol
 
 from webapp.domain import Box, FrameResult
 from webapp.errors import InvalidRequest, MienError, ModelInvalid
-from webapp.inference import DEFAULT_PIPELINE
+from webapp.inference import DEFAULT_PIPELINE, worker_logs
 from webapp.inference.codec import pack_result, unpack_box
 from webapp.inference.protocol import (
     Abort,
@@ -268,12 +267,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sandbox", choices=MODES, default=AUTO)
     parser.add_argument("--user", default="", help="become this user where we are root")
     parser.add_argument("--log-level", default="INFO")
+    parser.add_argument("--log-format", default="console")
     options = parser.parse_args(arguments)
-    logging.basicConfig(
-        level=options.log_level, format="%(levelname)s %(name)s[%(process)d] %(message)s"
-    )
-    # A crash or an abort for hanging leaves a Python traceback in the log.
-    faulthandler.enable()
+    worker_logs.configure(options.log_level, options.log_format)
     # Ctrl-C in a terminal goes to the whole group; the web process decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_native_threads()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,13 +9,16 @@ from itertools import count
 from threading import Lock
 from typing import Any
 
-from webapp.domain import EMOTIONS
+import structlog
+
+from webapp.domain import EMOTIONS, FrameResult
 from webapp.errors import InferenceUnavailable, InvalidRequest, MienError, TooManySessions
 from webapp.live.changes import Changes, Serving
 from webapp.live.session import LiveSession
+from webapp.logs import live_id
 from webapp.services import Services
 
-_log = logging.getLogger(__name__)
+_log = structlog.stdlib.get_logger("mien.live")
 WATCH_EVERY_S = 0.25
 
 
@@ -52,6 +54,7 @@ class LiveHub:
         with self._admission:
             self._admit(sid, address)
         self._services.metrics.sessions.set(len(self._sessions))
+        _log.info("live connection opened", live=live_id(sid), connections=len(self))
         self._emit("hello", self._hello(sid), sid)
 
     def _admit(self, sid: str, address: str) -> None:
@@ -90,7 +93,8 @@ class LiveHub:
 
     def disconnected(self, sid: str) -> None:
         """Forget a connection and everything remembered of its faces."""
-        self._sessions.pop(sid, None)
+        if self._sessions.pop(sid, None) is not None:
+            _log.info("live connection closed", live=live_id(sid), connections=len(self))
         self._services.metrics.sessions.set(len(self._sessions))
 
     def frame(self, sid: str, args: tuple[Any, ...]) -> dict[str, Any]:
@@ -104,11 +108,28 @@ class LiveHub:
             self._services.metrics.failed("live", error.code)
             return error.to_json()
         except Exception:  # noqa: BLE001  (whatever it is, it costs this frame and no more)
-            _log.exception("A live frame could not be answered.")
+            _log.exception("A live frame could not be answered.", live=live_id(sid))
             self._services.metrics.failed("live", MienError.code)
             return MienError("Something went wrong on our side with this frame.").to_json()
-        self._services.metrics.answered("live", self._clock() - started)
+        spent_s = self._clock() - started
+        self._services.metrics.answered("live", spent_s)
+        limit_ms = self._services.settings.slow_frame_ms
+        if limit_ms and spent_s * 1000 > limit_ms:
+            self._tell_slow(sid, result, spent_s * 1000)
         return result.to_json()
+
+    @staticmethod
+    def _tell_slow(sid: str, result: FrameResult, spent_ms: float) -> None:
+        stages = {f"{stage}_ms": round(ms, 1) for stage, ms in result.timings_ms.items()}
+        _log.warning(
+            "slow frame",
+            live=live_id(sid),
+            seq=result.seq,
+            ms=round(spent_ms, 1),
+            faces=len(result.faces),
+            size=f"{result.width}x{result.height}",
+            **stages,
+        )
 
     def options(self, sid: str, args: tuple[Any, ...]) -> dict[str, Any]:
         """Set a connection's options from ``{"smoothing": bool}``; answers with all options."""
