@@ -25,6 +25,26 @@ function showStatus(status) {
     );
   }
   find("status").textContent = parts.join(" ");
+  showTally(status.by_label);
+}
+
+function showTally(counts) {
+  const usable = config.emotions.reduce((sum, emotion) => sum + counts[emotion], 0);
+  find("export").hidden = usable === 0;
+  find("tally").replaceChildren(...config.emotions.map((emotion) => {
+    const row = document.createElement("li");
+    const dot = document.createElement("span");
+    dot.className = `dot dot--${emotion}`;
+    row.append(dot, `${title(emotion)} `, Object.assign(document.createElement("strong"), {
+      textContent: counts[emotion],
+    }));
+    return row;
+  }));
+  const missing = config.emotions.filter((emotion) => counts[emotion] === 0);
+  find("missing").textContent = missing.length > 0
+    ? `Training needs every expression at least once; nothing is labelled ${missing.join(", ")} yet. `
+      + "Put these folders into a larger set, or go on labelling."
+    : "";
 }
 
 function show() {

@@ -158,4 +158,11 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         403,
         404,
     ),
+    "survey_api.review_corrections": _operation(
+        "labelledFaces",
+        "The labelled faces as a ZIP with a folder for each emotion, while pictures are kept.",
+        _file("The ZIP.", "application/zip"),
+        404,
+        409,
+    ),
 }

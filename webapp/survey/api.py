@@ -36,7 +36,8 @@ def refuse_other_sites() -> None:
         raise Forbidden("This request came from a page of another site.")
 
 
-def _body() -> dict[str, Any]:
+def json_body() -> dict[str, Any]:
+    """The request's JSON object. Raises :class:`InvalidRequest`."""
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
         raise InvalidRequest("Expected a JSON object as the body.")
@@ -90,7 +91,7 @@ def list_surveys() -> ResponseReturnValue:
 
 @blueprint.post("")
 def create() -> ResponseReturnValue:
-    body = _body()
+    body = json_body()
     groups = body.get("groups") or []
     if not isinstance(groups, list):
         raise InvalidRequest("Expected groups as a list of names.", field="groups")
@@ -148,7 +149,7 @@ def delete_pictures(survey_id: str) -> ResponseReturnValue:
 @blueprint.post("/<survey_id>/files/check")
 def check(survey_id: str) -> ResponseReturnValue:
     """Which of the named files need not be sent: ``{"files": [...]}`` -> ``{"known": [...]}``."""
-    files = _body().get("files")
+    files = json_body().get("files")
     if not isinstance(files, list) or len(files) > MAX_CHECKED:
         raise InvalidRequest(f"Expected at most {MAX_CHECKED} files.", field="files")
     if not all(isinstance(file, dict) for file in files):
@@ -194,7 +195,8 @@ def start(survey_id: str) -> ResponseReturnValue:
     return jsonify(job_json(job)), 202
 
 
-def _job(survey_id: str, job_id: int) -> Job:
+def find_job(survey_id: str, job_id: int) -> Job:
+    """The job of that survey. Raises :class:`NotFound`."""
     with surveys().store.session() as session:
         find_survey(session, survey_id)
         job = session.get(Job, job_id)
@@ -205,7 +207,7 @@ def _job(survey_id: str, job_id: int) -> Job:
 
 @blueprint.post("/<survey_id>/jobs/<int:job_id>/cancel")
 def cancel(survey_id: str, job_id: int) -> ResponseReturnValue:
-    _job(survey_id, job_id)
+    find_job(survey_id, job_id)
     surveys().runner.jobs.cancel(job_id)
     return "", 202
 
@@ -221,7 +223,7 @@ def progress(survey_id: str) -> ResponseReturnValue:
 @blueprint.get("/<survey_id>/jobs/<int:job_id>/export/<form>")
 def export(survey_id: str, job_id: int, form: str) -> ResponseReturnValue:
     """A finished report as html, json, xlsx, faces.csv or pictures.csv."""
-    job = _job(survey_id, job_id)
+    job = find_job(survey_id, job_id)
     if form not in FORMATS:
         raise NotFound(f"Expected one of {', '.join(FORMATS)}. Received {form!r}.")
     name, mime = FORMATS[form]
@@ -231,14 +233,15 @@ def export(survey_id: str, job_id: int, form: str) -> ResponseReturnValue:
     if content is None:
         raise NotFound("This analysis has no report yet.", job=job_id)
     survey = surveys().catalog.get(survey_id)
+    download = download_name(survey, name)
+    answer = send_file(content, mimetype=mime, as_attachment=True, download_name=download)
+    return private(answer)
+
+
+def download_name(survey: Survey, name: str) -> str:
+    """``name`` behind the survey's name, in characters that every file system takes."""
     plain = "".join(c if c.isalnum() and c.isascii() else "-" for c in survey.name)[:60]
-    answer = send_file(
-        content,
-        mimetype=mime,
-        as_attachment=True,
-        download_name=f"{plain.strip('-') or 'survey'}-{name}",
-    )
-    return _private(answer)
+    return f"{plain.strip('-') or 'survey'}-{name}"
 
 
 @blueprint.get("/<survey_id>/files/<int:upload_id>/picture")
@@ -259,17 +262,17 @@ def picture(survey_id: str, upload_id: int) -> ResponseReturnValue:
             mime = image_type(stream.read(HEAD_BYTES))
     else:
         mime = image_type(content.getvalue()[:HEAD_BYTES])
-    return _private(send_file(content, mimetype=mime or "application/octet-stream"))
+    return private(send_file(content, mimetype=mime or "application/octet-stream"))
 
 
 @blueprint.get("/<survey_id>/jobs/<int:job_id>/stills/<int:upload_id>-<int:t_ms>.jpg")
 def still(survey_id: str, job_id: int, upload_id: int, t_ms: int) -> ResponseReturnValue:
-    _job(survey_id, job_id)
+    find_job(survey_id, job_id)
     folder = surveys().catalog.folders.frames(survey_id, job_id)
     content = _content(folder / f"{upload_id}-{t_ms}.jpg")
     if content is None:
         raise NotFound("There is no such still.")
-    return _private(send_file(content, mimetype="image/jpeg"))
+    return private(send_file(content, mimetype="image/jpeg"))
 
 
 def _content(path: Path) -> Path | BytesIO | None:
@@ -286,30 +289,7 @@ def _content(path: Path) -> Path | BytesIO | None:
         return None
 
 
-def _private(answer: Response) -> Response:
+def private(answer: Response) -> Response:
+    """Not for any cache: pictures of people, and figures about them."""
     answer.headers["Cache-Control"] = "private, no-store"
     return answer
-
-
-@blueprint.get("/<survey_id>/jobs/<int:job_id>/review")
-def review_faces(survey_id: str, job_id: int) -> ResponseReturnValue:
-    _job(survey_id, job_id)
-    reviews = surveys().reviews
-    queue = request.args.get("queue", "random")
-    return jsonify({"faces": reviews.faces(job_id, queue), "status": reviews.status(job_id)})
-
-
-@blueprint.put("/<survey_id>/jobs/<int:job_id>/review/<int:face_id>")
-def review_give(survey_id: str, job_id: int, face_id: int) -> ResponseReturnValue:
-    _job(survey_id, job_id)
-    body = _body()
-    reviews = surveys().reviews
-    reviews.give(job_id, face_id, str(body.get("label")), str(body.get("queue", "random")))
-    return jsonify(reviews.status(job_id))
-
-
-@blueprint.delete("/<survey_id>/jobs/<int:job_id>/review/<int:face_id>")
-def review_withdraw(survey_id: str, job_id: int, face_id: int) -> ResponseReturnValue:
-    _job(survey_id, job_id)
-    surveys().reviews.withdraw(job_id, face_id)
-    return jsonify(surveys().reviews.status(job_id))

@@ -7,6 +7,7 @@ last digit from the same database.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def model_facts(card: ModelCard) -> dict[str, Any]:
         "head": card.serving_head,
         "files": dict(card.files),
         "uncertain_below": card.uncertain_below,
+        "crop": asdict(card.crop),
         "accuracy": _accuracy(card.metrics),
         "confusion": None if confusion is None else confusion.counts.tolist(),
         "confusion_source": None if confusion is None else confusion.source,

@@ -135,14 +135,26 @@ class Reviews:
             )
 
     def status(self, job_id: int) -> dict[str, Any]:
-        """How many faces there are and are labelled, and the agreement on the random ones."""
+        """How many faces there are and are labelled (and as what), and the agreement on the random
+        ones.
+        """
         with self._store.session() as session:
             if session.get(Job, job_id) is None:
                 raise NotFound("There is no such analysis.", job=job_id)
             total = session.scalar(select(func.count()).where(FaceRow.job_id == job_id)) or 0
-            labelled = session.scalar(select(func.count()).where(Review.job_id == job_id)) or 0
+            given = session.execute(
+                select(Review.label, func.count())
+                .where(Review.job_id == job_id)
+                .group_by(Review.label)
+            )
+            by_label = dict.fromkeys(LABELS, 0) | {label: count for label, count in given}
             agreement = cohens_kappa(_table(session, job_id))
-        return {"faces": total, "labelled": labelled, "agreement": agreement.to_json()}
+        return {
+            "faces": total,
+            "labelled": sum(by_label.values()),
+            "by_label": by_label,
+            "agreement": agreement.to_json(),
+        }
 
 
 def _table(session: Session, job_id: int) -> np.ndarray[Any, Any]:
