@@ -6,6 +6,7 @@ import { MotionField } from "./motion.js";
 import { Overlay } from "./overlay.js";
 import { Panel, setText } from "./panel.js";
 import { LiveSession } from "./session.js";
+import { startTools } from "./live-tools.js";
 
 const TICK_MS = 50;
 const PANEL_EVERY_MS = 100;
@@ -46,7 +47,13 @@ let attempts = 0; // a camera that comes late, after Stop, is closed again
 const field = new MotionField({ reduced: reducedMotion.matches });
 const overlay = new Overlay($("overlay"), field);
 const panel = new Panel($("reading"), { onChoose: chooseFace });
+const tools = startTools({
+  config,
+  request: (event, payload) => session.request(event, payload),
+  settings: () => ({ ...session.settings, mirror: $("mirror").checked }),
+});
 const session = new LiveSession({
+  tap: tools.tap,
   config,
   field,
   capture: makeCapture(video),
@@ -66,6 +73,7 @@ function setPhase(next) {
   const focused = document.activeElement;
   phase = next;
   stage.dataset.state = next;
+  tools.phase(next, source?.kind);
   for (const element of document.querySelectorAll("[data-panel]")) {
     element.hidden = element.dataset.panel !== next;
   }
@@ -234,6 +242,7 @@ const chores = [
     showTimeline,
   ),
   (nowMs) => session.tick(nowMs),
+  (nowMs) => tools.tick(nowMs),
 ];
 setInterval(() => {
   const nowMs = performance.now();

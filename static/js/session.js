@@ -50,6 +50,11 @@ export class LiveSession {
     return this.#latest;
   }
 
+  /** What a recording notes beside the results; plain values by name. */
+  get settings() {
+    return { target_fps: this.#config.target_fps ?? SENDER.targetFps };
+  }
+
   get notice() {
     return this.#notice.shown;
   }

@@ -1,0 +1,22 @@
+// What people do with the reading: each part has a module, and live.js knows only this one.
+
+import { startRecording } from "./record-panel.js";
+
+/**
+ * config: the page's JSON block; request(event, payload) -> Promise of the server's answer;
+ * settings() -> what a recording notes. Returns {tap, phase(name, kind), tick(nowMs)}; `tap` is
+ * what LiveSession takes.
+ */
+export function startTools(page) {
+  const tools = [startRecording(page)];
+  const all = (name) => (...given) => tools.forEach((tool) => tool[name]?.(...given));
+  return Object.freeze({
+    tap: Object.freeze({
+      hello: all("hello"),
+      connection: all("connection"),
+      result: all("result"),
+    }),
+    phase: all("phase"),
+    tick: all("tick"),
+  });
+}
