@@ -1,4 +1,7 @@
-"""The live page. Configuration reaches its scripts as one JSON block in the template."""
+"""The live page and the page of recordings.
+
+Configuration reaches their scripts as one JSON block in the template.
+"""
 
 from __future__ import annotations
 
@@ -38,3 +41,9 @@ def live_config() -> dict[str, Any]:
 def live() -> ResponseReturnValue:
     """The page that shows the camera and what is read in it."""
     return render_template("live.html", config=live_config())
+
+
+@blueprint.get("/recordings")
+def recordings() -> ResponseReturnValue:
+    """The page that plays back recordings; they are in the browser, the server has none."""
+    return render_template("recordings.html")

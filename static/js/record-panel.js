@@ -2,37 +2,16 @@
 // an earlier visit left behind.
 
 import { setText } from "./panel.js";
-import { csvParts, jsonParts } from "./record-export.js";
-import { RecordKeeper, RecordStore } from "./record-store.js";
-import { clock, download, fileName, span } from "./record-words.js";
+import { exportAs } from "./record-download.js";
 import { markerKeys } from "./record-markers.js";
+import { RecordKeeper, RecordStore } from "./record-store.js";
+import { clock, span } from "./record-words.js";
 import { Recorder } from "./recorder.js";
 
 const FLUSH_EVERY_MS = 2000;
-const SHARE_OF_FRAME_MS = 30; // an export gives way to the page after so long
 
 const ABOUT = "Keeps every result with its time: scores, never pictures. It stays in this browser; nothing is sent.";
 const NO_CAMERA = "Start the camera or a video, then record.";
-
-/** Texts from a generator, without blocking the page for long. */
-export async function collect(parts) {
-  const texts = [];
-  let since = performance.now();
-  for (const part of parts) {
-    texts.push(part);
-    if (performance.now() - since < SHARE_OF_FRAME_MS) continue;
-    await new Promise((resolve) => setTimeout(resolve));
-    since = performance.now();
-  }
-  return texts;
-}
-
-export async function exportAs(kind, recording) {
-  const csv = kind === "csv";
-  const parts = await collect(csv ? csvParts(recording) : jsonParts(recording));
-  const type = csv ? "text/csv;charset=utf-8" : "application/json";
-  download(fileName(recording.startedAt, kind), type, parts);
-}
 
 export function startRecording({ config, settings }) {
   const root = document.querySelector("[data-recording]");

@@ -62,15 +62,3 @@ export function fileName(startedAt, extension) {
   const day = `${d.getFullYear()}${two(d.getMonth() + 1)}${two(d.getDate())}`;
   return `mien-${day}-${two(d.getHours())}${two(d.getMinutes())}${two(d.getSeconds())}.${extension}`;
 }
-
-/** Hands a file to the browser's downloads. `parts` are texts. */
-export function download(name, type, parts) {
-  const url = URL.createObjectURL(new Blob(parts, { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}

@@ -97,6 +97,10 @@ def create_double() -> tuple[Flask, SocketIO, Double]:
     def live() -> str:
         return render_template("live.html", config={"namespace": "/live", "ack_timeout_ms": 3000})
 
+    @app.get("/recordings")
+    def recordings() -> str:
+        return render_template("recordings.html")
+
     @app.errorhandler(404)
     def missing(_: Exception) -> tuple[str, int]:
         message = f"Mien has no page {request.path}."
