@@ -107,7 +107,9 @@ def report(scorer: Scorer, held: HeldOut) -> dict[str, Any]:
 
 
 @click.command(help=__doc__)
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option(
+    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
+)
 @click.option("--ferplus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--models", type=click.Path(path_type=Path), default=Path("models"))
 @click.option("--json", "target", type=click.File("w"), default="-")

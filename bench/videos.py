@@ -22,6 +22,7 @@ from webapp.domain import EMOTIONS
 WIDTH, HEIGHT = 640, 480
 SHOT_S = (4.0, 8.0)
 JPEG_QUALITY = 80
+SURE_SCORE = 0.3  # of the detector, for a face that is to be in a video
 _FEATHER = 0.08  # of the face's side, so that its border is no edge for the detector
 
 Grey = npt.NDArray[np.uint8]
@@ -226,3 +227,22 @@ def _next_usable(held: HeldOut, pool: list[np.int64], usable: Callable[[Grey], b
         if usable(face):
             return face
     raise ValueError("Expected more faces that the detector finds; ask for fewer shots.")
+
+
+def findable() -> Callable[[Grey], bool]:
+    """A function that says whether the detector finds a face that fills a camera's middle."""
+    from webapp.vision.detector import FaceDetector
+
+    detector = FaceDetector()
+
+    def found(face: Grey) -> bool:
+        frame = wall().astype(np.float32)
+        place(frame, face, (WIDTH / 2, HEIGHT / 2), 190)
+        seen = detector.scan(frame.clip(0, 255).astype(np.uint8))
+        return (
+            len(seen) == 1
+            and abs(seen[0].box.center[0] - WIDTH / 2) < 40
+            and seen[0].score > SURE_SCORE
+        )
+
+    return found

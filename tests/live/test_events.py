@@ -260,14 +260,26 @@ def test_an_idle_connection_is_told_and_closed(serve: Callable[..., str]) -> Non
     asyncio.run(run(serve(live_idle_timeout_s=1)))
 
 
-def test_options_turn_smoothing_off_and_refuse_nonsense(serve: Callable[..., str]) -> None:
+def test_options_change_what_is_named_and_refuse_nonsense(serve: Callable[..., str]) -> None:
     async def run(url: str) -> None:
         async with LiveClient(url) as client:
-            assert await client.call({"smoothing": False}, event="options") == {"smoothing": False}
-            assert await client.call({}, event="options") == {"smoothing": False}
-            for nonsense in ({"smoothing": 1}, {"other": True}, 5, None, [True]):
+            off = {"smoothing": False, "steadiness": "balanced"}
+            assert await client.call({"smoothing": False}, event="options") == off
+            assert await client.call({}, event="options") == off
+            calm = await client.call({"steadiness": "calm"}, event="options")
+            assert calm == {"smoothing": False, "steadiness": "calm"}
+            for nonsense in (
+                {"smoothing": 1},
+                {"other": True},
+                {"steadiness": "asleep"},
+                {"steadiness": ["calm"]},
+                5,
+                None,
+                [True],
+            ):
                 answer = await client.call(nonsense, event="options")
                 assert answer["error"]["code"] == "invalid_request", nonsense
+            assert await client.call({}, event="options") == calm
 
     asyncio.run(run(serve()))
 

@@ -17,6 +17,7 @@ from webapp.errors import (
     RateLimited,
     WorkerCrashed,
 )
+from webapp.live.options import LiveOptions
 from webapp.live.session import LiveSession
 from webapp.metrics import Metrics
 from webapp.services import Services
@@ -135,7 +136,7 @@ def test_scores_are_smoothed_and_raw_is_not() -> None:
 def test_smoothing_can_be_turned_off() -> None:
     driver = Driver()
     driver.send()
-    driver.session.smoothing = False
+    driver.session.options = LiveOptions(smoothing=False)
     driver.inference.faces = lambda _image: [face(LEFT, sad=0.9)]
     read = driver.send().faces[0]
     assert (read.scores, read.label) == (scores(sad=0.9), "sad")

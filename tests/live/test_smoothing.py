@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 from tests.support.live import scores
 from webapp.domain import UNCERTAIN, EmotionScores
 from webapp.live.smoothing import (
+    BALANCED,
     MAX_STEP_S,
-    MIN_DWELL_S,
-    TIME_CONSTANT_S,
+    STEADINESS,
     FrameClock,
     Smoother,
 )
@@ -20,6 +21,8 @@ from webapp.live.smoothing import (
 HAPPY = scores(happy=0.9)
 SAD = scores(sad=0.9)
 BELOW = 0.4
+TIME_CONSTANT_S = STEADINESS[BALANCED].time_constant_s
+AT_ONCE = replace(STEADINESS[BALANCED], time_constant_s=1e-6)
 
 
 def happiness(read: EmotionScores) -> float:
@@ -76,9 +79,9 @@ def test_alternating_frames_do_not_flicker() -> None:
 
 
 def test_scores_around_the_threshold_do_not_flicker() -> None:
-    smoother = Smoother(time_constant_s=1e-6)
+    smoother = Smoother()
     near = [scores(happy=value, sad=0.3, fear=0.1, neutral=0.6 - value) for value in (0.42, 0.38)]
-    labels = {smoother.update(1, near[i % 2], i * 0.066, BELOW)[1] for i in range(100)}
+    labels = {smoother.update(1, near[i % 2], i * 0.066, BELOW, AT_ONCE)[1] for i in range(100)}
     assert labels == {"happy"}
 
 
@@ -91,17 +94,17 @@ def test_a_face_that_becomes_unclear_becomes_uncertain() -> None:
 
 
 def test_no_label_stays_for_less_than_the_dwell() -> None:
-    smoother = Smoother(time_constant_s=1e-6)
+    smoother = Smoother()
     changes = []
     shown = None
     for i in range(300):
         now = i * 0.05
-        _, label = smoother.update(1, HAPPY if (i // 6) % 2 else SAD, now, BELOW)
+        _, label = smoother.update(1, HAPPY if (i // 6) % 2 else SAD, now, BELOW, AT_ONCE)
         if label != shown:
             changes.append(now)
             shown = label
     assert len(changes) > 3
-    assert min(b - a for a, b in pairwise(changes)) >= MIN_DWELL_S - 1e-9
+    assert min(b - a for a, b in pairwise(changes)) >= AT_ONCE.min_dwell_s - 1e-9
 
 
 def test_a_long_gap_starts_afresh() -> None:

@@ -2,7 +2,7 @@
 
 Client to server
     ``frame(meta, jpeg)`` -> result or error; ``meta = {seq, captured_ms, width, height}``
-    ``options({"smoothing": bool})`` -> the options now in force, or an error
+    ``options({"smoothing": bool, "steadiness": name})`` -> the options now in force, or an error
 Server to client
     ``hello``   ``{session, model, workers, emotions, limits}`` once after connecting
     ``status``  ``{reason, model, workers}`` when the model or the workers changed; ``reason`` is

@@ -132,19 +132,13 @@ class LiveHub:
         )
 
     def options(self, sid: str, args: tuple[Any, ...]) -> dict[str, Any]:
-        """Set a connection's options from ``{"smoothing": bool}``; answers with all options."""
+        """Change a connection's options; answers with all of them as they are now."""
         try:
             session = self._session(sid)
-            wanted = args[0] if len(args) == 1 else None
-            if not isinstance(wanted, dict) or set(wanted) - {"smoothing"}:
-                raise InvalidRequest('options: expected one object such as {"smoothing": false}.')
-            smoothing = wanted.get("smoothing", session.smoothing)
-            if not isinstance(smoothing, bool):
-                raise InvalidRequest("options.smoothing: expected true or false.")
-            session.smoothing = smoothing
+            session.options = session.options.changed(args[0] if len(args) == 1 else None)
         except MienError as error:
             return error.to_json()
-        return {"smoothing": session.smoothing}
+        return session.options.to_json()
 
     def _session(self, sid: str) -> LiveSession:
         session = self._sessions.get(sid)

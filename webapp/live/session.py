@@ -12,7 +12,8 @@ from webapp.domain import Box, Face, FrameResult
 from webapp.errors import FrameInFlight, InvalidRequest, RateLimited
 from webapp.live.frames import LiveFrame, parse_frame
 from webapp.live.limits import TokenBucket
-from webapp.live.smoothing import FrameClock, Smoother
+from webapp.live.options import LiveOptions
+from webapp.live.smoothing import STEADINESS, FrameClock, Smoother
 from webapp.live.steady import Steadier
 from webapp.live.tracker import Tracker
 from webapp.services import Services
@@ -38,7 +39,7 @@ class LiveSession:
         """
         settings = services.settings
         self.address = address
-        self.smoothing = True
+        self.options = LiveOptions()
         self._services = services
         self._clock = clock
         self._max_bytes: int = settings.max_frame_bytes
@@ -139,9 +140,11 @@ class LiveSession:
         numbers = self._tracker.update([face.box for face in result.faces], now_s)
         faces = []
         for face, number in zip(result.faces, numbers, strict=True):
-            scores, label = self._smoother.update(number, face.raw, now_s, self._uncertain_below)
+            scores, label = self._smoother.update(
+                number, face.raw, now_s, self._uncertain_below, STEADINESS[self.options.steadiness]
+            )
             box = self._steadier.update(number, face.box, now_s)
-            if not self.smoothing:
+            if not self.options.smoothing:
                 scores, label, box = face.raw, face.label, face.box
             if face.detection >= NEW_FACE_SCORE:
                 self._believed |= {number}

@@ -9,16 +9,30 @@ eye can read it.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from webapp.domain import EMOTIONS, UNCERTAIN, EmotionScores
 
-TIME_CONSTANT_S = 0.25  # a step is 63 % through after this
-HYSTERESIS = 0.05  # enter at threshold + this, leave at threshold - this
-LEAD = 0.08  # another emotion replaces the shown one when it leads by this
-PERSIST_S = 0.15  # a new label must be asked for without a break for this long
-MIN_DWELL_S = 0.4  # a label stays at least this long
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """How calm a label is, and so how late."""
+
+    time_constant_s: float  # of the scores: a step is 63 % through after this
+    hysteresis: float  # enter at threshold + this, leave at threshold - this
+    lead: float  # another emotion replaces the shown one when it leads by this
+    persist_s: float  # a new label must be asked for without a break for this long
+    min_dwell_s: float  # a label stays at least this long
+
+
+BALANCED = "balanced"
+STEADINESS: Mapping[str, Steadiness] = {
+    "quick": Steadiness(0.15, 0.05, 0.08, 0.10, 0.3),
+    BALANCED: Steadiness(0.25, 0.05, 0.08, 0.15, 0.4),
+    "calm": Steadiness(0.6, 0.08, 0.12, 0.30, 0.8),
+}
+
 MAX_STEP_S = 1.0  # a longer gap than this starts afresh
 
 
@@ -61,12 +75,16 @@ class _State:
 class Smoother:
     """Smoothed scores and the shown label of each track of one connection."""
 
-    def __init__(self, time_constant_s: float = TIME_CONSTANT_S) -> None:
-        self._time_constant_s = time_constant_s
+    def __init__(self) -> None:
         self._states: dict[int, _State] = {}
 
     def update(
-        self, track: int, raw: EmotionScores, now_s: float, uncertain_below: float
+        self,
+        track: int,
+        raw: EmotionScores,
+        now_s: float,
+        uncertain_below: float,
+        how: Steadiness = STEADINESS[BALANCED],
     ) -> tuple[EmotionScores, str]:
         """The track's smoothed scores and label after a frame at ``now_s`` seconds.
 
@@ -80,20 +98,20 @@ class Smoother:
             self._states[track] = _State(raw.values, now_s, label, now_s, label, now_s)
             return raw, label
         step_s = max(0.0, now_s - state.at_s)
-        share = 1.0 - math.exp(-step_s / self._time_constant_s)
+        share = 1.0 - math.exp(-step_s / how.time_constant_s)
         mixed = [
             old + share * (new - old) for old, new in zip(state.values, raw.values, strict=True)
         ]
         total = sum(mixed)  # 1 but for rounding; kept so over hours of frames
         state.values = tuple(value / total for value in mixed)
         state.at_s = now_s
-        wanted = _wanted_label(state, uncertain_below)
+        wanted = _wanted_label(state, uncertain_below, how)
         if wanted != state.wanted:
             state.wanted, state.wanted_since_s = wanted, now_s
         if (
             wanted != state.label
-            and now_s - state.wanted_since_s >= PERSIST_S
-            and now_s - state.since_s >= MIN_DWELL_S
+            and now_s - state.wanted_since_s >= how.persist_s
+            and now_s - state.since_s >= how.min_dwell_s
         ):
             state.label, state.since_s = wanted, now_s
         return EmotionScores(state.values), state.label
@@ -103,13 +121,13 @@ class Smoother:
         self._states = {n: state for n, state in self._states.items() if n in tracks}
 
 
-def _wanted_label(state: _State, uncertain_below: float) -> str:
+def _wanted_label(state: _State, uncertain_below: float, how: Steadiness) -> str:
     """The label the scores ask for, given the one that is shown."""
     index = max(range(len(state.values)), key=state.values.__getitem__)
     top, score = EMOTIONS[index], state.values[index]
     if state.label == UNCERTAIN:
-        return top if score >= uncertain_below + HYSTERESIS else UNCERTAIN
+        return top if score >= uncertain_below + how.hysteresis else UNCERTAIN
     shown = state.values[EMOTIONS.index(state.label)]
-    if top != state.label and score >= shown + LEAD:
+    if top != state.label and score >= shown + how.lead:
         return top if score >= uncertain_below else UNCERTAIN
-    return state.label if shown >= uncertain_below - HYSTERESIS else UNCERTAIN
+    return state.label if shown >= uncertain_below - how.hysteresis else UNCERTAIN

@@ -1,8 +1,10 @@
 """Gives each face a number that stays the same while it is in sight, from geometry alone.
 
-Boxes are matched to predicted boxes by overlap and distance (SORT's idea, Bewley et al. 2016,
-with a constant-velocity alpha-beta filter instead of a Kalman filter). Nothing about what a face
-looks like is used or kept: a person who leaves and returns gets a new number.
+Each track is a constant-velocity Kalman filter on the centre of its box (lengths in box sides, so
+that near and far faces are alike), with a velocity that fades while the face is unseen. Found
+boxes go to the tracks that explain them best, all decided at once (SORT's idea, Bewley et al.
+2016, with a Mahalanobis distance instead of overlap). Nothing about what a face looks like is
+used or kept: a person who leaves and returns gets a new number.
 """
 
 from __future__ import annotations
@@ -12,15 +14,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from webapp.domain import Box
+from webapp.live.assignment import assign
 
-KEEP_S = 1.0  # a track that was not seen for this long is dropped
+KEEP_S = 1.6  # a track that was not seen for this long is dropped: a second behind somebody, and
+# the time until the next full scan
 STALL_S = 3.0  # but for this long where no frame came in between: it was not looked for
-HORIZON_S = 0.3  # motion is extrapolated no further than this
-MIN_IOU = 0.15
-MAX_DISTANCE = 0.7  # of the mean side, for faces that move faster than they overlap
 MAX_SIDE_RATIO = 1.9  # dlib's pyramid steps are 1.2; two faces at one place differ more
-VELOCITY_GAIN = 0.35  # share of a surprise that is taken as velocity
 MAX_SPEED = 6.0  # box sides a second; beyond, it is another face or a jump of the clock
+# In box sides: spread of a found centre about the true one, change of speed in a second, speed of
+# a face that has just appeared.
+MEASURED = 0.05
+ACCELERATION = 4.0
+FIRST_SPEED = 2.0
+FADE_S = 0.8  # an unseen face is expected to slow down within this
+SIZE_SPREAD = 0.12  # of the logarithm of a box's side from frame to frame
+GATE = 16.0  # squared distance in spreads; farther than this it is another face
+NEAR = 0.7  # but within this many sides nobody else is likelier: heads do start with a jerk
+REACH = 1.6  # and never farther than this many sides, however unsure the track has become
 
 
 @dataclass(slots=True)
@@ -29,38 +39,68 @@ class _Track:
     box: Box
     seen_s: float
     velocity: tuple[float, float] = (0.0, 0.0)  # px/s of the centre
+    # the same for x and y, in box sides: variance of place and speed, and their covariance
+    place: float = MEASURED**2
+    speed: float = FIRST_SPEED**2
+    both: float = 0.0
+
+    @property
+    def side(self) -> float:
+        return (self.box.width + self.box.height) / 2
 
     def predicted(self, now_s: float) -> Box:
-        ahead = min(max(now_s - self.seen_s, 0.0), HORIZON_S)
+        """Where the face should be; its speed fades with :data:`FADE_S`."""
+        ahead = FADE_S * (1 - math.exp(-max(now_s - self.seen_s, 0.0) / FADE_S))
         return self.box.shifted(self.velocity[0] * ahead, self.velocity[1] * ahead)
 
+    def spread(self, now_s: float) -> tuple[float, float, float]:
+        """Variances of place, speed, and their covariance at ``now_s``, in box sides."""
+        t = max(now_s - self.seen_s, 0.0)
+        q = ACCELERATION**2
+        return (
+            self.place + 2 * t * self.both + t * t * self.speed + q * t**3 / 3,
+            self.speed + q * t,
+            self.both + t * self.speed + q * t * t / 2,
+        )
+
+    def cost(self, found: Box, now_s: float) -> float:
+        """How ill ``found`` continues this track: twice a negative log-likelihood; inf: not."""
+        side = (found.width + found.height) / 2
+        if max(side, self.side) > MAX_SIDE_RATIO * min(side, self.side):
+            return math.inf
+        mean = (side + self.side) / 2
+        (ax, ay), (bx, by) = self.predicted(now_s).center, found.center
+        away = math.hypot(ax - bx, ay - by) / mean
+        variance = self.spread(now_s)[0] + MEASURED**2
+        squared = away * away / variance + (math.log(side / self.side) / SIZE_SPREAD) ** 2 / 4
+        if away > (REACH if squared <= GATE else NEAR):
+            return math.inf
+        return min(squared, GATE + away) + 2 * math.log(variance / MEASURED**2)
+
     def observe(self, box: Box, now_s: float) -> None:
+        """Take in the box that was found for this track."""
         elapsed = now_s - self.seen_s
         if elapsed > 0:
+            place, speed, both = self.spread(now_s)
             (x, y), (px, py) = box.center, self.predicted(now_s).center
-            step = max(elapsed, 1 / 60)  # two frames of one millisecond say nothing of speed
-            limit = MAX_SPEED * (box.width + box.height) / 2
-            vx = self.velocity[0] + VELOCITY_GAIN * (x - px) / step
-            vy = self.velocity[1] + VELOCITY_GAIN * (y - py) / step
-            speed = math.hypot(vx, vy)
-            shrink = limit / speed if speed > limit else 1.0
+            total = place + MEASURED**2
+            fade = math.exp(-elapsed / FADE_S) if elapsed > MISSED_S else 1.0
+            gain = both / total
+            vx = self.velocity[0] * fade + gain * (x - px)
+            vy = self.velocity[1] * fade + gain * (y - py)
+            limit = MAX_SPEED * self.side
+            rate = math.hypot(vx, vy)
+            shrink = limit / rate if rate > limit else 1.0
             self.velocity = (vx * shrink, vy * shrink)
+            kept = 1 - place / total
+            self.place, self.speed, self.both = place * kept, speed - both * gain, both * kept
         self.box = box
         self.seen_s = max(self.seen_s, now_s)
 
 
-def _affinity(predicted: Box, found: Box) -> float:
-    """How well a found box continues a predicted one; 0 when it cannot."""
-    side_a = (predicted.width + predicted.height) / 2
-    side_b = (found.width + found.height) / 2
-    if max(side_a, side_b) > MAX_SIDE_RATIO * min(side_a, side_b):
-        return 0.0
-    (ax, ay), (bx, by) = predicted.center, found.center
-    distance = math.hypot(ax - bx, ay - by) / ((side_a + side_b) / 2)
-    iou = predicted.iou(found)
-    if iou < MIN_IOU and distance > MAX_DISTANCE:
-        return 0.0
-    return iou + max(0.0, 1.0 - distance)
+MISSED_S = 0.15  # a gap longer than this between two sights is an absence, not the frame rate
+# A box is left to a new track rather than given to one that explains it worse than this.
+LEAVE = GATE + NEAR + 2 * math.log((REACH / MEASURED) ** 2)
 
 
 class Tracker:
@@ -92,40 +132,27 @@ class Tracker:
     def update(self, boxes: Sequence[Box], now_s: float) -> list[int]:
         """Number the boxes found in the frame of ``now_s``, in their order.
 
-        Pairs are taken from the best affinity down, each track and box once; a box without a
-        partner begins a new track, a track without one lives on unseen for :data:`KEEP_S`.
+        A box that no track explains begins a new track; a track without a box lives on unseen for
+        :data:`KEEP_S`.
         """
         self._tracks = self._living(now_s)
-        pairs = sorted(
-            (
-                (affinity, t, b)
-                for t, track in enumerate(self._tracks)
-                for b, box in enumerate(boxes)
-                if (affinity := _affinity(track.predicted(now_s), box)) > 0
-            ),
-            key=lambda pair: (-pair[0], pair[1], pair[2]),
-        )
-        numbers: list[int | None] = [None] * len(boxes)
-        matched: set[int] = set()
-        for _, t, b in pairs:
-            if t in matched or numbers[b] is not None:
-                continue
-            matched.add(t)
-            numbers[b] = self._tracks[t].number
+        costs = [[track.cost(box, now_s) for box in boxes] for track in self._tracks]
+        pairs = assign(costs, LEAVE) if boxes else {}
         self.lost = any(
-            t not in matched and track.seen_s == self._latest_s
+            t not in pairs and track.seen_s == self._latest_s
             for t, track in enumerate(self._tracks)
         )
-        by_number = {track.number: track for track in self._tracks}
+        owner = {b: self._tracks[t] for t, b in pairs.items()}
         result: list[int] = []
-        for box, number in zip(boxes, numbers, strict=True):
-            if number is None:
-                number = self._next
+        for b, box in enumerate(boxes):
+            track = owner.get(b)
+            if track is None:
+                track = _Track(self._next, box, now_s)
                 self._next += 1
-                self._tracks.append(_Track(number, box, now_s))
+                self._tracks.append(track)
             else:
-                by_number[number].observe(box, now_s)
-            result.append(number)
+                track.observe(box, now_s)
+            result.append(track.number)
         self._latest_s = now_s
         return result
 
