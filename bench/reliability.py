@@ -1,10 +1,11 @@
-"""``python -m bench.reliability --data FER2013/ --ferplus CSV --json -``: may probabilities be believed?
+"""``python -m bench.reliability --data FER2013/ --json -``: may probabilities be believed?
 
 For each head: the reliability diagram and the expected calibration error (ECE) before and after
 its temperature, with a bootstrap interval. For the serving head: accuracy among the labels that
 are shown against the share that is shown, as the threshold below which the app says "uncertain"
 varies (risk and coverage; El-Yaniv and Wiener 2010). ``validation`` is what temperature and
-threshold were chosen on; ``test`` was used for nothing else and is reported once.
+threshold were chosen on; ``test`` was used for nothing else and is reported once. FER+ votes lie
+beside ``--data`` as ``ferplus.csv`` or come with ``--ferplus``.
 """
 
 from __future__ import annotations
