@@ -68,6 +68,15 @@ def fold_batch_norms(model: Any) -> Any:
     return folded
 
 
+def keras_copy(model: Any) -> Any:
+    """A copy of a functional model with weights of its own."""
+    import keras
+
+    copied = keras.models.clone_model(model)
+    copied.set_weights(model.get_weights())
+    return copied
+
+
 def _standardised_inputs(model: Any) -> dict[str, Any]:
     """Rescaling layers that only feed a norm over the whole picture, with that norm, by name."""
     from keras import layers

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training.compact import flip_average, fold_batch_norms, round_to_half, save_keras
+from training.compact import (
+    flip_average,
+    fold_batch_norms,
+    keras_copy,
+    round_to_half,
+    save_keras,
+)
 from training.golden import golden_inputs
 from training.litert import Agreement, compare, convert, golden_bytes, keras_logits
 from training.scoring import SMALLEST_PROBABILITY, heads_of, input_spec_of
@@ -50,29 +57,43 @@ class Compiled:
         return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
 
 
-def compile_model(model: Any, *, flip: bool = False, weights: str = "auto") -> Compiled:
-    """Fold norms, round, mirror, convert, and compare LiteRT with Keras.
+def compile_model(
+    model: Any,
+    *,
+    flip: bool = False,
+    weights: str = "auto",
+    fold: bool = True,
+    adapt: Callable[[Any], Any] | None = None,
+) -> Compiled:
+    """Fold norms, adapt, round, mirror, convert, and compare LiteRT with Keras.
 
     ``weights`` half stores float16 (half the size), full float32; auto takes half where LiteRT
-    stays within the tolerance with it. Raises :class:`ModelInvalid` where it does not, and for
-    outputs that are not seven values.
+    stays within the tolerance with it. ``fold`` False leaves norms as they are; ``adapt`` gives
+    another network with the same heads around the folded one. Raises :class:`ModelInvalid` where
+    LiteRT stays not within the tolerance, and for outputs that are not seven values.
     """
     inputs = golden_inputs(input_spec_of(model))
     heads = heads_of(model, keras_logits(model, inputs))
     if flip and any(head.kind != "logits" for head in heads):
         raise ModelInvalid("Mirror averaging needs heads that answer logits.")
+
+    def prepared() -> Any:
+        ready = fold_batch_norms(model) if fold else keras_copy(model)
+        return ready if adapt is None else adapt(ready)
+
+    folded = prepared()
     if weights == "auto":
         try:
-            return _compile(model, inputs, heads, flip, half=True)
-        except ModelInvalid:
-            return _compile(model, inputs, heads, flip, half=False)
-    return _compile(model, inputs, heads, flip, half=weights == "half")
+            return _compile(folded, inputs, heads, flip, half=True)
+        except (ModelInvalid, OverflowError):
+            folded = prepared()  # the other was rounded in place
+            return _compile(folded, inputs, heads, flip, half=False)
+    return _compile(folded, inputs, heads, flip, half=weights == "half")
 
 
 def _compile(
-    model: Any, inputs: Any, heads: tuple[HeadSpec, ...], flip: bool, half: bool
+    ready: Any, inputs: Any, heads: tuple[HeadSpec, ...], flip: bool, half: bool
 ) -> Compiled:
-    ready = fold_batch_norms(model)
     if half:
         round_to_half(ready)
     if flip:

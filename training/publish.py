@@ -108,7 +108,7 @@ def publish(run_folder: Path, options: Options) -> Path:
             training=training_facts(run, compiled),
         )
         card.save(folder)
-        _make_durable(folder)
+        make_durable(folder)
         folder.rename(target)
     _activate(options)
     return target
@@ -184,7 +184,7 @@ def _staging(models_dir: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_durable(folder: Path) -> None:
+def make_durable(folder: Path) -> None:
     """Readable for who serves, and on the disk before the rename makes it a version."""
     for path in folder.iterdir():
         path.chmod(0o644)

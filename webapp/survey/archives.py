@@ -55,13 +55,13 @@ def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         return "the ZIP member is a link or device, not a file"
     if info.flag_bits & _ENCRYPTED:
-        return "the ZIP member is encrypted; unpack it and send the pictures themselves"
+        return "the ZIP member is encrypted; unpack it and send the files themselves"
     if info.file_size > limits.member_bytes:
         return f"larger than {limits.member_bytes} bytes after decompression"
     if info.file_size > _RATIO_FLOOR_BYTES and info.file_size > limits.ratio * max(
         1, info.compress_size
     ):
-        return "compressed beyond what a picture can be (a decompression bomb)"
+        return "compressed beyond what real content can be (a decompression bomb)"
     if name.lower().endswith(".zip"):
         return "a ZIP inside a ZIP is not opened; unpack it first"
     return None

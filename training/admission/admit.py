@@ -1,0 +1,306 @@
+"""One uploaded model on its way to a version: look, load, compile, compare, evaluate, time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from training.admission.faces import load_faces
+from training.admission.files import Found, recognise
+from training.admission.networks import adapter, open_network
+from training.cards import INTENDED_USE, LIMITS
+from training.compiled import Compiled, compile_model
+from training.dataset import LabelledFaces
+from training.evaluate import answer, describe
+from training.golden import golden_inputs
+from training.litert import compare, keras_logits, softmax
+from training.metrics import confusion_matrix
+from training.scoring import Scorer, heads_of, input_spec_of, open_version
+from webapp.card import GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, HeadSpec, ModelCard, sha256_of
+from webapp.domain import EMOTIONS
+from webapp.errors import MienError, ModelInvalid
+from webapp.vision.classifier import check_golden
+
+UNKNOWN_LICENCE: Final = "Not stated when it was uploaded."
+_SAME_ANSWER: Final = 1e-5
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the web process asks; see ``webapp.admin.uploads``.
+
+    ``labels`` are the outputs' names in their order, empty where nobody has said them yet;
+    ``pixels`` the range that the network expects; ``active`` the folder of the serving version.
+    """
+
+    file: Path
+    filename: str
+    version: str
+    limit_bytes: int
+    recipe: str | None = None
+    labels: tuple[str, ...] = ()
+    pixels: str = "0-255"
+    licence: str = ""
+    uploaded_by: str = ""
+    evaluation: Path | None = None
+    evaluation_facts: Mapping[str, Any] | None = None
+    active: Path | None = None
+
+
+def admit(
+    request: Request, work: Path, tell: Tell, start_keras: Callable[[], None]
+) -> dict[str, Any]:
+    """Write ``work/version`` and return the report; or ask for the labels, writing nothing.
+
+    ``start_keras`` is called once the file was checked, because starting Keras takes seconds.
+    Raises :class:`ModelInvalid` with the reason for refusing the model.
+    """
+    tell("looking into the file")
+    scratch = work / "parts"
+    scratch.mkdir()
+    sha256 = sha256_of(request.file)
+    found = recognise(request.file, scratch, request.limit_bytes)
+    faces = None if request.evaluation is None else load_faces(request.evaluation)
+    tell("starting TensorFlow")
+    start_keras()
+    tell("building the network")
+    model = open_network(found, request.recipe)
+    target = work / "version"
+    target.mkdir()
+    if found.card is not None:
+        card = _as_published(found, found.card, model, scratch, target)
+        card = replace(card, version=request.version)
+        done: dict[str, Any] = {"kept_files": True}
+    else:
+        if not request.labels and found.kind != "weights":
+            target.rmdir()
+            tell("asking for the order of the labels")
+            return {"needs": "labels", "kind": found.kind} | _label_hint(model, faces)
+        tell("compiling to LiteRT and comparing with Keras")
+        compiled = _compiled(model, adapter(request.labels or EMOTIONS, request.pixels))
+        files = compiled.write(target)
+        card = _draft(request, found.kind, sha256, compiled, files)
+        done = {"kept_files": False}
+    card.save(target)
+    differences = check_golden(target)
+    tell("checking that it tells faces apart")
+    _not_constant(card, target, faces)
+    report: dict[str, Any] = {
+        "kind": found.kind,
+        "layers": found.layers,
+        "parameters": int(model.count_params()),
+        "input": [card.input.height, card.input.width, card.input.channels],
+        "heads": [head.name for head in card.heads],
+        "golden_differences": differences,
+        "bytes": {name: (target / name).stat().st_size for name in (KERAS_FILE, TFLITE_FILE)},
+        **done,
+    }
+    card, measured = _measured(request, card, target, faces, tell)
+    report |= measured
+    card.save(target)
+    return report
+
+
+def _as_published(
+    found: Found, card: ModelCard, model: Any, scratch: Path, target: Path
+) -> ModelCard:
+    """Keep a published version's own files where LiteRT answers what its Keras model answers."""
+    spec = input_spec_of(model)
+    if spec != card.input:
+        raise ModelInvalid(f"The card's input {card.input} is not the network's {spec}.")
+    inputs = golden_inputs(spec)
+    answers = keras_logits(model, inputs)
+    heads = heads_of(model, answers)
+    kinds = {head.name: head.kind for head in heads}
+    if set(kinds) != {head.name for head in card.heads}:
+        raise ModelInvalid(
+            f"The card names the heads {[h.name for h in card.heads]}; the network has "
+            f"{list(kinds)}.",
+            check="card",
+        )
+    given = dict(zip((head.name for head in heads), answers.values(), strict=True))
+    agreement = compare(given, scratch / TFLITE_FILE, inputs, kinds)
+    for head in card.heads:
+        if agreement.outputs[head.name] != head.output or kinds[head.name] != head.kind:
+            raise ModelInvalid(
+                f"The card reads head {head.name!r} from output {head.output} as {head.kind}; the "
+                f"network has it at {agreement.outputs[head.name]} as {kinds[head.name]}.",
+                check="card",
+            )
+    files = {}
+    for name in (KERAS_FILE, TFLITE_FILE, GOLDEN_FILE):
+        (scratch / name).rename(target / name)
+        files[name] = sha256_of(target / name)
+    return replace(card, files=files)
+
+
+def _compiled(model: Any, adapt: Callable[[Any], Any] | None) -> Compiled:
+    try:
+        try:
+            return compile_model(model, adapt=adapt)
+        except MienError:
+            raise
+        except Exception:  # noqa: BLE001
+            # folding norms is an optimisation for networks as ours are; others are taken as is
+            return compile_model(model, adapt=adapt, fold=False, weights="full")
+    except MienError:
+        raise
+    except MemoryError as error:
+        raise ModelInvalid(
+            "Compiling the network needs more memory than the check may use.", check="memory"
+        ) from error
+    except Exception as error:
+        raise ModelInvalid(
+            f"The network cannot be compiled to LiteRT: {type(error).__name__}: {str(error)[:300]}",
+            check="compile",
+        ) from error
+
+
+def _draft(
+    request: Request, kind: str, sha256: str, compiled: Compiled, files: dict[str, str]
+) -> ModelCard:
+    names = [head.name for head in compiled.heads]
+    return ModelCard(
+        request.version,
+        request.recipe or "uploaded",
+        datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        input=input_spec_of(compiled.model),
+        heads=compiled.heads,
+        serving_head="ferplus" if "ferplus" in names else names[0],
+        files=files,
+        intended_use=INTENDED_USE,
+        limits=LIMITS,
+        licence=request.licence or UNKNOWN_LICENCE,
+        training={
+            "recipe": request.recipe or "uploaded",
+            "parameters_count": int(compiled.model.count_params()),
+            "versions": {f"upload {n}": installed(n) for n in ("tensorflow", "keras")},
+            "uploaded": {
+                "file": request.filename,
+                "sha256": sha256,
+                "kind": kind,
+                "by": request.uploaded_by,
+                "labels": list(request.labels or EMOTIONS),
+                "pixels": request.pixels,
+            },
+            "published": {
+                "weights": "float16" if compiled.half_weights else "float32",
+                "litert_difference": {
+                    "probabilities": compiled.agreement.probabilities,
+                    "logits": compiled.agreement.logits,
+                    "on": "golden.npz, largest absolute difference from Keras",
+                },
+            },
+        },
+    )
+
+
+def _not_constant(card: ModelCard, folder: Path, faces: LabelledFaces | None) -> None:
+    """Refuse a head that answers the same whatever it is shown."""
+    scorer = open_version(folder, card)
+    logits = dict(scorer.answer(golden_inputs(card.input)))
+    if faces is not None:
+        sample = faces.take(np.linspace(0, len(faces) - 1, min(len(faces), 64), dtype=np.int64))
+        for name, values in scorer.logits(sample.images).items():
+            logits[name] = np.concatenate([logits[name], values])
+    for head in card.heads:
+        spread = float(np.ptp(softmax(logits[head.name], head.temperature), axis=0).max())
+        if not spread > _SAME_ANSWER:
+            raise ModelInvalid(
+                f"Output {head.name!r} gives the same answer for every picture (it varies by "
+                f"{spread:.1g}). The network is untrained, or its weights were not loaded.",
+                check="constant",
+            )
+
+
+def _measured(
+    request: Request, card: ModelCard, folder: Path, faces: LabelledFaces | None, tell: Tell
+) -> tuple[ModelCard, dict[str, Any]]:
+    """Evaluate on the chosen set, beside the serving version, and time one face at a time."""
+    scorer = open_version(folder, card)
+    if faces is None:
+        tell("measuring its speed")
+        drawn = golden_inputs(card.input)[..., 0].astype(np.uint8)
+        timing = scorer.milliseconds_per_face(drawn)
+        upload: dict[str, Any] = {"ms_per_face": timing["wall"], "ms_per_face_cpu": timing["cpu"]}
+        return replace(card, metrics={**card.metrics, "upload": upload}), {"measured": upload}
+    tell(f"evaluating on {len(faces)} faces")
+    answers = answer(scorer, faces)
+    found = describe(scorer, answers)
+    found["evaluation_set"] = dict(request.evaluation_facts or {})
+    report: dict[str, Any] = {"measured": found}
+    if request.active is not None:
+        tell("comparing with the serving version")
+        try:
+            serving = open_version(request.active)
+            report["comparison"] = _against(serving, answers.probabilities, card, faces)
+        except MienError as error:  # the serving version's trouble is not the candidate's
+            report["comparison"] = {"error": error.message}
+    metrics = {**card.metrics, "upload": found}
+    return replace(card, metrics=metrics), report
+
+
+def _against(
+    serving: Scorer, candidate: Mapping[str, Any], card: ModelCard, faces: LabelledFaces
+) -> dict[str, Any]:
+    """What would change: each version's own serving head on the same faces."""
+    ours = answer(serving, faces).probabilities[serving.card.serving_head].argmax(axis=1)
+    theirs = candidate[card.serving_head].argmax(axis=1)
+    return {
+        "active": serving.card.version,
+        "faces": len(faces),
+        "accuracy_active": float((ours == faces.labels).mean()),
+        "accuracy_candidate": float((theirs == faces.labels).mean()),
+        "agreement": float((ours == theirs).mean()),
+        # rows: what the serving version says; columns: what the candidate says
+        "matrix": confusion_matrix(ours.astype(np.int64), theirs.astype(np.int64)).tolist(),
+        "ms_active": serving.milliseconds_per_face(faces.images).get("cpu"),
+    }
+
+
+def _label_hint(model: Any, faces: LabelledFaces | None) -> dict[str, Any]:
+    """The order of labels, and the pixel range, that fit the evaluation set best, as a suggestion.
+
+    Output ``i`` is matched with the emotion that it fires for, over all one-to-one matchings
+    (Hungarian method) and pixel ranges.
+    """
+    if faces is None:
+        return {}
+    from scipy.optimize import linear_sum_assignment
+
+    from training.admission.networks import RANGES
+    from webapp.vision.crops import to_batch
+
+    picked: list[int] = []
+    for label in range(len(EMOTIONS)):
+        picked += np.flatnonzero(faces.labels == label)[:100].tolist()
+    sample = faces.take(np.asarray(picked, np.int64))
+    crops = to_batch(list(sample.images), input_spec_of(model))
+    head: HeadSpec | None = None
+    best: dict[str, Any] = {}
+    for pixels, (scale, offset) in RANGES.items():
+        answers = keras_logits(model, (crops * scale + offset).astype(np.float32))
+        head = head or heads_of(model, answers)[0]
+        said = next(iter(answers.values())).argmax(axis=1).astype(np.int64)
+        counts = confusion_matrix(said, sample.labels)  # rows: output, columns: emotion
+        outputs, emotions = linear_sum_assignment(-counts / np.maximum(counts.sum(axis=0), 1))
+        right = float(counts[outputs, emotions].sum() / len(sample))
+        if not best or right > best["accuracy"]:
+            best = {
+                "labels": [EMOTIONS[i] for i in emotions],
+                "pixels": pixels,
+                "accuracy": right,
+            }
+    return {"suggestion": best, "suggestion_faces": len(sample)}
+
+
+def labels_from(value: Sequence[str] | None) -> tuple[str, ...]:
+    """Labels of a request; empty where none were given."""
+    return tuple(str(name) for name in value or ())

@@ -1,0 +1,205 @@
+"""A checked file as a Keras network that takes ``[0, 255]`` pictures and answers in our order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from training.admission.allowed import LAYERS, MODELS, OPERATIONS
+from training.admission.files import WEIGHTS, Found
+from training.classic import FIT_RECIPES
+from training.litert import head_names
+from training.networks import build_mien
+from training.recipes import MienRecipe
+from training.scoring import load_keras
+from webapp.domain import EMOTIONS
+from webapp.errors import ModelInvalid
+
+MAX_HEADS: Final = 2
+MAX_SIDE: Final = 512
+# name -> (scale, offset) that bring [0, 255] to what the network was trained on
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "0-255": (1.0, 0.0),
+    "0-1": (1 / 255.0, 0.0),
+    "-1-1": (1 / 127.5, -1.0),
+}
+
+
+def recipe_names() -> tuple[str, ...]:
+    """The recipes that weights can be given for."""
+    return ("mien", *sorted(FIT_RECIPES))
+
+
+def _built(recipe: str | None) -> Any:
+    if recipe == "mien":
+        settings = MienRecipe()
+        return build_mien(settings.network, side=settings.serving_side)
+    if recipe in FIT_RECIPES:
+        return FIT_RECIPES[recipe].build(None)
+    raise ModelInvalid(
+        "The file holds weights without a network. Choose the recipe they were trained with "
+        f"({', '.join(recipe_names())}), or upload the whole model.",
+        check="recipe",
+    )
+
+
+def open_network(found: Found, recipe: str | None) -> Any:
+    """The network of a checked file. Raises :class:`ModelInvalid`."""
+    import keras
+
+    try:
+        if found.kind == "weights":
+            model = _built(recipe)
+            _load_weights(model, found)
+        elif found.kind == "h5":
+            model = load_keras(_named(found.path, "uploaded.h5"))
+        else:
+            model = keras.saving.deserialize_keras_object(found.config, safe_mode=True)
+            _load_weights(model, found)
+    except ModelInvalid:
+        raise
+    except MemoryError as error:
+        raise ModelInvalid(
+            "The network needs more memory than the check may use.", check="memory"
+        ) from error
+    except Exception as error:
+        # Keras raises whatever a layer raises for a description that makes no sense
+        raise ModelInvalid(
+            f"Keras cannot build the network: {type(error).__name__}: {str(error)[:400]}",
+            check="load",
+        ) from error
+    _own_layers_only(model)
+    return _functional(model)
+
+
+def _load_weights(model: Any, found: Found) -> None:
+    path = found.path / WEIGHTS
+    if found.kind == "weights":
+        path = _named(found.path, "uploaded.weights.h5")
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise ModelInvalid(
+            "The weights do not fit the network: "
+            f"{' '.join(str(error).split())[:300] or type(error).__name__}",
+            check="weights",
+        ) from error
+
+
+def _named(path: Path, name: str) -> Path:
+    """The file under a name by which Keras knows its format."""
+    named = path.with_name(name)
+    return named if path == named else path.rename(named)
+
+
+def _own_layers_only(model: Any) -> None:
+    """What was built is what was checked: a second look, at the classes themselves."""
+    for layer in model._flatten_layers(include_self=True):
+        kind = type(layer)
+        known = kind.__name__ in LAYERS | MODELS | OPERATIONS
+        if not kind.__module__.startswith("keras.src.") or not (
+            known or kind.__module__.startswith(("keras.src.layers.", "keras.src.ops."))
+        ):
+            raise ModelInvalid(f"{kind.__module__}.{kind.__name__} is not allowed.", check="layers")
+
+
+def _functional(model: Any) -> Any:
+    import keras
+
+    if not model.built or not getattr(model, "inputs", None):
+        raise ModelInvalid(
+            "The network does not say its input's shape. Give it an Input layer and save it again.",
+            check="shapes",
+        )
+    if len(model.inputs) != 1:
+        raise ModelInvalid(
+            f"Expected one input, a picture. Received {len(model.inputs)} inputs.", check="shapes"
+        )
+    shape = tuple(model.inputs[0].shape)
+    if (
+        len(shape) != 4
+        or None in shape[1:]
+        or shape[3] not in (1, 3)
+        or not 8 <= min(shape[1:3]) <= max(shape[1:3]) <= MAX_SIDE
+    ):
+        raise ModelInvalid(
+            f"Expected an input [n, height, width, 1 or 3] with sides from 8 to {MAX_SIDE}. "
+            f"Received {list(shape)}.",
+            check="shapes",
+        )
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
+    names = head_names(model)
+    if not 1 <= len(names) <= MAX_HEADS:
+        raise ModelInvalid(
+            f"Expected one output or two. Received {len(names)}: {', '.join(names)[:200]}.",
+            check="shapes",
+        )
+    for name, output in zip(names, _in_order(model.output), strict=True):
+        if tuple(output.shape)[1:] != (len(EMOTIONS),):
+            raise ModelInvalid(
+                f"Expected {len(EMOTIONS)} values from each output, one for each of "
+                f"{', '.join(EMOTIONS)}. Output {name!r} has {list(output.shape[1:])}.",
+                check="outputs",
+            )
+    for variable in model.variables:
+        values = np.asarray(variable)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ModelInvalid(
+                f"The weights {variable.path} are not finite (NaN or infinity).", check="weights"
+            )
+    return model
+
+
+def _in_order(output: Any) -> list[Any]:
+    if isinstance(output, Mapping):
+        return list(output.values())
+    return list(output) if isinstance(output, (list, tuple)) else [output]
+
+
+def adapter(labels: Sequence[str], pixels: str) -> Callable[[Any], Any] | None:
+    """What turns a network with other labels or another pixel range into one of ours.
+
+    ``labels`` are the names of its outputs in their order, ``pixels`` a key of :data:`RANGES`.
+    None where nothing has to change. The order is changed by a product with zeros and ones, which
+    is exact. Raises :class:`ModelInvalid`.
+    """
+    if sorted(labels) != sorted(EMOTIONS):
+        raise ModelInvalid(
+            f"Expected each of {', '.join(EMOTIONS)} once. Received {', '.join(labels)[:200]}.",
+            check="labels",
+        )
+    if pixels not in RANGES:
+        raise ModelInvalid(f"Expected a pixel range of {', '.join(RANGES)}.", check="pixels")
+    if tuple(labels) == EMOTIONS and pixels == "0-255":
+        return None
+
+    def adapt(model: Any) -> Any:
+        import keras
+        from keras import layers
+
+        picture = keras.Input(model.input_shape[1:], name="picture_0_255")
+        x = picture
+        if pixels != "0-255":
+            scale, offset = RANGES[pixels]
+            x = layers.Rescaling(scale, offset=offset, name="pixel_range")(x)
+        names, answers = head_names(model), model(x)
+        given = dict(zip(names, _in_order(answers), strict=True))
+        if tuple(labels) != EMOTIONS:
+            order = np.zeros((len(EMOTIONS), len(EMOTIONS)), np.float32)
+            for theirs, name in enumerate(labels):
+                order[theirs, EMOTIONS.index(name)] = 1.0
+            outputs = {}
+            for name, value in given.items():
+                place = layers.Dense(
+                    len(EMOTIONS), use_bias=False, trainable=False, name=f"{name}_in_order"
+                )
+                outputs[name] = place(value)
+                place.set_weights([order])
+            given = outputs
+        return keras.Model(picture, given, name=f"{model.name}_adapted")
+
+    return adapt
