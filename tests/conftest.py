@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.data import data_folder, unpack_fer2013
+from tests.support.services import postgres_server, redis_server
+
+__all__ = ["postgres_server", "redis_server"]
 
 _REQUIRED = {name.strip() for name in os.environ.get("MIEN_TEST_REQUIRE", "").split(",")} - {""}
 _refused: list[str] = []

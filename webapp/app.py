@@ -11,7 +11,7 @@ from webapp import health, pages
 from webapp.admin import init_admin
 from webapp.api import routes as api
 from webapp.database import init_database
-from webapp.extensions import limiter
+from webapp.extensions import limiter, limits_config
 from webapp.http_errors import add_error_handlers
 from webapp.live.events import init_live
 from webapp.logs import init_requests
@@ -61,6 +61,7 @@ def create_app(
         SESSION_COOKIE_SAMESITE="Lax",
         # room for the form around a picture; views that take more raise it for themselves
         MAX_CONTENT_LENGTH=settings.max_image_bytes + 64_000,
+        **limits_config(settings),
     )
     used = inference if inference is not None else NoInference()
     metrics = Metrics(used)

@@ -1,26 +1,26 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from webapp.settings import Settings
-from webapp.store import Base, Store, Survey
+from webapp.store import Store, Survey
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.uploads import Receipt, Uploads
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store: SQLite, or the database that ``MIEN_TEST_DATABASE`` names (it is emptied)."""
-    opened = Store(os.environ.get("MIEN_TEST_DATABASE") or f"sqlite:///{tmp_path / 'mien.db'}")
-    with opened.engine.begin() as connection:
-        Base.metadata.drop_all(connection)
-        connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+def database(tmp_path: Path) -> str:
+    """The URL of an empty database; ``tests/cluster`` puts PostgreSQL in its place."""
+    return f"sqlite:///{tmp_path / 'mien.db'}"
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    opened = Store(database)
     opened.migrate()
     yield opened
     opened.close()

@@ -21,6 +21,8 @@ import socketio
 from flask import Flask
 from flask_socketio import SocketIO
 
+from webapp.cluster.broker import message_queue
+from webapp.cluster.sockets import NodeManager
 from webapp.errors import InvalidRequest, MienError
 from webapp.live.hub import WATCH_EVERY_S, LiveHub
 from webapp.security import allowed_origins, origin_allowed
@@ -103,8 +105,11 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
 def init_live(app: Flask, services: Services) -> SocketIO:
     """Bind Socket.IO and the ``/live`` namespace to an application."""
     extra = allowed_origins(services.settings)
+    queue = message_queue(services.settings)
+    shared = {"client_manager": NodeManager(queue)} if queue else {}
     socket = SocketIO(
         app,
+        **shared,
         async_mode=services.settings.async_mode,
         cors_allowed_origins=lambda origin, environ: origin_allowed(origin, environ, extra),
         max_http_buffer_size=TRANSPORT_BYTES,
@@ -114,7 +119,8 @@ def init_live(app: Flask, services: Services) -> SocketIO:
 
     def make_hub(namespace: LiveNamespace) -> LiveHub:
         def emit(event: str, payload: dict[str, Any], sid: str | None) -> None:
-            namespace.emit(event, payload, to=sid)
+            # of this node's connections alone: other nodes have models and workers of their own
+            namespace.emit(event, payload, to=sid, ignore_queue=True)
 
         return LiveHub(services, emit, namespace.end)
 

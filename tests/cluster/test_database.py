@@ -1,0 +1,59 @@
+"""PostgreSQL: migrations from two nodes at once, and what the tests of surveys hold on SQLite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webapp.store import Store, database_url
+
+ROOT = Path(__file__).resolve().parents[2]
+MIGRATE = """
+import sys, threading
+from webapp.store import Store
+stores = [Store(sys.argv[1]) for _ in range(2)]
+print("ready", flush=True)
+sys.stdin.readline()
+threads = [threading.Thread(target=store.migrate) for store in stores]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+[store.close() for store in stores]
+"""
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'mien.db'}"
+    return str(request.getfixturevalue("postgres_server").database())
+
+
+def test_nodes_that_start_at_once_migrate_one_after_the_other(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_url)
+    url = database_url(tmp_path)
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, "-c", MIGRATE, url],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for node in nodes:
+        assert node.stdout is not None
+        assert node.stdout.readline() == "ready\n"
+    said = [node.communicate("go\n", timeout=60) for node in nodes]
+    assert [(node.returncode, err) for node, (_, err) in zip(nodes, said, strict=True)] == [
+        (0, "")
+    ] * 3
+    store = Store(url)
+    store.migrate()
+    store.close()
