@@ -13,6 +13,7 @@ from webapp.api import routes as api
 from webapp.database import init_database
 from webapp.extensions import limiter, limits_config
 from webapp.http_errors import add_error_handlers
+from webapp.input import init_input
 from webapp.live.events import init_live
 from webapp.logs import init_requests
 from webapp.metrics import Metrics
@@ -55,6 +56,7 @@ def create_app(
     )
     app.request_class = api.PrivateRequest
     app.session_interface = Sessions()
+    init_input(app)
     app.config.update(
         SECRET_KEY=settings.secret_key or secrets.token_urlsafe(32),
         SESSION_COOKIE_HTTPONLY=True,

@@ -120,6 +120,9 @@ def origin_allowed(
         return True
     if origin.lower() in extra:
         return True
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # for example half an IPv6 address
+        return False
     host = str(environ.get("HTTP_HOST", ""))
     return parts.scheme in ("http", "https") and bool(host) and parts.netloc.lower() == host.lower()

@@ -16,8 +16,10 @@ from flask import Flask
 
 from webapp import __version__
 from webapp.api.schemas import SCHEMAS, schema
+from webapp.input import MAX_ID
 
 PREFIX = "/api/v1"
+_ID = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
 _ATTRIBUTE = "openapi_operation"
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -68,7 +70,7 @@ _MEANING = {
     409: "The request contradicts the present state.",
     413: "More bytes or pixels than allowed.",
     415: "Not a picture in a supported format.",
-    422: "The picture is damaged and cannot be decoded.",
+    422: "The picture, or the model, is damaged or not there.",
     429: "Too many requests from this address.",
     502: "The inference worker died while it held this request; try again.",
     503: "No inference worker can take the request now; try again.",
@@ -128,8 +130,11 @@ def describe(app: Flask, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, A
         entry = {"summary": text.split("\n", 1)[0], "description": text, **spec}
         if not entry["description"]:
             del entry["description"]
-        if parameters:
-            entry["parameters"] = [*parameters, *spec.get("parameters", ())]
+        more = spec.get("parameters", ())
+        named = {parameter["name"] for parameter in more if parameter["in"] == "path"}
+        parameters = [p for p in parameters if p["name"] not in named]
+        if parameters or more:
+            entry["parameters"] = [*parameters, *more]
         for method in sorted(rule.methods or ()):
             if method not in ("HEAD", "OPTIONS"):
                 paths.setdefault(path, {})[method.lower()] = entry
@@ -155,7 +160,7 @@ def _path_of(rule: str) -> tuple[str, list[dict[str, Any]]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "integer" if converter == "int:" else "string"},
+            "schema": dict(_ID if converter == "int:" else {"type": "string"}),
         }
         for converter, name in re.findall(r"<(\w+:)?(\w+)>", rule)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from webapp.domain import EMOTIONS, UNCERTAIN
+from webapp.survey.purposes import PURPOSES
 
 
 def schema(name: str) -> dict[str, str]:
@@ -139,16 +140,31 @@ SCHEMAS: dict[str, Any] = {
     "NewSurvey": {
         "type": "object",
         "properties": {
-            "name": {"type": "string"},
-            "purpose": {"type": "string"},
+            "name": {"type": "string", "minLength": 1, "maxLength": 200},
+            "purpose": {
+                "enum": [purpose.key for purpose in PURPOSES],
+                "description": "Judging people at work or in education is answered with 403; "
+                "other needs purpose_text.",
+            },
             "purpose_text": {"type": "string"},
             "consent": {"const": True},
-            "groups": {"type": "array", "items": {"type": "string"}},
-            "keep_until": {"type": ["string", "null"], "description": "A date; null: deleted."},
+            "groups": {
+                "type": "array",
+                "items": {"type": "string", "maxLength": 200},
+                "maxItems": 50,
+            },
+            "keep_until": {
+                "type": ["string", "null"],
+                "description": "A date such as 2030-01-31 until which pictures are kept; "
+                "null: they are deleted after the analysis.",
+            },
             "several_faces": {"enum": ["exclude", "largest"]},
             "respondent_rule": {"enum": ["none", "folder", "pattern"]},
-            "respondent_pattern": {"type": "string"},
-            "video_fps": {"type": "number"},
+            "respondent_pattern": {
+                "type": "string",
+                "description": "Needed for the rule pattern, such as {respondent}_*.jpg.",
+            },
+            "video_fps": {"type": "number", "minimum": 0.1, "maximum": 30},
         },
         "required": ["name", "purpose", "consent"],
     },

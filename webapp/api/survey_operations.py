@@ -7,7 +7,10 @@ from typing import Any
 
 from webapp.api.openapi import answer, errors, json_body, query
 from webapp.api.schemas import schema
+from webapp.survey.exports import FORMATS
+from webapp.survey.review import LABELS, QUEUES
 
+_BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 _EMPTY = {"description": "Done; no body."}
 _OBJECT: dict[str, Any] = {"type": "object"}
 
@@ -25,7 +28,9 @@ def _operation(
 
 
 def _file(description: str, *kinds: str) -> dict[str, Any]:
-    return {"200": {"description": description, "content": {kind: {} for kind in kinds}}}
+    bodies = {"application/json": {"schema": _OBJECT}, "text/csv": {"schema": {"type": "string"}}}
+    content = {kind: bodies.get(kind, _BINARY) for kind in kinds}
+    return {"200": {"description": description, "content": content}}
 
 
 _LIST = {
@@ -33,13 +38,54 @@ _LIST = {
     "properties": {"surveys": {"type": "array", "items": schema("Survey")}},
     "required": ["surveys"],
 }
-_QUEUE = query("queue", {"enum": ["random", "uncertain"]}, "Which faces come first.")
+_CHECK = {
+    "type": "object",
+    "properties": {
+        "files": {
+            "type": "array",
+            "maxItems": 5000,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string", "minLength": 1, "maxLength": 1000},
+                    "group": {"type": "string"},
+                    "size": {"type": "integer", "description": "Bytes."},
+                    "sha256": {"type": ["string", "null"]},
+                },
+                "required": ["path"],
+            },
+        }
+    },
+    "required": ["files"],
+}
+_KNOWN = {
+    "type": "object",
+    "properties": {"known": {"type": "array", "items": {"type": "boolean"}}},
+    "required": ["known"],
+}
+_MATCHED = {
+    "type": "object",
+    "properties": {"matched": {"type": "integer"}},
+    "required": ["matched"],
+}
+_LABEL = {
+    "type": "object",
+    "properties": {"label": {"enum": list(LABELS)}, "queue": {"enum": list(QUEUES)}},
+    "required": ["label"],
+}
+_FORM = {
+    "name": "form",
+    "in": "path",
+    "required": True,
+    "schema": {"enum": list(FORMATS)},
+}
+_QUEUE = query("queue", {"enum": list(QUEUES)}, "Which faces come first.")
 _UPLOAD = {
     "parameters": [
         query("path", {"type": "string"}, "The file's relative path.", required=True),
         query("group", {"type": "string"}, "The group it belongs to."),
     ],
-    "requestBody": {"required": True, "content": {"application/octet-stream": {}}},
+    "requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}},
 }
 
 OPERATIONS: dict[str, dict[str, Any]] = {
@@ -74,11 +120,11 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "survey_api.check": _operation(
         "checkFiles",
         "Which of the named files need not be sent.",
-        {"200": answer("One truth value for each file.", _OBJECT)},
+        {"200": answer("One truth value for each file.", _KNOWN)},
         400,
         403,
         404,
-        requestBody=json_body(_OBJECT),
+        requestBody=json_body(_CHECK),
     ),
     "survey_api.upload": _operation(
         "uploadFile",
@@ -94,12 +140,12 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "survey_api.respondents": _operation(
         "mapRespondents",
         "Say which respondent each file shows, as a CSV with the columns file and respondent.",
-        {"200": answer("How many files were named.", _OBJECT)},
+        {"200": answer("How many files were named.", _MATCHED)},
         400,
         403,
         404,
         413,
-        requestBody={"required": True, "content": {"text/csv": {}}},
+        requestBody={"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}},
     ),
     "survey_api.start": _operation(
         "startAnalysis",
@@ -109,6 +155,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         403,
         404,
         409,
+        422,
         requestBody=json_body(
             {"type": "object", "properties": {"model": {"type": "string"}}}, required=False
         ),
@@ -125,8 +172,9 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "survey_api.export": _operation(
         "exportReport",
         "A finished report as html, json, xlsx, faces.csv or pictures.csv.",
-        _file("The file.", "text/html", "application/json", "text/csv", "application/*"),
+        _file("The file.", *sorted({mime for _, mime in FORMATS.values()})),
         404,
+        parameters=[_FORM],
     ),
     "survey_api.picture": _operation(
         "picture", "A kept picture as it was sent.", _file("The picture.", "image/*"), 404
@@ -149,7 +197,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         400,
         403,
         404,
-        requestBody=json_body(_OBJECT),
+        requestBody=json_body(_LABEL),
     ),
     "survey_api.review_withdraw": _operation(
         "withdrawLabel",

@@ -44,6 +44,15 @@ def json_body() -> dict[str, Any]:
     return cast(dict[str, Any], body)
 
 
+def text_of(body: dict[str, Any], name: str, default: str = "") -> str:
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        raise InvalidRequest(f"Expected {name} as text.", field=name)
+    return value
+
+
 def _date(value: Any) -> datetime | None:
     if value in (None, ""):
         return None
@@ -93,23 +102,23 @@ def list_surveys() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     body = json_body()
     groups = body.get("groups") or []
-    if not isinstance(groups, list):
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         raise InvalidRequest("Expected groups as a list of names.", field="groups")
     try:
         video_fps = float(body.get("video_fps", 2.0))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidRequest("Expected a number of samples a second.", field="video_fps") from None
     survey = surveys().catalog.create(
         NewSurvey(
-            name=str(body.get("name", "")),
-            purpose=str(body.get("purpose", "")),
-            purpose_text=str(body.get("purpose_text", "")),
+            name=text_of(body, "name"),
+            purpose=text_of(body, "purpose"),
+            purpose_text=text_of(body, "purpose_text"),
             consent=body.get("consent") is True,
-            groups=[str(group) for group in groups],
+            groups=groups,
             keep_until=_date(body.get("keep_until")),
-            several_faces=str(body.get("several_faces", "exclude")),
-            respondent_rule=str(body.get("respondent_rule", "none")),
-            respondent_pattern=str(body.get("respondent_pattern", "")),
+            several_faces=text_of(body, "several_faces", "exclude"),
+            respondent_rule=text_of(body, "respondent_rule", "none"),
+            respondent_pattern=text_of(body, "respondent_pattern"),
             video_fps=video_fps,
         )
     )
@@ -187,10 +196,10 @@ def respondents(survey_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/<survey_id>/jobs")
 def start(survey_id: str) -> ResponseReturnValue:
-    body = request.get_json(silent=True) or {}
-    version = body.get("model") if isinstance(body, dict) else None
+    # a body is not needed, but one that is sent must be what we read
+    version = text_of(json_body(), "model") if request.get_data() else ""
     opened = surveys()
-    job = opened.runner.jobs.start(survey_id, opened.model(version))
+    job = opened.runner.jobs.start(survey_id, opened.model(version or None))
     opened.runner.wake()
     return jsonify(job_json(job)), 202
 

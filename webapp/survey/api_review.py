@@ -8,7 +8,7 @@ from flask import jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
 from webapp.cluster.files import remove_tree
-from webapp.survey.api import blueprint, download_name, find_job, json_body, private
+from webapp.survey.api import blueprint, download_name, find_job, json_body, private, text_of
 from webapp.survey.corrections import write_training_zip
 from webapp.survey.service import surveys
 
@@ -26,7 +26,7 @@ def review_give(survey_id: str, job_id: int, face_id: int) -> ResponseReturnValu
     find_job(survey_id, job_id)
     body = json_body()
     reviews = surveys().reviews
-    reviews.give(job_id, face_id, str(body.get("label")), str(body.get("queue", "random")))
+    reviews.give(job_id, face_id, text_of(body, "label"), text_of(body, "queue", "random"))
     return jsonify(reviews.status(job_id))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from webapp.survey.respondents import RULES, compile_pattern
 
 SEVERAL_FACES = ("exclude", "largest")
 MAX_KEEP_DAYS = 3650
+_ID = re.compile(r"[0-9A-Za-z_-]{1,32}")  # nothing else is asked of the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Catalog:
 
     def ensure_group(self, survey_id: str, name: str) -> int:
         """The id of the group of that name, made if there is none (folder names make groups)."""
-        name = name.strip()[:200] or "All pictures"
+        name = name.replace("\x00", "").strip()[:200] or "All pictures"
         query = select(Group.id).where(Group.survey_id == survey_id, Group.name == name)
         with self.store.session() as session:
             found = session.scalar(query)
@@ -302,7 +304,7 @@ class Catalog:
 
 def find_survey(session: Session, survey_id: str) -> Survey:
     """The survey within a session. Raises :class:`NotFound`."""
-    survey = session.get(Survey, survey_id)
+    survey = session.get(Survey, survey_id) if _ID.fullmatch(survey_id) else None
     if survey is None:
         raise NotFound("There is no such survey; it may have been deleted.", survey=survey_id)
     return survey

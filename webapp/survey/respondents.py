@@ -68,7 +68,16 @@ def read_mapping(text: str) -> dict[str, str]:
     """
     sample = text.lstrip("\ufeff")
     delimiter = ";" if sample.partition("\n")[0].count(";") else ","
-    reader = csv.DictReader(io.StringIO(sample), delimiter=delimiter)
+    reader = csv.DictReader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    try:
+        return _mapping(reader)
+    except csv.Error as error:
+        raise InvalidRequest(
+            f"Expected a CSV. Line {reader.line_num} cannot be read: {error}.", field="respondents"
+        ) from error
+
+
+def _mapping(reader: csv.DictReader[str]) -> dict[str, str]:
     columns = {name.strip().lower(): name for name in (reader.fieldnames or []) if name}
     if not {"file", "respondent"} <= set(columns):
         raise InvalidRequest(

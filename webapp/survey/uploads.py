@@ -98,7 +98,7 @@ class Uploads:
                 clean_path(str(file.get("path", ""))),
                 str(file.get("group", "")),
                 str(file.get("sha256") or "").lower(),
-                file.get("size"),
+                size if isinstance(size := file.get("size"), int) else None,
             )
             for file in files
         ]
