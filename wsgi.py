@@ -29,6 +29,7 @@ import sys  # noqa: E402
 from flask import Flask  # noqa: E402
 
 from webapp import logs  # noqa: E402
+from webapp.admin.activation import activation_of  # noqa: E402
 from webapp.admin.setup import print_first_run_link  # noqa: E402
 from webapp.app import create_app  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
@@ -37,6 +38,7 @@ from webapp.live import fast_unmask  # noqa: E402
 from webapp.registry import Registry  # noqa: E402
 from webapp.secret import secret_key  # noqa: E402
 from webapp.server import choose_port, serve  # noqa: E402
+from webapp.serving import start_inference  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
 from webapp.survey.service import resume_surveys  # noqa: E402
 from webapp.tls import tls_of  # noqa: E402
@@ -49,8 +51,7 @@ def build(settings: Settings) -> tuple[Flask, InferenceService]:
     """
     settings = Settings(**settings.as_dict() | {"secret_key": secret_key(settings)})
     registry = Registry(settings.models_path)
-    inference = InferenceService(settings, registry.active().folder)
-    inference.start()
+    inference = start_inference(settings, registry)
     return create_app(settings, inference=inference, registry=registry), inference
 
 
@@ -83,6 +84,7 @@ def main() -> int:
         port, tls = choose_port(settings), tls_of(settings)
         app, inference = build(settings)
         resume_surveys(app)
+        activation_of(app).start()
         serve(
             app,
             port,

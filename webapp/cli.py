@@ -6,6 +6,7 @@ commands through :data:`OTHER_COMMANDS`.
 
 from __future__ import annotations
 
+import getpass
 import importlib
 import importlib.util
 import json
@@ -19,6 +20,7 @@ import click
 
 from webapp.domain import FrameResult
 from webapp.errors import MienError
+from webapp.journal import Journal
 from webapp.registry import Registry
 from webapp.settings import Settings
 
@@ -133,7 +135,7 @@ def _write(target: str, text: str) -> None:
 
 @cli.group()
 def models() -> None:
-    """List, check and switch model versions. A running server notices at its next reload."""
+    """List, check and switch model versions. A running server follows within a second or two."""
 
 
 def _registry() -> Registry:
@@ -183,13 +185,39 @@ def verify(version: str | None) -> None:
 @click.argument("version")
 def activate(version: str) -> None:
     """Make a version the one that serves, after checking it."""
-    click.echo(f"{_registry().activate(version).version} is active")
+    registry = _registry()
+    before = registry.active_name()
+    after = registry.activate(version).version
+    if after != before:
+        Journal(registry.models_dir).add(_who(), "activated", before, after)
+    click.echo(f"{after} is active")
 
 
 @models.command()
 def rollback() -> None:
     """Go back to the version that was active before, after checking it."""
-    click.echo(f"{_registry().rollback().version} is active")
+    registry = _registry()
+    before = registry.active_name()
+    after = registry.rollback().version
+    Journal(registry.models_dir).add(_who(), "rolled_back", before, after)
+    click.echo(f"{after} is active")
+
+
+def _who() -> str:
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):  # a container without a user table
+        return "command line"
+
+
+@models.command()
+def history() -> None:
+    """Who put which version into service, newest first."""
+    for entry in Journal(_registry().models_dir).entries():
+        how = "by itself" if entry.automatic else f"by {entry.who}"
+        why = f": {entry.why}" if entry.why else ""
+        change = f"{entry.from_version or 'nothing'} -> {entry.to_version}"
+        click.echo(f"{entry.at}  {change}  {entry.outcome} {how}{why}")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class Registry:
         """The version that serves. Raises :class:`NotFound` when none was activated, and
         :class:`ModelInvalid` when the active one is damaged.
         """
-        version = self._active_name()
+        version = self.active_name()
         if version is None:
             raise NotFound(
                 f"No model is active: {self.models_dir.name}/{ACTIVE_FILE} is missing or empty. "
@@ -88,6 +88,15 @@ class Registry:
         child process, so that the calling one does not load it.
         """
         found = self.get(version)
+        hashes = self.check_files(found)
+        return {"version": version, "files": hashes, "differences": _run_golden(found.folder)}
+
+    def check_files(self, found: ModelVersion) -> dict[str, str]:
+        """Compare a version's files with the hashes of its card; ``{name: sha256}``.
+
+        Raises :class:`ModelInvalid`.
+        """
+        version = found.version
         hashes = {}
         for name in HASHED_FILES:
             expected = found.card.files.get(name)
@@ -104,7 +113,7 @@ class Registry:
                     "The file was changed or damaged; publish or upload it again.",
                     file=name,
                 )
-        return {"version": version, "files": hashes, "differences": _run_golden(found.folder)}
+        return hashes
 
     def activate(self, version: str) -> ModelVersion:
         """Make a version the active one, after :meth:`verify`; all or nothing.
@@ -113,12 +122,19 @@ class Registry:
         """
         found = self.get(version)
         self.verify(version)
-        before = self._active_name()
+        self.point_to(version)
+        return found
+
+    def point_to(self, version: str) -> None:
+        """Write ``ACTIVE``, and the name it held to the history; the caller has verified it.
+
+        Raises OSError, for example for a full disk; the old names are then in place.
+        """
+        before = self.active_name()
         if before != version:
             if before is not None:
                 self._write(HISTORY_FILE, [*self.history(), before][-HISTORY_LENGTH:])
             self._write(ACTIVE_FILE, [version])
-        return found
 
     def history(self) -> list[str]:
         """Names that were active before, oldest first; may name versions since deleted."""
@@ -128,19 +144,31 @@ class Registry:
         """Activate the version that was active before. Raises :class:`Conflict` when there is
         none, and as :meth:`verify` when it no longer fits.
         """
-        active, history = self._active_name(), self.history()
-        # A crash between the two writes of activate() leaves the active name on top of its own
+        earlier = self.earlier()
+        if not earlier:
+            raise Conflict("There is no earlier model to go back to.")
+        found = self.get(earlier[-1])
+        self.verify(found.version)
+        self.point_back_to(found.version)
+        return found
+
+    def earlier(self) -> list[str]:
+        """The names that were active before the present one, oldest first."""
+        active, history = self.active_name(), self.history()
+        # A crash between the two writes of point_to() leaves the active name on top of its own
         # history; it is not what was active before.
         while history and history[-1] == active:
             history.pop()
-        if not history:
-            raise Conflict("There is no earlier model to go back to.")
-        found = self.get(history[-1])
-        self.verify(found.version)
+        return history
+
+    def point_back_to(self, version: str) -> None:
+        """Write ``ACTIVE`` and take the name, and what came after it, off the history."""
+        history = self.earlier()
+        if version in history:
+            history = history[: len(history) - 1 - history[::-1].index(version)]
         # ACTIVE first: a crash in between leaves the right model serving.
-        self._write(ACTIVE_FILE, [found.version])
-        self._write(HISTORY_FILE, history[:-1])
-        return found
+        self._write(ACTIVE_FILE, [version])
+        self._write(HISTORY_FILE, history)
 
     def _load(self, version: str) -> ModelVersion:
         folder = self.models_dir / version
@@ -155,7 +183,8 @@ class Registry:
             )
         return ModelVersion(version, folder, card)
 
-    def _active_name(self) -> str | None:
+    def active_name(self) -> str | None:
+        """What ``ACTIVE`` says, which need not be a whole version."""
         lines = self._lines(ACTIVE_FILE)
         return lines[0] if lines else None
 

@@ -8,7 +8,8 @@ library's ``threading`` and ``socket``. This module imports no vision code.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from webapp.domain import Box, FrameResult
@@ -20,6 +21,7 @@ from webapp.errors import (
 )
 from webapp.inference import DEFAULT_PIPELINE
 from webapp.inference.codec import pack_box, unpack_result
+from webapp.inference.outcomes import Outcomes
 from webapp.inference.process import WorkerSpec
 from webapp.inference.protocol import MAX_PAYLOAD_BYTES
 from webapp.inference.schedule import Job, JobQueue, Priority
@@ -31,7 +33,17 @@ BATCH_TIMEOUT_MS = 60_000
 MAX_BATCH_WAITING = 256
 MIN_LIVE_WAITING = 64
 
-__all__ = ["InferenceService", "Priority", "WorkerStatus"]
+__all__ = ["InferenceService", "Priority", "Request", "WorkerStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A picture as it was asked for; see :meth:`InferenceService.analyze`."""
+
+    image: bytes
+    regions: Sequence[Box] | None
+    upsample: bool
+    max_faces: int
 
 
 class InferenceService:
@@ -63,6 +75,9 @@ class InferenceService:
             sandbox=settings.worker_sandbox,
             user=settings.worker_user,
         )
+        self.outcomes = Outcomes()
+        # told of each live picture and its result, in the caller's thread: must return at once
+        self.on_live: Callable[[Request, FrameResult], None] | None = None
         # every live connection has one frame in flight; the rest is for the API
         live = max(MIN_LIVE_WAITING, 2 * settings.live_max_sessions)
         self._queue = JobQueue(workers, max_live=live, max_batch=MAX_BATCH_WAITING)
@@ -100,6 +115,10 @@ class InferenceService:
         """
         self._supervisor.reload(version_folder)
 
+    def redirect(self, version_folder: Path, version: str) -> None:
+        """Let workers that start from now on serve a version, where none lives to be swapped."""
+        self._supervisor.redirect(version_folder, version)
+
     def analyze(
         self,
         image: bytes,
@@ -123,6 +142,26 @@ class InferenceService:
         worker can take it, :class:`InferenceTimeout` when none answered in time and
         :class:`WorkerCrashed` when the worker died of it. An error is never an empty result.
         """
+        serving = self.version
+        try:
+            result = self._read(image, regions, upsample, max_faces, priority, timeout_ms)
+        except MienError as error:
+            self.outcomes.failed(serving, error)
+            raise
+        self.outcomes.answered(result.model)
+        if self.on_live is not None and priority == "live":
+            self.on_live(Request(image, regions, upsample, max_faces), result)
+        return result
+
+    def _read(
+        self,
+        image: bytes,
+        regions: Sequence[Box] | None,
+        upsample: bool,
+        max_faces: int,
+        priority: Priority,
+        timeout_ms: int | None,
+    ) -> FrameResult:
         if len(image) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(
                 f"Expected a picture of at most {MAX_PAYLOAD_BYTES} bytes. Received {len(image)}.",

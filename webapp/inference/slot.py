@@ -27,6 +27,7 @@ log = logging.getLogger("mien.inference")
 PING_EVERY_S = 1.0
 PONG_WITHIN_S = 3.0
 MEMORY_EVERY_S = 0.5
+BACK_OFF_LOOK_S = 0.2
 MEMORY_GROWTH = 1.25
 
 
@@ -287,4 +288,8 @@ class Slot:
             self.next_start = now + delay_s
             self.state = "backoff"
             log.error("worker %d is started again in %.0f s", self.index, delay_s)
-            self._stopping.wait(delay_s)
+            generation = self._supervisor.target[1]
+            while time.monotonic() < self.next_start and not self._stopping.is_set():
+                if self._supervisor.target[1] != generation:
+                    break  # another version: what made it fail may be gone
+                self._stopping.wait(min(BACK_OFF_LOOK_S, delay_s))

@@ -113,6 +113,18 @@ class Supervisor:
             self.queue.wake()
         log.info("%d workers serve version %s", len(prepared), version)
 
+    def redirect(self, folder: Path, version: str) -> None:
+        """Let every process that starts from now on serve ``folder``.
+
+        For the way back when no worker lives that could load it, for example because the present
+        version ends every one: those in back-off start at once.
+        """
+        with self._reloading:
+            self.target = (folder, self.target[1] + 1)
+            self.version = version
+            self.queue.wake()
+        log.warning("workers start with version %s from now on", version)
+
     def _prepare(
         self, processes: list[WorkerProcess], folder: Path
     ) -> list[tuple[WorkerProcess, int, Done]]:

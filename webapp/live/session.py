@@ -135,6 +135,8 @@ class LiveSession:
 
     def _follow(self, result: FrameResult, now_s: float) -> tuple[Face, ...]:
         if result.model != self._model:
+            # scores of two versions are never mixed: each result names the one it came from
+            self._smoother.keep(())
             self._model = result.model
             self._uncertain_below = self._services.uncertain_below(result.model)
         numbers = self._tracker.update([face.box for face in result.faces], now_s)
