@@ -7,10 +7,19 @@ from flask import Flask
 
 def init_admin(app: Flask) -> None:
     """Add login, access control and the admin pages to an application."""
-    from webapp.admin import activation, audit_page, auth, routes, throttle
+    from webapp.admin import (
+        access_page,
+        activation,
+        audit_page,
+        auth,
+        gate,
+        routes,
+        throttle,
+    )
 
     auth.init_auth(app)
     throttle.init_throttle(app)
+    gate.init_gate(app)
     activation.init_activation(app)
-    del audit_page  # importing it has added its views to the blueprint
+    del access_page, audit_page  # importing them has added their views to the blueprint
     app.register_blueprint(routes.blueprint)

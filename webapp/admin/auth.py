@@ -221,6 +221,11 @@ def admin_required(view: Any = None, *, scope: str | None = None) -> Any:
     return lambda wrapped: guarded(wrapped, scope, ADMIN)
 
 
+def login_required(view: View) -> View:
+    """Let everybody in who is logged in to a browser, whatever their role."""
+    return cast(View, guarded(view, None, None))
+
+
 def public(view: View) -> View:
     """Mark a view that needs no login: the login itself, a page that somebody was sent."""
     setattr(view, _MARK, "public")

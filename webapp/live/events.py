@@ -21,6 +21,7 @@ import socketio
 from flask import Flask
 from flask_socketio import SocketIO
 
+from webapp.admin.gate import admission
 from webapp.cluster.broker import message_queue
 from webapp.cluster.sockets import NodeManager
 from webapp.errors import InvalidRequest, MienError
@@ -36,6 +37,10 @@ _log = logging.getLogger(__name__)
 TRANSPORT_BYTES = 8_000_000
 
 
+# Raises MienError where a connection may not be made; given its first request and auth.
+Admission = Callable[[dict[str, Any], object], None]
+
+
 class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
     """Hands events to the hub.
 
@@ -43,8 +48,9 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
     request context for every frame, and would let a wrong number of arguments raise.
     """
 
-    def __init__(self, hub_of: Callable[[LiveNamespace], LiveHub]) -> None:
+    def __init__(self, hub_of: Callable[[LiveNamespace], LiveHub], admit: Admission) -> None:
         super().__init__(NAMESPACE)
+        self._admit = admit
         self._hub_of = hub_of
         self._watching = Lock()
         self.hub: LiveHub
@@ -62,15 +68,16 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
         # A client may name its events like the library's own two, which are told apart by what
         # only the library can do: pass the connection's environment, or have ended it already.
         if event == "connect" and rest and rest[0] is self.server.get_environ(sid, NAMESPACE):
-            return self._connect(sid, rest[0])
+            return self._connect(sid, rest[0], rest[1] if len(rest) > 1 else None)
         if event == "disconnect" and not self.server.manager.is_connected(sid, NAMESPACE):
             return self.hub.disconnected(sid)
         return InvalidRequest(
             "Expected the event frame or options. Received another one."
         ).to_json()
 
-    def _connect(self, sid: str, environ: dict[str, Any]) -> None:
+    def _connect(self, sid: str, environ: dict[str, Any], auth: object) -> None:
         try:
+            self._admit(environ, auth)
             self.hub.connect(sid, str(environ.get("REMOTE_ADDR", "unknown")))
         except MienError as error:
             refusal = socketio.exceptions.ConnectionRefusedError(error.message, error.to_json())
@@ -124,7 +131,7 @@ def init_live(app: Flask, services: Services) -> SocketIO:
 
         return LiveHub(services, emit, namespace.end)
 
-    namespace = LiveNamespace(make_hub)
+    namespace = LiveNamespace(make_hub, admission(app, "live"))
     socket.server.register_namespace(namespace)
     app.extensions["mien.live"] = namespace.hub
     return socket

@@ -8,11 +8,13 @@ Server to client
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import socketio
 from flask import Flask
 
+from webapp.admin.gate import admission
 from webapp.errors import InvalidRequest, MienError
 from webapp.survey.progress import Progress
 from webapp.survey.service import LazySurveys, Surveys
@@ -23,8 +25,9 @@ NAMESPACE = "/surveys"
 class SurveyNamespace(socketio.Namespace):  # type: ignore[misc]
     """One room for each survey; its id cannot be guessed, so knowing it is the right to watch."""
 
-    def __init__(self, lazy: LazySurveys) -> None:
+    def __init__(self, lazy: LazySurveys, admit: Callable[[dict[str, Any], object], None]) -> None:
         super().__init__(NAMESPACE)
+        self._admit = admit
         self._lazy = lazy
         lazy.on_open.append(self._listen)
 
@@ -34,8 +37,13 @@ class SurveyNamespace(socketio.Namespace):  # type: ignore[misc]
     def tell(self, progress: Progress) -> None:
         self.emit("progress", progress.to_json(), room=progress.survey)
 
-    def on_connect(self, *_: Any) -> None:
-        """Anyone may connect; nothing is said before a survey is named."""
+    def on_connect(self, _sid: str, environ: dict[str, Any], auth: object = None) -> None:
+        """Nothing is said before a survey is named."""
+        try:
+            self._admit(environ, auth)
+        except MienError as error:
+            refusal = socketio.exceptions.ConnectionRefusedError(error.message, error.to_json())
+            raise refusal from error
 
     def on_disconnect(self, *_: Any) -> None:
         """Rooms are left by the library."""
@@ -56,4 +64,5 @@ class SurveyNamespace(socketio.Namespace):  # type: ignore[misc]
 
 def init_events(app: Flask, lazy: LazySurveys) -> None:
     """Add the namespace to the application's Socket.IO server."""
-    app.extensions["socketio"].server.register_namespace(SurveyNamespace(lazy))
+    admit = admission(app, "surveys:read")
+    app.extensions["socketio"].server.register_namespace(SurveyNamespace(lazy, admit))
