@@ -35,6 +35,7 @@ from webapp.app import create_app  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
 from webapp.inference.client import InferenceService  # noqa: E402
 from webapp.live import fast_unmask  # noqa: E402
+from webapp.recent import keep_log  # noqa: E402
 from webapp.registry import Registry  # noqa: E402
 from webapp.secret import secret_key  # noqa: E402
 from webapp.server import choose_port, serve  # noqa: E402
@@ -77,6 +78,7 @@ def main() -> int:
     try:
         settings = read_settings()
         logs.configure(settings)
+        keep_log()
         if MODE == "eventlet" and not fast_unmask.install():
             logging.getLogger("mien").warning(
                 "This eventlet release was not checked; live frames are unmasked slowly."

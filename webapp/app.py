@@ -12,6 +12,7 @@ from webapp.admin import init_admin
 from webapp.api import routes as api
 from webapp.database import init_database
 from webapp.extensions import limiter, limits_config
+from webapp.figures import init_figures
 from webapp.http_errors import add_error_handlers
 from webapp.input import init_input
 from webapp.live.events import init_live
@@ -82,5 +83,6 @@ def create_app(
     app.register_blueprint(api.blueprint)
     init_surveys(app)
     init_admin(app)
+    init_figures(app)
     believe_proxies(app, int(settings.trusted_proxies))
     return app

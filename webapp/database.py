@@ -32,6 +32,11 @@ class Database:
                 self._store = store
             return self._store
 
+    @property
+    def opened(self) -> Store | None:
+        """The store if anybody has needed it yet."""
+        return self._store
+
     def close(self) -> None:
         with self._lock:
             if self._store is not None:

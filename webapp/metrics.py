@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from webapp import __version__
+from webapp.recent import Recent
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -77,6 +78,7 @@ class Metrics:
         self.sessions = Gauge(
             "mien_live_sessions", "Live connections open now.", registry=self.registry
         )
+        self.recent = Recent()
         self.requests = Histogram(
             "mien_http_seconds",
             "Seconds from an HTTP request to its answer; routes as they are written in the code.",
@@ -95,10 +97,12 @@ class Metrics:
         """Count one picture that was analysed; ``source`` is "live" or "api"."""
         self.frames.labels(source).inc()
         self.seconds.labels(source).observe(seconds)
+        self.recent.answered(source, seconds)
 
     def failed(self, source: str, code: str) -> None:
         """Count one picture that was answered with the error ``code``."""
         self.errors.labels(source, code).inc()
+        self.recent.failed(source, code)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

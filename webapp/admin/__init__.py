@@ -14,6 +14,7 @@ def init_admin(app: Flask) -> None:
         auth,
         gate,
         routes,
+        status_page,
         throttle,
     )
 
@@ -21,5 +22,5 @@ def init_admin(app: Flask) -> None:
     throttle.init_throttle(app)
     gate.init_gate(app)
     activation.init_activation(app)
-    del access_page, audit_page  # importing them has added their views to the blueprint
+    del access_page, audit_page, status_page  # importing them has added their views
     app.register_blueprint(routes.blueprint)

@@ -5,25 +5,30 @@ An attempt is counted before it is looked at, so that many at once cannot slip t
 
 from __future__ import annotations
 
-from typing import Final, cast
+import logging
+from contextlib import suppress
+from typing import Any, Final, cast
 
 from flask import Flask, current_app, request
 from limits import RateLimitItem, parse
-from limits.storage import storage_from_string
+from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
+from webapp.cluster.broker import RedisTrouble
 from webapp.errors import RateLimited
 
 EXTENSION = "mien.throttle"
 PER_ADDRESS: Final = "10 per 5 minutes"
 PER_ACCOUNT: Final = "20 per 15 minutes"
+_log = logging.getLogger(__name__)
 
 
 class Throttle:
     """Counts attempts in the store that the rate limits of the API use."""
 
-    def __init__(self, storage_uri: str = "memory://") -> None:
-        self._limiter = MovingWindowRateLimiter(storage_from_string(storage_uri))
+    def __init__(self, storage_uri: str = "memory://", **options: Any) -> None:
+        self._shared = MovingWindowRateLimiter(storage_from_string(storage_uri, **options))
+        self._own = MovingWindowRateLimiter(MemoryStorage())  # while the shared one is away
         self._address = parse(PER_ADDRESS)
         self._account = parse(PER_ACCOUNT)
 
@@ -34,19 +39,30 @@ class Throttle:
             (self._account, f"account {account.strip().lower()[:100]}"),
         ]
         for limit, key in limits:
-            if not self._limiter.hit(limit, "login", key):
+            if not self._hit(limit, key):
                 raise RateLimited(
                     "Too many attempts to log in. Wait a few minutes and try again.",
                     retry_after_s=limit.get_expiry(),
                 )
 
+    def _hit(self, limit: RateLimitItem, key: str) -> bool:
+        try:
+            return self._shared.hit(limit, "login", key)
+        except RedisTrouble:  # this node goes on counting for itself; nobody gets in freely
+            _log.warning("Attempts to log in are counted by this node alone: no answer from Redis.")
+            return self._own.hit(limit, "login", key)
+
     def succeeded(self, account: str) -> None:
         """Forget the failures of an account whose owner has just logged in."""
-        self._limiter.clear(self._account, "login", f"account {account.strip().lower()[:100]}")
+        key = f"account {account.strip().lower()[:100]}"
+        self._own.clear(self._account, "login", key)
+        with suppress(*RedisTrouble):
+            self._shared.clear(self._account, "login", key)
 
 
 def init_throttle(app: Flask) -> None:
-    app.extensions[EXTENSION] = Throttle(app.config.get("RATELIMIT_STORAGE_URI") or "memory://")
+    uri = app.config.get("RATELIMIT_STORAGE_URI") or "memory://"
+    app.extensions[EXTENSION] = Throttle(uri, **app.config.get("RATELIMIT_STORAGE_OPTIONS", {}))
 
 
 def throttle() -> Throttle:

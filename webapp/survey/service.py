@@ -147,6 +147,11 @@ class LazySurveys:
                 self._opened = opened
             return self._opened
 
+    @property
+    def opened(self) -> Surveys | None:
+        """The surveys if anybody has needed them yet."""
+        return self._opened
+
     def close(self) -> None:
         with self._lock:
             if self._opened is not None:

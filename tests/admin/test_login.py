@@ -1,0 +1,309 @@
+"""Logging in and out, set-up links, limits, and what the answers do not tell."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+from click.testing import CliRunner
+from flask import Flask
+from sqlalchemy import select, update
+
+from tests.admin.conftest import PASSWORD, Browser
+from webapp import passwords
+from webapp.admin import accounts
+from webapp.admin.setup import print_first_run_link
+from webapp.cli import cli
+from webapp.errors import NotFound
+from webapp.store import Store, utcnow
+from webapp.store_admin import Account, AuditEntry, SetupLink
+
+
+def actions(store: Store) -> list[tuple[str, str, str]]:
+    with store.session() as session:
+        rows = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+        return [(row.actor, row.action, row.subject) for row in rows]
+
+
+def test_logging_in_and_out(app: Flask, store: Store, people: dict[str, int]) -> None:
+    browser = Browser(app)
+    asked = browser.get("/admin/audit?area=login")
+    assert asked.status_code == 302
+    assert asked.location == "/admin/login?next=/admin/audit?area%3Dlogin"
+    landed = browser.log_in("Admin ", next="/admin/audit?area=login")
+    assert landed.status_code == 302
+    assert landed.location == "/admin/audit?area=login"
+    cookie = landed.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Secure" not in cookie
+    assert browser.get("/admin/audit").status_code == 200
+    token = browser.token("/admin/account")
+    assert browser.client.post("/admin/logout", data={"csrf_token": token}).status_code == 302
+    assert browser.get("/admin/audit").status_code == 302
+    assert actions(store) == [("admin", "login", "admin"), ("admin", "logout", "admin")]
+
+
+def test_over_tls_the_cookie_is_secure(app: Flask, people: dict[str, int]) -> None:
+    client = app.test_client()
+    page = client.get("/admin/login", base_url="https://mien.example")
+    assert "Secure" in page.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example/", "/\\evil.example", "admin", ""]
+)
+def test_a_login_leads_to_our_own_pages_only(
+    app: Flask, people: dict[str, int], target: str
+) -> None:
+    assert Browser(app).log_in(next=target).location == "/admin"
+
+
+def test_a_wrong_password_and_an_unknown_name_are_answered_alike(
+    app: Flask, store: Store, people: dict[str, int]
+) -> None:
+    def words(name: str) -> tuple[int, str]:
+        answer = Browser(app).log_in(name, "this is wrong")
+        text = re.sub(r'value="[^"]*"', "", answer.text)
+        return answer.status_code, text
+
+    assert words("admin") == words("nobody-of-that-name")
+    assert words("admin")[0] == 401
+    # a password typed into the name field must not be kept
+    assert "nobody-of-that-name" not in json.dumps(actions(store))
+    assert ("nobody", "login.failed", "an unknown name") in actions(store)
+
+
+@pytest.mark.parametrize("name", ["admin", "nobody", "invited"])
+def test_every_attempt_verifies_exactly_one_hash(
+    store: Store, people: dict[str, int], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Constant time by construction: whatever the account's state, one argon2 pass is made."""
+    accounts.create(store, "invited")
+    asked: list[str | None] = []
+
+    def fits(_password: str, stored: str | None) -> bool:
+        asked.append(stored)
+        return False
+
+    monkeypatch.setattr(passwords, "password_fits", fits)
+    assert accounts.log_in(store, name, "some password") is None
+    assert len(asked) == 1
+    assert (asked[0] is None) == (name != "admin")
+
+
+def test_the_dummy_hash_costs_what_a_real_one_costs() -> None:
+    real = passwords.answer({"password": PASSWORD})["hash"]
+    assert extract_parameters(passwords.DUMMY_HASH) == extract_parameters(real)
+    assert real.startswith("$argon2id$")
+    verified: list[str] = []
+
+    class Spy(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> bool:
+            verified.append(str(hash))
+            return super().verify(hash, password)
+
+    import argon2
+
+    original, argon2.PasswordHasher = argon2.PasswordHasher, Spy  # type: ignore[misc]
+    try:
+        assert passwords.answer({"password": PASSWORD, "hash": None}) == {"ok": False}
+        assert passwords.answer({"password": PASSWORD, "hash": real}) == {"ok": True}
+        assert passwords.answer({"password": "other", "hash": real}) == {"ok": False}
+        assert passwords.answer({"password": "other", "hash": "damaged"}) == {"ok": False}
+    finally:
+        argon2.PasswordHasher = original  # type: ignore[misc]
+    assert verified[:3] == [passwords.DUMMY_HASH, real, real]
+
+
+def test_hashes_are_made_outside_of_this_process() -> None:
+    hashed = passwords.hash_password(PASSWORD)
+    assert hashed.startswith("$argon2id$")
+    assert passwords.password_fits(PASSWORD, hashed)
+    assert not passwords.password_fits(PASSWORD + "x", hashed)
+    assert not passwords.password_fits(PASSWORD, None)
+    loaded = "import sys, webapp.app; print('argon2' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", loaded], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_an_address_runs_out_of_attempts_even_with_the_right_password(
+    app: Flask, store: Store, people: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "password_fits", lambda *_: False)
+    browser = Browser(app, "10.0.0.9")
+    assert [browser.log_in(f"name{n}", "wrong password").status_code for n in range(10)] == [401] * 10
+    monkeypatch.undo()
+    refused = browser.log_in()
+    assert refused.status_code == 429
+    assert "Too many attempts" in refused.text
+    assert browser.get("/admin/audit").status_code == 302
+    assert ("nobody", "login.limited", "admin") in actions(store)
+    assert Browser(app, "10.0.0.10").log_in().status_code == 302  # others are not affected
+
+
+def test_an_account_runs_out_of_attempts_from_many_addresses(
+    app: Flask, people: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fits(password: str, _stored: str | None) -> bool:
+        asked.append(password)
+        return False
+
+    monkeypatch.setattr(passwords, "password_fits", fits)
+    answers = [
+        Browser(app, f"10.0.1.{n}").log_in("ADMIN" if n % 2 else "admin").status_code
+        for n in range(25)
+    ]
+    assert answers == [401] * 20 + [429] * 5
+    assert len(asked) == 20  # beyond the limit nothing is verified any more
+
+
+def test_a_success_forgets_the_accounts_failures(app: Flask, people: dict[str, int]) -> None:
+    from webapp.admin.throttle import EXTENSION
+
+    throttle = app.extensions[EXTENSION]
+    for n in range(19):
+        throttle.attempt(f"10.0.2.{n}", "admin")
+    assert Browser(app).log_in().status_code == 302
+    for n in range(20):
+        throttle.attempt(f"10.0.3.{n}", "admin")
+
+
+def test_logging_out_everywhere_ends_every_session(app: Flask, people: dict[str, int]) -> None:
+    desk, laptop, other = Browser(app), Browser(app, "10.0.0.2"), Browser(app, "10.0.0.3")
+    desk.log_in()
+    laptop.log_in()
+    other.log_in("mira")
+    assert laptop.send("POST", "/admin/api/account/sessions/end").status_code == 200
+    assert desk.get("/admin/audit").status_code == 302
+    assert laptop.get("/admin/audit").status_code == 302
+    assert other.get("/admin/account").status_code == 200
+
+
+def test_a_session_survives_a_restart_with_the_kept_key(
+    make_app: Callable[..., Flask], people: dict[str, int]
+) -> None:
+    first, second = (make_app(secret_key="k" * 40) for _ in range(2))
+    browser = Browser(first)
+    browser.log_in()
+    cookie = browser.client.get_cookie("mien_session")
+    assert cookie is not None
+    later = second.test_client()
+    later.set_cookie("mien_session", cookie.value)
+    assert later.get("/admin/audit").status_code == 200
+
+
+def test_changing_the_password(app: Flask, people: dict[str, int], admin: Browser) -> None:
+    elsewhere = Browser(app, "10.0.0.2")
+    elsewhere.log_in()
+    body = {"current": "not this one", "password": "another long password"}
+    path = "/admin/api/account/password"
+    refused = admin.send("POST", path, body)
+    assert refused.status_code == 400
+    assert refused.json is not None
+    assert refused.json["error"]["detail"] == {"field": "current"}
+    short = admin.send("POST", path, {"current": PASSWORD, "password": "short"})
+    assert short.status_code == 400
+    assert admin.send("POST", path, body | {"current": PASSWORD}).status_code == 200
+    assert admin.get("/admin/audit").status_code == 200  # this browser stays
+    assert elsewhere.get("/admin/audit").status_code == 302
+    assert Browser(app, "10.0.0.4").log_in().status_code == 401
+    assert Browser(app, "10.0.0.4").log_in(password=body["password"]).status_code == 302
+
+
+def test_the_first_start_prints_a_link_that_works_once(
+    app: Flask, store: Store, quick_hashes: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_first_run_link(app, "http://127.0.0.1:5000/")
+    first = capsys.readouterr().out.strip().rpartition("#")[2]
+    print_first_run_link(app, "http://127.0.0.1:5000/")
+    line = capsys.readouterr().out.strip()
+    token = line.rpartition("#")[2]
+    assert "http://127.0.0.1:5000/admin/setup#" in line
+    with store.session() as session:
+        stored = session.scalars(select(SetupLink.token_hash)).all()
+    assert stored == [accounts.hash_of(token)]
+    assert token not in stored
+
+    def use(text: str, password: str = PASSWORD, again: str = PASSWORD) -> int:
+        browser = Browser(app)
+        form = {"csrf_token": browser.token("/admin/setup"), "token": text}
+        sent = {"password": password, "again": again}
+        return browser.client.post("/admin/setup", data=form | sent).status_code
+
+    assert use(first) == 404  # the second start replaced it
+    assert use("") == 404
+    assert use(token, again="something else") == 400
+    assert use(token, password="short", again="short") == 400
+    assert use(token) == 302
+    assert use(token) == 404
+    print_first_run_link(app, "http://127.0.0.1:5000/")
+    assert capsys.readouterr().out == ""
+    assert Browser(app).log_in().status_code == 302
+
+
+def test_two_who_use_a_link_at_once_do_not_both_succeed(
+    store: Store, people: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = accounts.make_link(store, people["mira"])
+    hashing = passwords.hash_password
+
+    def somebody_is_faster(password: str) -> str:
+        monkeypatch.setattr(passwords, "hash_password", hashing)
+        accounts.use_link(store, token, "the faster one's password")
+        return hashing(password)
+
+    monkeypatch.setattr(passwords, "hash_password", somebody_is_faster)
+    with pytest.raises(NotFound):
+        accounts.use_link(store, token, "the slower one's password")
+    assert accounts.log_in(store, "mira", "the faster one's password")
+
+
+def test_a_link_ends(store: Store, people: dict[str, int]) -> None:
+    token = accounts.make_link(store, people["mira"])
+    assert accounts.link_account(store, token)
+    with store.session() as session:
+        session.execute(update(SetupLink).values(expires_at=utcnow() - timedelta(seconds=1)))
+    assert accounts.link_account(store, token) is None
+    with pytest.raises(NotFound, match="expired"):
+        accounts.use_link(store, token, PASSWORD)
+
+
+def test_set_password_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_hashes: None
+) -> None:
+    monkeypatch.setenv("MIEN_INSTANCE_DIR", str(tmp_path))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    run = CliRunner().invoke
+    short = run(cli, ["admin", "set-password"], input="short\nshort\n")
+    assert short.exit_code == 1
+    assert "at least 10" in short.output
+    done = run(cli, ["admin", "set-password"], input=f"{PASSWORD}\n{PASSWORD}\n")
+    assert done.exit_code == 0, done.output
+    assert PASSWORD not in done.output
+    link = run(cli, ["admin", "setup-link", "--name", "mira", "--role", "member"])
+    assert link.output.startswith("http://127.0.0.1:5000/admin/setup#")
+    assert run(cli, ["admin", "list"]).output.splitlines() == [
+        "admin  admin",
+        "mira  member  (no password yet)",
+    ]
+    opened = Store(f"sqlite:///{tmp_path / 'mien.db'}")
+    try:
+        assert accounts.log_in(opened, "admin", PASSWORD)
+        assert [entry[1] for entry in actions(opened)] == ["account.password", "account.link"]
+        with opened.session() as session:
+            hashes = session.scalars(select(Account.password_hash)).all()
+        assert [text is None or text.startswith("$argon2id$") for text in hashes] == [True, True]
+    finally:
+        opened.close()
