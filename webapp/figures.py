@@ -155,7 +155,6 @@ class FiguresCollector(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         now = figures(self._app)
-        workers = now["workers"]
         yield _family(
             "mien_worker_answered",
             "Requests that a worker has answered.",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.routing import Rule
+from werkzeug.routing import NumberConverter, Rule
 
 from tests.admin.conftest import Browser
 from webapp.admin import tokens
@@ -31,7 +31,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
     adapter = app.url_map.bind("localhost")
     for rule in admin_rules(app):
         values: dict[str, Any] = {
-            name: 1 if type(rule._converters[name]).__name__ == "IntegerConverter" else "some-1"
+            name: 1 if isinstance(rule._converters[name], NumberConverter) else "some-1"
             for name in rule.arguments
         }
         path = adapter.build(rule.endpoint, values)
@@ -63,9 +63,15 @@ def test_the_enumeration_sees_the_routes(app: Flask) -> None:
 
 
 def test_every_view_says_who_may_come_in(app: Flask) -> None:
-    silent = [r.endpoint for r in admin_rules(app) if access_of(app.view_functions[r.endpoint]) is None]
+    silent = [
+        r.endpoint for r in admin_rules(app) if access_of(app.view_functions[r.endpoint]) is None
+    ]
     assert silent == []
-    public = {r.endpoint for r in admin_rules(app) if access_of(app.view_functions[r.endpoint]) == "public"}
+    public = {
+        r.endpoint
+        for r in admin_rules(app)
+        if access_of(app.view_functions[r.endpoint]) == "public"
+    }
     assert public == PUBLIC
 
 

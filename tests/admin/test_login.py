@@ -141,7 +141,9 @@ def test_an_address_runs_out_of_attempts_even_with_the_right_password(
 ) -> None:
     monkeypatch.setattr(passwords, "password_fits", lambda *_: False)
     browser = Browser(app, "10.0.0.9")
-    assert [browser.log_in(f"name{n}", "wrong password").status_code for n in range(10)] == [401] * 10
+    assert [browser.log_in(f"name{n}", "wrong password").status_code for n in range(10)] == [
+        401
+    ] * 10
     monkeypatch.undo()
     refused = browser.log_in()
     assert refused.status_code == 429
