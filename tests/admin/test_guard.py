@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.routing import NumberConverter, Rule
+from werkzeug.routing import Rule
+from werkzeug.routing.converters import NumberConverter
 
 from tests.admin.conftest import Browser
 from webapp.admin import tokens
