@@ -18,6 +18,7 @@ from webapp.input import init_input
 from webapp.live.events import init_live
 from webapp.logs import init_requests
 from webapp.metrics import Metrics
+from webapp.mood.routes import init_mood
 from webapp.security import (
     Sessions,
     add_security_headers,
@@ -81,6 +82,7 @@ def create_app(
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(api.blueprint)
+    init_mood(app)
     init_surveys(app)
     init_admin(app)
     init_figures(app)

@@ -28,6 +28,7 @@ from webapp.settings import Settings
 OTHER_COMMANDS: Final = {
     "survey": ("webapp.survey.cli", "survey"),
     "admin": ("webapp.admin.cli", "admin"),
+    "mood": ("webapp.mood.cli", "mood"),
 }
 
 

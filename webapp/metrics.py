@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from prometheus_client import (
@@ -86,8 +86,23 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.webhooks = Counter(
+            "mien_mood_webhooks",
+            "Webhook messages by outcome: delivered, failed, dropped or withdrawn.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.registry.register(_Workers(inference))
         ProcessCollector(registry=self.registry)
+
+    def watch_moods(self, shares: Callable[[], int], listeners: Callable[[], int]) -> None:
+        """Ask for the number of shared moods and of their listeners whenever somebody looks."""
+        shared = Gauge("mien_mood_shares", "Moods shared now.", registry=self.registry)
+        shared.set_function(shares)
+        heard = Gauge(
+            "mien_mood_listeners", "Listeners to shared moods now.", registry=self.registry
+        )
+        heard.set_function(listeners)
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one HTTP request; without a route nobody's inventions become labels."""

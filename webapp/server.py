@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 GRACE_S = 2.0  # for connections that do not close by themselves when the server stops
 STALL_S = 60.0  # a request whose peer neither sends nor takes anything for this long is dropped
 KEEP_ALIVE_S = 75.0  # so is a connection without a request; Socket.IO watches its own
+STREAMS = "/api/v1/mood/"  # answers whose every part must leave at once
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -153,6 +154,13 @@ def _eventlet(run: _Run) -> None:
                 _log.debug("TCP_NODELAY could not be set.")
             self.server.debug = False
             super().setup()
+
+        def get_environ(self) -> dict[str, Any]:
+            environ: dict[str, Any] = super().get_environ()
+            if str(environ.get("PATH_INFO", "")).startswith(STREAMS):
+                # otherwise events wait here until there are 4 KB of them
+                environ["eventlet.minimum_write_chunk_size"] = 0
+            return environ
 
         def _read_request_line(self) -> bytes:
             try:

@@ -329,6 +329,42 @@ SETTINGS: tuple[Setting, ...] = (
         minimum=10,
     ),
     Setting(
+        "mood_window_ms",
+        2000,
+        "ms",
+        "A state is the mood once it had most of this much time.",
+        minimum=500,
+    ),
+    Setting(
+        "mood_max_listeners", 8, "listeners", "Listeners to one shared mood at a time.", minimum=1
+    ),
+    Setting(
+        "mood_heartbeat_s",
+        15,
+        "s",
+        "A mood stream without news says that it lives this often.",
+        minimum=1,
+    ),
+    Setting(
+        "mood_rate_per_minute",
+        60,
+        "requests/min",
+        "Mood streams opened from one address, wrong codes counted.",
+        minimum=1,
+    ),
+    Setting(
+        "mood_webhooks",
+        "",
+        "addresses",
+        "Where shared moods are sent, separated by commas, if the person agrees.",
+    ),
+    Setting(
+        "mood_webhook_secret",
+        "",
+        "text",
+        "Signs webhook messages: whsec_ and base64, or any text.",
+    ),
+    Setting(
         "log_level",
         "INFO",
         "level",

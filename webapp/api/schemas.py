@@ -93,6 +93,37 @@ SCHEMAS: dict[str, Any] = {
         },
         "required": ["seq", "frame", "model", "faces", "timings_ms"],
     },
+    "Mood": {
+        "type": "object",
+        "description": "The settled state of the leading face of a shared live session.",
+        "properties": {
+            "state": {"enum": [*EMOTIONS, UNCERTAIN, "nobody", "paused"]},
+            "since_ms": {
+                "type": "integer",
+                "description": "Unix time in ms from which the state has held.",
+            },
+            "confidence": {
+                "type": ["number", "null"],
+                "minimum": 0,
+                "maximum": 1,
+                "description": "Mean over the window when it settled.",
+            },
+            "valence": {"type": ["number", "null"], "minimum": -1, "maximum": 1},
+            "faces": {"type": "integer", "minimum": 0},
+            "model": {"type": "string"},
+            "version": {"const": 1, "description": "Of this format."},
+        },
+        "required": [
+            "state",
+            "since_ms",
+            "confidence",
+            "valence",
+            "faces",
+            "model",
+            "version",
+        ],
+        "additionalProperties": False,
+    },
     "Models": {
         "type": "object",
         "properties": {

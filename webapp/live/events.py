@@ -3,6 +3,7 @@
 Client to server
     ``frame(meta, jpeg)`` -> result or error; ``meta = {seq, captured_ms, width, height}``
     ``options({"smoothing": bool, "steadiness": name})`` -> the options now in force, or an error
+    ``share({"on": bool})`` -> see ``webapp.mood.events``
 Server to client
     ``hello``   ``{session, model, workers, emotions, limits}`` once after connecting
     ``status``  ``{reason, model, workers}`` when the model or the workers changed; ``reason`` is
@@ -54,6 +55,10 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
         self._hub_of = hub_of
         self._watching = Lock()
         self.hub: LiveHub
+        # set by the mood stream, which is another part
+        self.share: Callable[[str, tuple[Any, ...]], dict[str, Any]] = lambda sid, args: (
+            InvalidRequest("This server shares no moods.").to_json()
+        )
 
     def _set_server(self, server: Any) -> None:
         super()._set_server(server)
@@ -65,12 +70,16 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
             return self.hub.frame(sid, tuple(rest))
         if event == "options":
             return self.hub.options(sid, tuple(rest))
+        if event == "share":
+            return self.share(sid, tuple(rest))
         # A client may name its events like the library's own two, which are told apart by what
         # only the library can do: pass the connection's environment, or have ended it already.
         if event == "connect" and rest and rest[0] is self.server.get_environ(sid, NAMESPACE):
             return self._connect(sid, rest[0], rest[1] if len(rest) > 1 else None)
         if event == "disconnect" and not self.server.manager.is_connected(sid, NAMESPACE):
-            return self.hub.disconnected(sid)
+            return self.hub.disconnected(
+                sid, polite=rest[:1] == [self.server.reason.CLIENT_DISCONNECT]
+            )
         return InvalidRequest(
             "Expected the event frame or options. Received another one."
         ).to_json()
@@ -134,4 +143,5 @@ def init_live(app: Flask, services: Services) -> SocketIO:
     namespace = LiveNamespace(make_hub, admission(app, "live"))
     socket.server.register_namespace(namespace)
     app.extensions["mien.live"] = namespace.hub
+    app.extensions["mien.live.namespace"] = namespace
     return socket

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -20,6 +20,16 @@ from webapp.services import Services
 
 _log = structlog.stdlib.get_logger("mien.live")
 WATCH_EVERY_S = 0.25
+
+
+class Observer(Protocol):
+    """Another part that follows the live sessions."""
+
+    def saw(self, sid: str, result: FrameResult) -> None: ...
+
+    def gone(self, sid: str, polite: bool) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 class LiveHub:
@@ -45,6 +55,7 @@ class LiveHub:
         self._admitted = count()
         self._changes = Changes(self._serving())
         self.draining = False
+        self.observers: list[Observer] = []
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -91,8 +102,13 @@ class LiveHub:
             },
         }
 
-    def disconnected(self, sid: str) -> None:
-        """Forget a connection and everything remembered of its faces."""
+    def disconnected(self, sid: str, polite: bool = False) -> None:
+        """Forget a connection and everything remembered of its faces.
+
+        ``polite`` says that its page ended it, and that it did not just break.
+        """
+        for observer in self.observers:
+            observer.gone(sid, polite)
         if self._sessions.pop(sid, None) is not None:
             _log.info("live connection closed", live=live_id(sid), connections=len(self))
         self._services.metrics.sessions.set(len(self._sessions))
@@ -104,6 +120,8 @@ class LiveHub:
             if self.draining:
                 raise InferenceUnavailable("The server is stopping.")
             result = self._session(sid).analyze(args)
+            for observer in self.observers:
+                observer.saw(sid, result)
         except MienError as error:
             self._services.metrics.failed("live", error.code)
             return error.to_json()
@@ -178,6 +196,8 @@ class LiveHub:
         deadline = self._clock() + timeout_s
         while self._clock() < deadline and any(s.busy for s in list(self._sessions.values())):
             sleep(0.01)
+        for observer in self.observers:
+            observer.stop()
         for sid in list(self._sessions):
             self._close(sid, "The server is stopping.", "stopping")
         sleep(0.05)  # lets the transport write the last messages
