@@ -99,6 +99,7 @@ def training_facts(run: FinishedRun, compiled: Compiled) -> dict[str, Any]:
         "parameters": run.facts["parameters"],
         "seed": run.facts["seed"],
         "engine": run.facts.get("engine", "keras"),
+        "started_from": run.facts.get("started_from"),
         "versions": versions,
         "epochs": len(run.history),
         "history": run.history,
@@ -106,12 +107,25 @@ def training_facts(run: FinishedRun, compiled: Compiled) -> dict[str, Any]:
         "parameters_count": int(compiled.model.count_params()),
         "published": {
             "batch_norms_folded": True,
-            "weights": "float16 stored, float32 computed" if compiled.half_weights else "float32",
+            "weights": _weights(compiled),
             "mirror_averaged": compiled.flip,
             "litert_difference": {
                 "probabilities": compiled.agreement.probabilities,
                 "logits": compiled.agreement.logits,
-                "on": "golden.npz, largest absolute difference from Keras",
+                "on": "golden.npz, largest absolute difference from Keras, computed in float32",
             },
+            "int8_difference": {
+                "probabilities": compiled.int8.probabilities,
+                "logits": compiled.int8.logits,
+                "on": "golden.npz, largest absolute difference of the published file from Keras",
+            }
+            if compiled.int8
+            else None,
         },
     }
+
+
+def _weights(compiled: Compiled) -> str:
+    if compiled.int8:
+        return "int8 by output channel, activations rounded to int8 as they come"
+    return "float16 stored, float32 computed" if compiled.half_weights else "float32"

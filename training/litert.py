@@ -23,6 +23,8 @@ from webapp.errors import ModelInvalid
 
 FloatArray = npt.NDArray[np.float32]
 MAX_PROBABILITY_DIFFERENCE = 1e-5
+MAX_INT8_DIFFERENCE = 0.1
+STORED = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,13 @@ def keras_logits(model: Any, crops_nhwc: FloatArray, batch: int = 256) -> dict[s
     }
 
 
-def convert(model: Any, *, half_weights: bool = False) -> bytes:
-    """A Keras model as LiteRT bytes, the batch dimension left open; computes in float32.
+def convert(model: Any, *, stored: str = "float32") -> bytes:
+    """A Keras model as LiteRT bytes, the batch dimension left open; float32 in and out.
 
-    ``half_weights`` stores the weights as float16 (half the size). That changes nothing where
-    they are float16 numbers already; otherwise :func:`compare` tells by how much.
+    ``stored`` is how the weights are kept. ``float16`` computes in float32 all the same and
+    changes nothing where they are float16 numbers already. ``int8`` rounds them by output
+    channel and multiplies in int8, each layer's input rounded to int8 by its own range as it
+    comes (dynamic-range quantisation); :func:`compare` tells by how much either differs.
 
     Needs Keras' TensorFlow backend, whatever backend trained the model; raises ModelInvalid
     under another.
@@ -104,8 +108,9 @@ def convert(model: Any, *, half_weights: bool = False) -> bytes:
         # from_keras_model would print its signature on standard output, where JSON may go
         model.export(scratch, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch)
-        if half_weights:
+        if stored != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if stored == "float16":
             converter.target_spec.supported_types = [tf.float16]
         content: bytes = converter.convert()
     return content
@@ -135,13 +140,14 @@ def compare(
     content: bytes | Path,
     crops_nhwc: FloatArray,
     kinds: Mapping[str, str] | None = None,
+    tolerance: float = MAX_PROBABILITY_DIFFERENCE,
 ) -> Agreement:
     """Match LiteRT outputs to Keras heads by value and measure the difference.
 
     ``golden`` maps a head's name to Keras outputs float32 ``[n, 7]`` of ``crops_nhwc``;
     ``kinds`` says which of them are ``probabilities`` already. Raises
-    :class:`ModelInvalid` when an output is missing, ambiguous or further than
-    :data:`MAX_PROBABILITY_DIFFERENCE` from Keras.
+    :class:`ModelInvalid` when an output is missing, ambiguous or its probabilities are further
+    than ``tolerance`` from Keras.
     """
     outputs = litert_outputs(content, crops_nhwc)
     chosen: dict[str, int] = {}
@@ -155,10 +161,10 @@ def compare(
             for output in outputs
         ]
         index = int(np.argmin(distances))
-        if not distances[index] <= MAX_PROBABILITY_DIFFERENCE:
+        if not distances[index] <= tolerance:
             raise ModelInvalid(
                 f"LiteRT differs from Keras on head {name!r}: expected probabilities within "
-                f"{MAX_PROBABILITY_DIFFERENCE:g}. Received a difference of {distances[index]:.3g}.",
+                f"{tolerance:g}. Received a difference of {distances[index]:.3g}.",
                 head=name,
             )
         if index in chosen.values():

@@ -41,7 +41,7 @@ from training.finished import (
 from training.litert import keras_logits, quieten, softmax
 from training.scoring import input_spec_of, load_keras, open_version
 from training.sources import read_source
-from webapp.card import CropSpec, ModelCard
+from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
 from webapp.registry import Registry
 from webapp.vision.crops import to_batch
@@ -138,7 +138,18 @@ def _on_files(
         heads=compiled.heads,
         serving_head=serving,
         files=files,
+        golden_tolerance=golden_tolerance(compiled),
     )
+
+
+def golden_tolerance(compiled: Compiled) -> float:
+    """How far a version's logits may be from its golden ones when it is loaded somewhere.
+
+    Twice what int8 rounding costs here: another processor rounds a few values the other way.
+    """
+    if compiled.int8 is None:
+        return GOLDEN_TOLERANCE
+    return max(GOLDEN_TOLERANCE, round(2 * compiled.int8.logits, 4))
 
 
 def _pictures(

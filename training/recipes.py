@@ -20,7 +20,8 @@ class MienRecipe:
     The last ``plain_tail`` share of the epochs trains without mixup. ``ferplus_weight`` weighs
     the FER+ head's loss against the FER2013 head's. ``serving_side`` is the side of the pictures
     that the saved network takes, like the last resolution: on validation, a network trained to 44
-    read 66.5 % at 44 and 65.6 % at 48, at five sixths of the cost.
+    read 66.5 % at 44 and 65.6 % at 48, at five sixths of the cost. ``continues`` says
+    that training begins with the weights of a published version.
     """
 
     epochs: int = 24
@@ -36,6 +37,7 @@ class MienRecipe:
     resolutions: tuple[tuple[float, int], ...] = ((0.4, 32), (0.35, 40), (0.25, 44))
     serving_side: int = 44
     validation: float = 0.1
+    continues: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     network: MienSpec = field(default_factory=MienSpec)
 
@@ -62,3 +64,12 @@ class MienRecipe:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+MIEN_RECIPES: dict[str, MienRecipe] = {
+    "mien": MienRecipe(),
+    # Goes on from a published version: no small pictures any more and half the learning rate.
+    "mien-tune": MienRecipe(
+        epochs=40, peak=0.05, warmup=0.05, resolutions=((0.5, 40), (0.5, 44)), continues=True
+    ),
+}

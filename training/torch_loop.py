@@ -23,6 +23,7 @@ from training.dataset import LabelledFaces, ferplus_majority
 from training.recipes import MienRecipe
 from training.runs import read_history, replacing, write_history
 from training.torch_engine import MienTorch, predict_logits
+from training.warm_start import Start, load_into
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
@@ -83,14 +84,19 @@ def train_mien(
     seed: int,
     resume: bool,
     report: Callable[[dict[str, Any]], None],
+    start: Start | None = None,
 ) -> MienTorch:
     """Train and return the averaged network (eval mode).
 
     ``report`` gets a dict now and then (``event`` step or epoch, with epoch, step, steps, rate,
-    loss, seconds left). Writes ``checkpoint.pt`` and ``history.jsonl`` into ``run``.
+    loss, seconds left). Writes ``checkpoint.pt`` and ``history.jsonl`` into ``run``. ``start`` is
+    the version whose weights it begins with.
     """
     torch.manual_seed(seed)
-    network = MienTorch(recipe.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = MienTorch(recipe.network)
+    if start is not None:
+        load_into(network, start, training.images, recipe.serving_side)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean: MienTorch = copy.deepcopy(network).eval()
     optimizer = _optimizer(network, recipe)
     per_epoch = max(1, len(training) // recipe.batch)

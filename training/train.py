@@ -23,7 +23,7 @@ from training.dataset import DatasetError, LabelledFaces
 from training.journal import journal
 from training.litert import keras_logits, quieten
 from training.publish import Options, publish, summary
-from training.recipes import MienRecipe
+from training.recipes import MIEN_RECIPES, MienRecipe
 from training.runs import (
     HISTORY_FILE,
     RUN_FILE,
@@ -42,7 +42,7 @@ from webapp.vision.crops import to_batch
 MODEL_FILE = "model.keras"
 ENGINES = ("auto", "torch", "keras")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
-_MUST_MATCH = ("recipe", "parameters", "seed", "engine")
+_MUST_MATCH = ("recipe", "parameters", "seed", "engine", "started_from")
 
 Recipe = MienRecipe | FitRecipe
 Report = Callable[[dict[str, Any]], None]
@@ -60,16 +60,18 @@ class Job:
     threads: int
     precision: str = "auto"
     weights: str | None = None
+    start: Path | None = None
 
 
 def recipe_named(name: str, epochs: int | None, batch: int | None) -> Recipe:
     """A recipe, with another number of epochs or batch size where given."""
-    if name == "mien":
-        recipe = MienRecipe()
+    if name in MIEN_RECIPES:
+        recipe = MIEN_RECIPES[name]
         return replace(recipe, epochs=epochs or recipe.epochs, batch=batch or recipe.batch)
     if name not in FIT_RECIPES:
         raise click.BadParameter(
-            f"Unknown recipe {name!r}; known: mien, {', '.join(sorted(FIT_RECIPES))}."
+            f"Unknown recipe {name!r}; known: {', '.join(MIEN_RECIPES)}, "
+            f"{', '.join(sorted(FIT_RECIPES))}."
         )
     fit = FIT_RECIPES[name]
     fit = fit.with_epochs(epochs) if epochs else fit
@@ -117,11 +119,17 @@ def _train_natively(
     from training.networks import build_mien
     from training.torch_engine import copy_to_keras, predict_logits
     from training.torch_loop import train_mien
+    from training.warm_start import read_start
 
     torch.set_num_threads(job.threads)
+    facts = read_json(job.run / RUN_FILE)
+    start = None
+    if job.start is not None:
+        start = read_start(job.start, facts["data"]["fingerprint"], job.seed)
     network = train_mien(
-        job.run, recipe, training, held, seed=job.seed, resume=job.resume, report=report
-    )
+        job.run, recipe, training, held,
+        seed=job.seed, resume=job.resume, report=report, start=start,
+    )  # fmt: skip
     model = build_mien(recipe.network, side=recipe.serving_side)
     copy_to_keras(network, model)
     sample = resize_batch(held.images[:64], recipe.serving_side)
@@ -168,6 +176,7 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
         "parameters": job.recipe.to_json(),
         "seed": job.seed,
         "engine": job.engine,
+        "started_from": _version_facts(job.start) if job.start else None,
         "data": facts,
         "ferplus": ferplus is not None,
         "ferplus_sha256": sha256_of(ferplus) if ferplus else None,
@@ -190,6 +199,11 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
             )
     if old.get("data", {}).get("fingerprint") != facts["fingerprint"]:
         raise click.ClickException(f"{job.run} was begun on other pictures; name another --out.")
+
+
+def _version_facts(folder: Path) -> dict[str, str]:
+    """The version that a training begins with, by name and content."""
+    return {"version": folder.name, "model_sha256": sha256_of(folder / MODEL_FILE)}
 
 
 def _short(value: Any) -> str:
@@ -225,7 +239,7 @@ def _versions(job: Job) -> dict[str, str]:
     "recipe_name",
     default="mien",
     show_default=True,
-    help="mien, seed or efficientnetb2.",
+    help="mien, mien-tune, seed or efficientnetb2.",
 )
 @click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (CSV): soft labels.")
 @click.option("--out", "run", type=click.Path(path_type=Path), required=True)
@@ -241,6 +255,12 @@ def _versions(job: Job) -> dict[str, str]:
     show_default=True,
     help="Of the Keras engine; auto is mixed on a GPU.",
 )
+@click.option(
+    "--start-from",
+    "start",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="mien-tune: the version (folder) to go on from.",
+)
 @click.option("--weights", help="efficientnetb2: a file, none, or imagenet (the default).")
 @click.option("--publish", "name", help="Publish as this version when done.")
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
@@ -248,14 +268,18 @@ def _versions(job: Job) -> dict[str, str]:
 def main(
     data: Path, recipe_name: str, ferplus: Path | None, run: Path, resume: bool,
     epochs: int | None, batch: int | None, seed: int, engine: str, precision: str,
-    weights: str | None, name: str | None, models_dir: Path, threads: int,
+    start: Path | None, weights: str | None, name: str | None, models_dir: Path, threads: int,
 ) -> None:  # fmt: skip
     """Train a model from labelled faces."""
     quieten()
     recipe = recipe_named(recipe_name, epochs, batch)
     engine = engine_for(recipe, engine)
     weights = weights or ("imagenet" if recipe_name == "efficientnetb2" else None)
-    job = Job(run, recipe, engine, seed, resume, threads, precision, weights)
+    if start is not None and engine != "torch":
+        raise click.BadParameter("Only the torch engine can go on from a version.")
+    if getattr(recipe, "continues", False) != (start is not None):
+        raise click.BadParameter("--start-from and the recipe mien-tune go together.")
+    job = Job(run, recipe, engine, seed, resume, threads, precision, weights, start)
     if (run / RUN_FILE).exists() and not resume:
         raise click.ClickException(f"{run} holds a run already; add --resume or name another.")
     if name is not None and (models_dir / name).exists():

@@ -24,6 +24,7 @@ KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"
 GOLDEN_FILE = "golden.npz"
 CARD_SCHEMA = 1
+GOLDEN_TOLERANCE = 1e-3
 HEAD_KINDS = ("logits", "probabilities")
 
 
@@ -71,7 +72,11 @@ class HeadSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Everything that is known of one model version; see ``card.json``."""
+    """Everything that is known of one model version; see ``card.json``.
+
+    ``golden_tolerance`` is the largest absolute difference of logits from ``golden.npz`` with
+    which it may serve; a network that multiplies in int8 needs more of it than one in float32.
+    """
 
     version: str
     recipe: str
@@ -81,6 +86,7 @@ class ModelCard:
     heads: tuple[HeadSpec, ...] = (HeadSpec("fer2013"),)
     serving_head: str = "fer2013"
     uncertain_below: float = 0.4
+    golden_tolerance: float = GOLDEN_TOLERANCE
     emotions: tuple[str, ...] = EMOTIONS
     files: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -114,6 +120,8 @@ class ModelCard:
             refuse("a serving head that is one of the heads", self.serving_head)
         if not 0 <= self.uncertain_below <= 1:
             refuse("uncertain_below in [0, 1]", self.uncertain_below)
+        if not 0 < self.golden_tolerance <= 2:
+            refuse("golden_tolerance in (0, 2]", self.golden_tolerance)
 
     def head(self, name: str | None = None) -> HeadSpec:
         """The head of that name, by default the serving one. Raises :class:`ModelInvalid`."""

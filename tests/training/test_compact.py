@@ -14,7 +14,8 @@ from training.compact import (  # noqa: E402
 from training.compiled import compile_model  # noqa: E402
 from training.golden import golden_inputs  # noqa: E402
 from training.litert import compare, keras_logits  # noqa: E402
-from webapp.card import InputSpec  # noqa: E402
+from training.publish import golden_tolerance  # noqa: E402
+from webapp.card import GOLDEN_TOLERANCE, InputSpec  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402
 
 
@@ -113,3 +114,19 @@ def test_litert_of_another_network_is_refused(network, faces):
     other = {name: logits * 1.5 + 0.1 for name, logits in keras_logits(_network(), faces).items()}
     with pytest.raises(ModelInvalid, match="differs from Keras"):
         compare(other, compiled.tflite, faces)
+
+
+def test_int8_weights_are_smaller_and_their_rounding_is_measured():
+    layers = keras.layers
+    picture = layers.Input((48, 48, 1))
+    x = layers.Conv2D(32, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255.0)(picture))
+    x = layers.Conv2D(32, 3, strides=2, activation="relu")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(picture, {n: layers.Dense(7, name=n)(x) for n in ("fer2013", "ferplus")})
+    half, int8 = compile_model(model, weights="half"), compile_model(model, weights="int8")
+    assert len(int8.tflite) < len(half.tflite)
+    assert half.int8 is None
+    assert int8.agreement.probabilities <= 1e-5, "the float32 form is checked as strictly"
+    assert 1e-6 < int8.int8.probabilities < 0.1, "what is published multiplies in int8"
+    assert golden_tolerance(half) == GOLDEN_TOLERANCE
+    assert golden_tolerance(int8) >= GOLDEN_TOLERANCE

@@ -133,6 +133,27 @@ def test_killed_run_resumes_with_the_same_schedule(data, tmp_path, engine):
     assert not list(cut.glob(".*"))
 
 
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(data, tmp_path):
+    pytest.importorskip("torch")
+    run = tmp_path / "run"
+    command = _command("training.train", *_train_options(data, run, "torch", 3))
+    with subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        for line in process.stdout:
+            if line.startswith("epoch") and "done" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.stdout.read(), process.stderr.read()
+    assert process.returncode == 130
+    assert "go on with --resume" in out
+    assert "Traceback" not in err
+    assert 1 <= len(read_history(run)) < 3
+    assert not (run / "model.keras").exists()
+    assert not list(run.glob(".*"))
+
+
 def test_resume_with_other_options_is_refused(data, tmp_path):
     pytest.importorskip("torch")
     run = tmp_path / "run"

@@ -20,7 +20,6 @@ from webapp.errors import MienError, ModelInvalid
 if TYPE_CHECKING:
     from typing import Self
 
-GOLDEN_TOLERANCE = 1e-3
 _SMALLEST_PROBABILITY = 1e-7
 
 
@@ -147,14 +146,15 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
-def check_golden(folder: Path, tolerance: float = GOLDEN_TOLERANCE) -> dict[str, float]:
+def check_golden(folder: Path) -> dict[str, float]:
     """Run the version's ``golden.npz`` and compare with the logits that Keras gave.
 
     Returns the largest absolute difference of each head. Raises :class:`ModelInvalid` when one is
-    above ``tolerance`` or a head is missing in the file. The tolerance allows for the arithmetic
-    of another kind of processor; publishing holds a stricter one.
+    above the card's tolerance or a head is missing in the file. It allows for the arithmetic of
+    another kind of processor; publishing holds a stricter one.
     """
     classifier = Classifier.from_version(folder)
+    tolerance = classifier.card.golden_tolerance
     try:
         # through memory, because np.load leaves the file open when it is damaged
         content = io.BytesIO((folder / GOLDEN_FILE).read_bytes())

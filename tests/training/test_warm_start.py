@@ -1,0 +1,90 @@
+"""A training that goes on from a published version begins exactly where that one ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+torch = pytest.importorskip("torch")
+keras = pytest.importorskip("keras")
+
+from training.compact import fold_batch_norms  # noqa: E402
+from training.litert import keras_logits  # noqa: E402
+from training.networks import MienSpec, build_mien  # noqa: E402
+from training.torch_engine import ConvNorm, MienTorch, predict_logits  # noqa: E402
+from training.train import main  # noqa: E402
+from training.warm_start import Start, load_into, read_start  # noqa: E402
+from webapp.card import ModelCard  # noqa: E402
+from webapp.errors import ModelInvalid  # noqa: E402
+
+SPEC = MienSpec(stem=(8, 8), blocks=((8, 1), (16, 2)))
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def start() -> Start:
+    """A folded network whose norms were anything but trivial."""
+    generator = np.random.default_rng(3)
+    model = build_mien(SPEC, side=SIDE)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return Start(Path("version-1"), fold_batch_norms(model), {})
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 256, (96, 48, 48), dtype=np.uint8)
+
+
+def test_the_copy_answers_like_the_version(start: Start, pictures: np.ndarray) -> None:
+    network = MienTorch(SPEC)
+    load_into(network, start, pictures, SIDE)
+    other = np.random.default_rng(6).uniform(0, 255, (32, SIDE, SIDE)).astype(np.float32)
+    expected = keras_logits(start.model, other[..., None])
+    for head, logits in predict_logits(network, other).items():
+        np.testing.assert_allclose(logits, expected[head], atol=1e-3)
+
+
+def test_the_norms_know_what_they_are_fed(start: Start, pictures: np.ndarray) -> None:
+    """In training a norm uses its batch: that must change little, or the start would be lost."""
+    network = MienTorch(SPEC)
+    load_into(network, start, pictures, SIDE)
+    for module in network.modules():
+        if isinstance(module, ConvNorm):
+            assert float(module.bn.running_var.max()) <= 1.0 + 1e-4
+    network.eval()
+    sample = torch.from_numpy(pictures[:, :SIDE, :SIDE].astype(np.float32))[:, None]
+    with torch.no_grad():
+        settled = network(sample)
+        network.train()
+        network.drop.eval()
+        fresh = network(sample)
+    for head in settled:
+        assert float((settled[head] - fresh[head]).abs().mean()) < 0.1
+
+
+def test_another_network_is_refused(start: Start, pictures: np.ndarray) -> None:
+    wider = MienTorch(MienSpec(stem=(8, 12), blocks=((8, 1), (16, 2))))
+    with pytest.raises(ModelInvalid, match="another network"):
+        load_into(wider, start, pictures, SIDE)
+
+
+@pytest.mark.parametrize(("fingerprint", "seed"), [("other", 1), ("same", 2)])
+def test_a_version_of_another_split_is_refused(tmp_path: Path, fingerprint: str, seed: int) -> None:
+    data = {"training": {"fingerprint": "same", "split_seed": 1}}
+    ModelCard("v1", "mien", "2026-01-01", data=data).save(tmp_path)
+    with pytest.raises(ModelInvalid, match="held back for validation"):
+        read_start(tmp_path, fingerprint, seed)
+
+
+def test_recipe_and_version_go_together(tmp_path: Path) -> None:
+    base = ["--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    alone = CliRunner().invoke(main, [*base, "--recipe", "mien-tune"])
+    other = CliRunner().invoke(main, [*base, "--recipe", "mien", "--start-from", str(tmp_path)])
+    for outcome in (alone, other):
+        assert outcome.exit_code == 2
+        assert "go together" in outcome.output
