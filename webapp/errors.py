@@ -141,6 +141,13 @@ class ModelInvalid(MienError):
     status = 422
 
 
+class PartDamaged(MienError):
+    """A part of a large upload did not arrive as it was announced; sending it again may help."""
+
+    code = "part_damaged"
+    status = 422
+
+
 class StorageUnavailable(MienError):
     """The shared store of pictures or models cannot be reached; nothing is lost, try again."""
 
@@ -175,6 +182,7 @@ ERRORS_BY_CODE: dict[str, type[MienError]] = {
         InferenceTimeout,
         WorkerCrashed,
         ModelInvalid,
+        PartDamaged,
         StorageUnavailable,
         SettingsError,
     )

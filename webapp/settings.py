@@ -217,6 +217,20 @@ SETTINGS: tuple[Setting, ...] = (
         "Most that one ZIP may hold after decompression.",
         minimum=1,
     ),
+    Setting(
+        "survey_part_bytes",
+        8_000_000,
+        "bytes",
+        "ZIPs and videos above this are sent in parts of it, so that a cut-off upload goes on.",
+        minimum=65_536,
+    ),
+    Setting(
+        "survey_part_hours",
+        48,
+        "hours",
+        "What a cut-off upload left is deleted when nobody goes on with it for this long.",
+        minimum=1,
+    ),
     Setting("survey_max_video_s", 3600, "s", "Longest part of a video that is sampled.", minimum=1),
     Setting(
         "survey_parallel",

@@ -13,7 +13,8 @@ export class ApiError extends Error {
 
   /** Whether trying the same again may help: the network, a restart, too many requests. */
   get passing() {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return this.status === 0 || this.status === 429 || this.status >= 500
+      || this.code === "part_damaged";
   }
 }
 

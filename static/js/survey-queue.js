@@ -1,5 +1,6 @@
 // Sends files: a few at a time, never one twice, with pause, retry and back-off.
-// Knows nothing of the page or of fetch: `check` asks what the server has, `send` sends one file.
+// Knows nothing of the page or of fetch: `check` asks what the server has, `send` sends one file
+// and says meanwhile how many of its bytes have arrived.
 
 const MAX_HASHED_BYTES = 64 * 1024 * 1024; // hashing needs the whole file in memory
 const CHECKED_AT_ONCE = 200;
@@ -13,19 +14,26 @@ export async function hashOf(file, subtle = globalThis.crypto?.subtle) {
 
 export class UploadQueue {
   /**
-   * check([{path, group, size, sha256}]) -> [bool]; send(item, signal) -> receipt;
-   * onChange(state) after every change. `passing(error)` says whether to try again.
+   * check([{path, group, size, sha256}]) -> [bool]; send(item) -> receipt; onChange(state) after
+   * every change. `passing(error)` says whether to try again. Files that are `large` are neither
+   * hashed nor checked ahead: sendLarge(item, queue) finds out how much of one is there, tries
+   * again by itself and reports to queue.arrived().
    */
   constructor({
-    check, send, onChange = () => {}, hash = hashOf, passing = () => true,
-    parallel = 4, attempts = 5, waitMs = (attempt) => 500 * 2 ** attempt,
+    check, send, sendLarge = send, onChange = () => {}, hash = hashOf, passing = () => true,
+    large = () => false, parallel = 4, attempts = 8,
+    waitMs = (attempt) => Math.min(15_000, 500 * 2 ** attempt),
   }) {
-    Object.assign(this, { check, send, onChange, hash, passing, parallel, attempts, waitMs });
+    Object.assign(this, {
+      check, send, sendLarge, onChange, hash, passing, large, parallel, attempts, waitMs,
+    });
     this.waiting = [];
     this.failed = [];
     this.refused = [];
     this.seen = new Set();
-    this.counts = { total: 0, done: 0, known: 0, sent: 0, bytes: 0 };
+    this.counts = {
+      total: 0, done: 0, known: 0, sent: 0, bytes: 0, totalBytes: 0, doneBytes: 0, knownBytes: 0,
+    };
     this.paused = false;
     this.active = 0;
     this.preparing = 0;
@@ -55,6 +63,7 @@ export class UploadQueue {
       return !this.seen.has(key) && this.seen.add(key);
     });
     this.counts.total += fresh.length;
+    this.counts.totalBytes += fresh.reduce((sum, { file }) => sum + file.size, 0);
     this.preparing += 1;
     this.changed();
     try {
@@ -71,6 +80,11 @@ export class UploadQueue {
   async prepare(items) {
     const asked = [];
     for (const item of items) {
+      item.arrived = 0;
+      if (this.large(item.file)) {
+        this.waiting.push(item);
+        continue;
+      }
       try {
         item.sha256 = await this.hash(item.file);
         asked.push(item);
@@ -78,9 +92,9 @@ export class UploadQueue {
         this.fail(item, error); // the file went away or cannot be read
       }
     }
-    let known;
+    let known = [];
     try {
-      known = await this.persistently(() =>
+      known = asked.length === 0 ? [] : await this.persistently(() =>
         this.check(
           asked.map(({ path, group, file, sha256 }) => ({ path, group, size: file.size, sha256 })),
         ),
@@ -93,12 +107,23 @@ export class UploadQueue {
       if (known[i]) {
         this.counts.known += 1;
         this.counts.done += 1;
+        this.arrived(item, item.file.size, item.file.size);
       } else {
         this.waiting.push(item);
       }
     });
     this.changed();
     this.fill();
+  }
+
+  /** Notes how many bytes of a file have arrived, and how many of them were there before. */
+  arrived(item, bytes, already = 0) {
+    this.counts.doneBytes += bytes - item.arrived;
+    this.counts.knownBytes += already - (item.already ?? 0);
+    this.counts.bytes += (bytes - already) - (item.arrived - (item.already ?? 0));
+    item.arrived = bytes;
+    item.already = already;
+    this.changed();
   }
 
   fail(item, error) {
@@ -119,10 +144,13 @@ export class UploadQueue {
 
   async one(item) {
     try {
-      const receipt = await this.persistently(() => this.send(item));
+      const receipt = this.large(item.file)
+        ? await this.sendLarge(item, this)
+        : await this.persistently(() => this.send(item));
       this.counts.done += 1;
-      this.counts.sent += 1;
-      this.counts.bytes += item.file.size;
+      if (item.already === item.file.size) this.counts.known += 1;
+      else this.counts.sent += 1;
+      this.arrived(item, item.file.size, item.already);
       if (receipt?.status === "refused") this.refused.push({ item, reason: receipt.reason });
     } catch (error) {
       this.fail(item, error);
@@ -133,11 +161,11 @@ export class UploadQueue {
   async persistently(action) {
     for (let attempt = 0; ; attempt += 1) {
       try {
+        await this.resumed;
         return await action();
       } catch (error) {
         if (attempt + 1 >= this.attempts || !this.passing(error)) throw error;
         await new Promise((resolve) => setTimeout(resolve, this.waitMs(attempt)));
-        await this.resumed;
       }
     }
   }

@@ -3,6 +3,7 @@
 import { csrfHeaders } from "./csrf.js";
 import { ApiError, call, read } from "./survey-api.js";
 import { fromDrop, fromFiles, placed } from "./survey-collect.js";
+import { sendInParts } from "./survey-parts.js";
 import { progressWords, watch } from "./survey-progress.js";
 import { UploadQueue } from "./survey-queue.js";
 
@@ -28,37 +29,48 @@ async function attempt(work) {
 
 // upload
 
-async function send({ file, path, group }) {
-  const query = new URLSearchParams({ path, group });
+async function put(url, body) {
   let response;
   try {
-    response = await fetch(`${config.api}/files?${query}`, {
-      method: "PUT", headers: csrfHeaders(), body: file,
-    });
+    response = await fetch(url, { method: "PUT", headers: csrfHeaders(), body });
   } catch {
     throw new ApiError("The server cannot be reached.");
   }
   return read(response);
 }
 
+const send = ({ file, path, group }) =>
+  put(`${config.api}/files?${new URLSearchParams({ path, group })}`, file);
+
+const sendLarge = (item, to) => sendInParts(item, {
+  partBytes: config.limits.part,
+  announce: (announcement) => call("POST", `${config.api}/large`, announcement),
+  put: (upload, number, part) => put(`${config.api}/large/${upload}/${number}`, part),
+  finish: (upload) => call("POST", `${config.api}/large/${upload}/finish`),
+  persistently: (action) => to.persistently(action),
+  onBytes: (arrived, already) => to.arrived(item, arrived, already),
+});
+
 const started = { at: 0 };
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
 function showQueue(state) {
   if (!find("sending")) return;
   if (!started.at && state.busy) started.at = performance.now();
   if (!state.busy) started.at = 0;
   find("sending").hidden = state.total === 0;
-  find("send-bar").max = Math.max(1, state.total);
-  find("send-bar").value = state.done;
+  find("send-bar").max = Math.max(1, state.totalBytes);
+  find("send-bar").value = state.doneBytes;
   const notes = [`${state.done} of ${state.total} files`];
   if (state.known) notes.push(`${state.known} were here already`);
+  else if (state.knownBytes) notes.push(`${megabytes(state.knownBytes)} were here already`);
   if (state.refused) notes.push(`${state.refused} cannot be read`);
   if (state.failed) notes.push(`${state.failed} failed`);
   find("send-count").textContent = notes.join(", ");
   const seconds = started.at ? (performance.now() - started.at) / 1000 : 0;
-  find("send-rate").textContent = state.paused
-    ? "Paused"
-    : seconds > 1 ? `${(state.bytes / 1e6 / seconds).toFixed(1)} MB/s` : "";
+  const amount = `${megabytes(state.doneBytes)} of ${megabytes(state.totalBytes)}`;
+  const rate = seconds > 1 ? `, ${(state.bytes / 1e6 / seconds).toFixed(1)} MB/s` : "";
+  find("send-rate").textContent = state.paused ? `Paused at ${amount}` : `${amount}${rate}`;
   action("pause").textContent = state.paused ? "Resume" : "Pause";
   action("pause").hidden = !state.busy && !state.paused;
   action("retry").hidden = state.failed === 0;
@@ -86,6 +98,8 @@ function refreshLater() {
 const queue = new UploadQueue({
   check: async (files) => (await call("POST", `${config.api}/files/check`, { files })).known,
   send,
+  sendLarge,
+  large: (file) => file.size > config.limits.part,
   onChange: showQueue,
   passing: (trouble) => trouble instanceof ApiError && trouble.passing,
 });

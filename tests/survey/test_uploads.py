@@ -12,7 +12,8 @@ from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.settings import Settings
 from webapp.store import Upload
 from webapp.survey.ledger import ledger_of
-from webapp.survey.uploads import Uploads, clean_path
+from webapp.survey.receipts import clean_path
+from webapp.survey.uploads import Uploads
 
 
 def rows(store):

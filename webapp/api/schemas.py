@@ -225,6 +225,32 @@ SCHEMAS: dict[str, Any] = {
         },
         "required": ["state"],
     },
+    "LargeFile": {
+        "type": "object",
+        "properties": {
+            "path": {"type": "string"},
+            "group": {"type": "string"},
+            "size": {"type": "integer", "minimum": 1},
+            "part_bytes": {"type": "integer", "description": "As MIEN_SURVEY_PART_BYTES says."},
+            "head": {"type": "string", "description": "The first 32 bytes in hexadecimal."},
+            "hashes": {
+                "type": ["array", "null"],
+                "items": {"type": "string"},
+                "description": "SHA-256 of each part in hexadecimal; null: lengths are checked.",
+            },
+            "modified": {"type": "string", "description": "Instead of hashes: when it changed."},
+        },
+        "required": ["path", "size", "part_bytes", "head"],
+    },
+    "LargeUpload": {
+        "type": "object",
+        "properties": {
+            "upload": {"type": "string"},
+            "have": {"type": "array", "items": {"type": "integer"}},
+            "receipt": {"oneOf": [schema("Receipt"), {"type": "null"}]},
+        },
+        "required": ["upload", "have", "receipt"],
+    },
     "Receipt": {
         "type": "object",
         "properties": {

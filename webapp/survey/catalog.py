@@ -20,7 +20,7 @@ from webapp.store import ACTIVE_JOB_STATES, Group, Job, Store, Survey, Upload, u
 from webapp.survey.ledger import settled_ledger
 from webapp.survey.media import ARCHIVE
 from webapp.survey.purposes import check_purpose
-from webapp.survey.removal import delete_rows
+from webapp.survey.removal import delete_rows, remove_leftovers
 from webapp.survey.respondents import RULES, compile_pattern
 
 SEVERAL_FACES = ("exclude", "largest")
@@ -260,8 +260,9 @@ class Catalog:
         remove_tree(self.folders.incoming(survey_id))
         self.files.remove_tree(self.folders.survey(survey_id) / "frames")
 
-    def sweep(self, now: datetime, unanalysed_days: int) -> list[str]:
-        """Delete pictures past their date, of forgotten surveys, and orphan folders.
+    def sweep(self, now: datetime, unanalysed_days: int, part_hours: int = 48) -> list[str]:
+        """Delete pictures past their date, of forgotten surveys, orphan folders, and what uploads
+        left that nobody went on with for ``part_hours``.
 
         Returns the ids of surveys whose pictures went. A survey with an active job is left alone.
         """
@@ -289,6 +290,7 @@ class Catalog:
                 self.delete_pictures(survey.id)
                 swept.append(survey.id)
         self._remove_orphans({survey.id for survey in surveys})
+        remove_leftovers(self.folders.root, (now - timedelta(hours=part_hours)).timestamp())
         return swept
 
     def _remove_orphans(self, known: Iterable[str]) -> None:

@@ -7,13 +7,14 @@ reviewer said. Faces that the reviewer could not judge are left out.
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,14 @@ from sqlalchemy.orm import Session
 from webapp.card import CropSpec
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict
+from webapp.sandbox import bare_environment
 from webapp.store import FaceRow, Group, Job, Outcome, Review, Survey, Upload
 from webapp.survey.catalog import Catalog
 from webapp.survey.exports import write_csv
 from webapp.survey.media import IMAGE
 from webapp.survey.review import UNUSABLE
+
+Cut = Callable[[Path, tuple[float, float, float, float]], dict[str, str]]
 
 SIDE_PX = 48
 MANIFEST = "corrections.csv"
@@ -119,7 +123,6 @@ def write_training_zip(
     counts: Counter[str] = Counter()
     left_out: list[str] = []
     kept: list[Correction] = []
-    face = target.with_suffix(".png")
     with (
         zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive,
         _cutter(job, max_pixels) as cut,
@@ -129,13 +132,13 @@ def write_training_zip(
         for one in corrections:
             try:
                 with catalog.files.local(catalog.folders.picture(survey.id, one.sha256)) as source:
-                    trouble = cut(source, one.box, face)
+                    said = cut(source, one.box)
             except FileNotFoundError:
                 raise Conflict("The pictures of this survey are being deleted.") from None
-            if trouble is not None:
-                left_out.append(f"{one.source}: {trouble}")
+            if "png" not in said:
+                left_out.append(f"{one.source}: {said['error']}")
                 continue
-            archive.write(face, one.file)
+            archive.writestr(one.file, base64.b64decode(said["png"]))
             kept.append(one)
             counts[one.label] += 1
             time.sleep(0)  # a long export must not hold other requests up
@@ -147,13 +150,14 @@ def write_training_zip(
 
 
 @contextmanager
-def _cutter(job: Job, max_pixels: int) -> Iterator[Any]:
-    """``cut(source, box, target) -> reason or None``, answered by a child process."""
+def _cutter(job: Job, max_pixels: int) -> Iterator[Cut]:
+    """``cut(source, box) -> {"png"} or {"error"}``, answered by a child process."""
     crop = CropSpec(**job.model.get("crop") or {})
     command = [sys.executable, "-m", "webapp.vision.cutter", "--side", str(SIDE_PX)]
     command += ["--scale", str(crop.scale), "--shift-up", str(crop.shift_up)]
     child = subprocess.Popen(
         [*command, "--max-pixels", str(max_pixels)],
+        env=bare_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -163,18 +167,17 @@ def _cutter(job: Job, max_pixels: int) -> Iterator[Any]:
     assert child.stdin is not None and child.stdout is not None  # noqa: S101 - PIPE was asked for
     asked, said = child.stdin, child.stdout
 
-    def cut(source: Path, box: tuple[float, float, float, float], target: Path) -> str | None:
-        row = {"source": str(source.resolve()), "box": box, "target": str(target.resolve())}
+    def cut(source: Path, box: tuple[float, float, float, float]) -> dict[str, str]:
         try:
-            asked.write(json.dumps(row) + "\n")
+            asked.write(json.dumps({"source": str(source.resolve()), "box": box}) + "\n")
             asked.flush()
             line = said.readline()
         except BrokenPipeError:
             line = ""
         if not line:
             raise Conflict("The faces cannot be cut out; the picture decoder ended.")
-        error: str | None = json.loads(line)["error"]
-        return error
+        answer: dict[str, str] = json.loads(line)
+        return answer
 
     try:
         yield cut

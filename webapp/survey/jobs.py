@@ -119,7 +119,11 @@ class JobRunner:
         if self._swept_at and now - self._swept_at < self._settings.survey_sweep_s:
             return
         self._swept_at = now
-        swept = self._catalog.sweep(utcnow(), int(self._settings.survey_unanalysed_days))
+        swept = self._catalog.sweep(
+            utcnow(),
+            int(self._settings.survey_unanalysed_days),
+            int(self._settings.survey_part_hours),
+        )
         if swept:
             _log.info("Deleted the pictures of %d surveys past their date", len(swept))
 

@@ -1,4 +1,4 @@
-"""Removes a survey's rows in small steps, so that a large survey never holds the server up.
+"""Removes rows in small steps, and what uploads and reports that were cut off left behind.
 
 A statement that deletes 10,000 rows keeps the whole process waiting while it runs. Here rows go a
 few hundred at a time, and other requests run in between.
@@ -7,10 +7,12 @@ few hundred at a time, and other requests run in between.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select, update
 
+from webapp.cluster.files import remove_tree
 from webapp.store import (
     ACTIVE_JOB_STATES,
     FaceRow,
@@ -59,3 +61,33 @@ def _delete_some_by_some(store: Store, table: Any, belongs: Any) -> None:
         if len(ids) < ROWS_AT_ONCE:
             return
         time.sleep(0)
+
+
+def remove_leftovers(root: Path, older_than_s: float) -> int:
+    """Delete what no process works on any more below ``root/surveys``; how many things it was.
+
+    Files that were being received, parts of large uploads that nobody went on with, and reports
+    that were being written when a process was killed. ``older_than_s`` is in seconds since 1970.
+    """
+    removed = 0
+    surveys = root / "surveys"
+    for pattern in ("*/incoming/parts/*", "*/incoming/*", "*/jobs/*.*"):
+        for path in surveys.glob(pattern):
+            if path.name == "parts" or _last_touched(path) >= older_than_s:
+                continue
+            if (path / "receipt.json").exists():
+                continue  # small, and says that its file need not be sent again
+            if path.is_dir():
+                remove_tree(path)
+            else:
+                path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _last_touched(path: Path) -> float:
+    try:
+        inside = path.iterdir() if path.is_dir() else ()
+        return max([float(one.stat().st_mtime) for one in (path, *inside)])
+    except FileNotFoundError:
+        return float("inf")

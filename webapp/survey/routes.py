@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from webapp.domain import EMOTIONS
 from webapp.errors import NotFound
 from webapp.store import ENDED_JOB_STATES, Job
-from webapp.survey import api, api_review  # noqa: F401 - the second adds its routes to the first
+from webapp.survey import api, api_parts, api_review  # noqa: F401 - the last add routes to the first
 from webapp.survey.catalog import find_survey
 from webapp.survey.events import NAMESPACE, init_events
 from webapp.survey.htmlreport import FILTERS
@@ -64,6 +64,7 @@ def show(survey_id: str) -> ResponseReturnValue:
             "video": settings.survey_max_video_bytes,
             "archive": settings.survey_max_archive_bytes,
             "files": settings.survey_max_files,
+            "part": settings.survey_part_bytes,
         },
     }
     return render_template(

@@ -26,6 +26,7 @@ from webapp.survey.analysis import Analyzer
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog
 from webapp.survey.jobs import JobRunner
+from webapp.survey.parts import Parts
 from webapp.survey.progress import Progress
 from webapp.survey.report import model_facts
 from webapp.survey.review import Reviews
@@ -46,6 +47,7 @@ class Surveys:
         self.files, self._close_files = open_files(settings)
         self.catalog = Catalog(self.store, settings.instance_path, self.files)
         self.uploads = Uploads(self.catalog, settings)
+        self.parts = Parts(self.catalog, self.uploads, settings)
         self.reviews = Reviews(self.store)
         self.listeners: list[Callable[[Progress], None]] = []
         self.latest: dict[str, Progress] = {}

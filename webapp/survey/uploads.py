@@ -11,66 +11,23 @@ import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from webapp.errors import Conflict, CorruptImage, InvalidRequest, NotFound, PayloadTooLarge
+from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge
 from webapp.settings import Settings
 from webapp.store import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
 from webapp.survey import media
 from webapp.survey.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.survey.catalog import Catalog, find_survey
+from webapp.survey.receipts import Receipt, Source, clean_path, path_hash
 from webapp.survey.respondents import respondent_of
 
 _BLOCK = 1 << 18
 _UNKNOWN_KIND = "not a picture or video in a format that can be read"
-
-
-class Source(Protocol):
-    """Anything with ``read(size)``: an open file or the body of a request."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of one sent file: ``status`` is stored, known, duplicate, refused or unpacked.
-
-    ``files`` counts the rows it stands for: 1, or the members of a ZIP.
-    """
-
-    status: str
-    path: str
-    sha256: str
-    files: int = 1
-    reason: str | None = None
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "status": self.status,
-            "path": self.path,
-            "sha256": self.sha256,
-            "files": self.files,
-            "reason": self.reason,
-        }
-
-
-def clean_path(path: str) -> str:
-    """A relative path with ``/`` and without steps upward. Raises :class:`InvalidRequest`."""
-    parts = [p for p in path.replace("\\", "/").split("/") if p not in ("", ".", "..")]
-    cleaned = "/".join(parts).replace("\x00", "")
-    if not cleaned or len(cleaned) > 1000:
-        raise InvalidRequest("Expected a file path of 1 to 1000 characters.", field="path")
-    return cleaned
-
-
-def path_hash(group_id: int, path: str, sha256: str) -> str:
-    """What makes a sent file the same file: its group, its path and its content."""
-    return hashlib.sha256(f"{group_id}\n{path}\n{sha256}".encode()).hexdigest()
 
 
 def _digest(source: BinaryIO) -> str:
@@ -142,7 +99,7 @@ class Uploads:
         pictures were deleted, and :class:`PayloadTooLarge` when the survey is full.
         """
         path = clean_path(path)
-        survey = self._open_for_upload(survey_id)
+        survey = self.check_open(survey_id)
         group_id = self._catalog.ensure_group(survey_id, group)
         with self._incoming(survey_id) as temporary:
             try:
@@ -154,7 +111,8 @@ class Uploads:
                 return self._unpack(survey, group_id, path, temporary, sha, size)
             return self._keep(survey, group_id, path, temporary, sha, size, kind)
 
-    def _open_for_upload(self, survey_id: str) -> Survey:
+    def check_open(self, survey_id: str) -> Survey:
+        """The survey, when it takes files now. Raises as :meth:`receive`."""
         with self._store.session() as session:
             survey = find_survey(session, survey_id)
             if survey.pictures_deleted_at is not None:
@@ -173,6 +131,21 @@ class Uploads:
                     limit=self._settings.survey_max_files,
                 )
             return survey
+
+    def refusal(self, kind: str, size: int) -> str | None:
+        """Why a file of that kind and size can never be used, or None."""
+        if kind == media.UNKNOWN:
+            return _UNKNOWN_KIND
+        limit = self._limit(kind)
+        if size > limit:
+            return f"larger than {limit} bytes, the most for this kind of file ({kind})"
+        return None
+
+    def refuse(self, survey_id: str, group: str, path: str, reason: str) -> Receipt:
+        """Account for a file that is not sent because it cannot be used."""
+        survey = self.check_open(survey_id)
+        group_id = self._catalog.ensure_group(survey_id, group)
+        return self.record(survey, group_id, path, "", 0, media.UNKNOWN, reason)
 
     @contextmanager
     def _incoming(self, survey_id: str) -> Iterator[Path]:

@@ -1,0 +1,52 @@
+"""What is said of a sent file: where it belongs, what makes it the same file, what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from webapp.errors import InvalidRequest
+
+
+class Source(Protocol):
+    """Anything with ``read(size)``: an open file or the body of a request."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one sent file: ``status`` is stored, known, duplicate, refused or unpacked.
+
+    ``files`` counts the rows it stands for: 1, or the members of a ZIP.
+    """
+
+    status: str
+    path: str
+    sha256: str
+    files: int = 1
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "status": self.status,
+            "path": self.path,
+            "sha256": self.sha256,
+            "files": self.files,
+            "reason": self.reason,
+        }
+
+
+def clean_path(path: str) -> str:
+    """A relative path with ``/`` and without steps upward. Raises :class:`InvalidRequest`."""
+    parts = [p for p in path.replace("\\", "/").split("/") if p not in ("", ".", "..")]
+    cleaned = "/".join(parts).replace("\x00", "")
+    if not cleaned or len(cleaned) > 1000:
+        raise InvalidRequest("Expected a file path of 1 to 1000 characters.", field="path")
+    return cleaned
+
+
+def path_hash(group_id: int, path: str, sha256: str) -> str:
+    """What makes a sent file the same file: its group, its path and its content."""
+    return hashlib.sha256(f"{group_id}\n{path}\n{sha256}".encode()).hexdigest()
