@@ -92,8 +92,8 @@ def score(
 ) -> dict[str, Any]:
     """Every figure of one head on one label set, ready for JSON.
 
-    Keys: ``n, accuracy, precision_macro, recall_macro, f1_macro, loss, ece, per_class,
-    confusion, intervals``; ``intervals`` holds percentile-bootstrap 95 % ranges. Raises
+    Keys: ``n, accuracy, precision_macro, recall_macro, f1_macro, loss, ece, reliability,
+    per_class, confusion, intervals``; ``intervals`` holds percentile-bootstrap 95 % ranges. Raises
     ValueError for no pictures or shapes that do not fit.
     """
     if probabilities.ndim != 2 or probabilities.shape != (len(labels), _CLASSES) or not len(labels):
@@ -104,6 +104,7 @@ def score(
     confusion = confusion_matrix(labels, probabilities.argmax(axis=1))
     scores = macro_scores(confusion)
     support = confusion.sum(axis=1)
+    calibration = reliability(probabilities, labels)
     return {
         "n": len(labels),
         "accuracy": float(np.trace(confusion) / len(labels)),
@@ -111,7 +112,8 @@ def score(
         "recall_macro": float(scores.recall.mean()),
         "f1_macro": float(scores.f1.mean()),
         "loss": negative_log_likelihood(probabilities, labels),
-        "ece": float(reliability(probabilities, labels)["ece"]),
+        "ece": float(calibration["ece"]),
+        "reliability": {k: calibration[k] for k in ("count", "confidence", "accuracy")},
         "per_class": {
             name: {
                 "precision": float(scores.precision[index]),

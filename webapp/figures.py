@@ -103,9 +103,8 @@ def _surveys(app: Flask) -> dict[str, Any] | None:
         return None
     try:
         with store.session() as session:
-            counts = dict(
-                session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples()
-            )
+            query = select(Job.state, func.count()).group_by(Job.state)
+            counts = {state: count for state, count in session.execute(query)}
             under_way = list(
                 session.scalars(
                     select(Job)

@@ -54,13 +54,25 @@ class Registry:
 
     def versions(self) -> list[ModelVersion]:
         """Every whole version, oldest card first. Damaged and half-written folders are left out."""
-        found = []
+        found, _ = self._scan()
+        return sorted(found, key=lambda v: (v.card.created, v.version))
+
+    def damaged(self) -> dict[str, str]:
+        """The folders that :meth:`versions` leaves out, each with the reason."""
+        _, reasons = self._scan()
+        return dict(sorted(reasons.items()))
+
+    def _scan(self) -> tuple[list[ModelVersion], dict[str, str]]:
+        found: list[ModelVersion] = []
+        reasons: dict[str, str] = {}
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for folder in self.models_dir.iterdir():
                 if folder.is_dir() and _NAME.fullmatch(folder.name):
-                    with contextlib.suppress(ModelInvalid):
+                    try:
                         found.append(self._load(folder.name))
-        return sorted(found, key=lambda v: (v.card.created, v.version))
+                    except ModelInvalid as error:
+                        reasons[folder.name] = error.message
+        return found, reasons
 
     def get(self, version: str) -> ModelVersion:
         """One version by name. Raises :class:`NotFound` or :class:`ModelInvalid`."""

@@ -30,9 +30,9 @@ function showLink({ name, link }) {
 async function refreshTables() {
   const response = await fetch(location.pathname, { headers: { Accept: "text/html" } });
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-  for (const label of ["People", "Tokens"]) {
-    const now = document.querySelector(`[aria-label="${label}"]`);
-    const next = fresh.querySelector(`[aria-label="${label}"]`);
+  for (const name of ["people", "tokens"]) {
+    const now = document.querySelector(`[data-table="${name}"]`);
+    const next = fresh.querySelector(`[data-table="${name}"]`);
     if (now && next) now.replaceWith(next);
     else if (next) find("no-tokens")?.replaceWith(next);
   }

@@ -13,6 +13,7 @@ def init_admin(app: Flask) -> None:
         audit_page,
         auth,
         gate,
+        models_page,
         routes,
         status_page,
         throttle,
@@ -22,5 +23,5 @@ def init_admin(app: Flask) -> None:
     throttle.init_throttle(app)
     gate.init_gate(app)
     activation.init_activation(app)
-    del access_page, audit_page, status_page  # importing them has added their views
+    del access_page, audit_page, models_page, status_page  # importing them has added their views
     app.register_blueprint(routes.blueprint)

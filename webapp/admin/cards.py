@@ -1,0 +1,265 @@
+"""A model card as the admin pages show it: evaluations, calibration, facts, and two compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from webapp.card import ModelCard
+from webapp.domain import EMOTIONS
+
+LABELS: Final = {"fer2013": "FER2013 labels", "ferplus": "FER+ votes"}
+SETS: Final = {"test": "test pictures", "validation": "validation pictures"}
+HEAT_STEPS: Final = 10
+_FIGURES: Final = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "ece", "loss")
+FIGURE_WORDS: Final = {
+    "accuracy": "Accuracy",
+    "f1_macro": "F1, mean of classes",
+    "precision_macro": "Precision, mean of classes",
+    "recall_macro": "Recall, mean of classes",
+    "ece": "Calibration error (ECE)",
+    "loss": "Cross-entropy",
+}
+LOWER_IS_BETTER: Final = frozenset({"ece", "loss"})
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bar of the reliability diagram; ``count`` faces with a confidence in ``(low, high]``."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One head's answers to one set of labels. ``served`` are the answers that the app shows."""
+
+    key: str
+    title: str
+    served: bool
+    figures: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    n: int
+    per_class: Mapping[str, Mapping[str, float]]
+    confusion: Sequence[Sequence[int]]
+    bins: Sequence[Bin]
+
+    @property
+    def accuracy(self) -> float:
+        return self.figures["accuracy"]
+
+    @property
+    def heat(self) -> list[list[tuple[int, float, int]]]:
+        """The confusion matrix as ``(count, share of its row, step of colour 0 to 10)``."""
+        rows = []
+        for row in self.confusion:
+            total = max(1, sum(row))
+            rows.append([(n, n / total, round(n / total * HEAT_STEPS)) for n in row])
+        return rows
+
+
+def evaluations(card: ModelCard) -> list[Evaluation]:
+    """Everything in the card that counts as an evaluation: what the app serves comes first.
+
+    A card is data that others wrote: whatever is missing or is no number is left out.
+    """
+    found: list[Evaluation] = []
+    seen: set[tuple[Any, ...]] = set()
+    for path, facts in _walk(card.metrics):
+        made = _evaluation(card, path, facts)
+        if made is None:
+            continue
+        identity = (path[0], made.n, made.accuracy, str(made.confusion))
+        if identity not in seen:
+            seen.add(identity)
+            found.append(made)
+    return sorted(found, key=lambda e: (not e.served, not e.key.startswith("test"), e.key))
+
+
+def primary(card: ModelCard) -> Evaluation | None:
+    """The evaluation that speaks for a version in a list."""
+    return next(iter(evaluations(card)), None)
+
+
+def _walk(
+    facts: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Every mapping with an accuracy; those inside ``serving`` before the ones beside it."""
+    for name in sorted(facts, key=lambda name: name != "serving"):
+        value = facts[name]
+        if isinstance(value, Mapping) and len(path) < 4:
+            yield from _walk(value, (*path, str(name)))
+    if path and "accuracy" in facts and "n" in facts:
+        yield path, facts
+
+
+def _evaluation(
+    card: ModelCard, path: tuple[str, ...], facts: Mapping[str, Any]
+) -> Evaluation | None:
+    figures = {name: value for name in _FIGURES if (value := _number(facts.get(name))) is not None}
+    n = _number(facts.get("n"))
+    if "accuracy" not in figures or n is None:
+        return None
+    label_set = path[-1] if path[-1] in LABELS else str(facts.get("head", card.serving_head))
+    head = card.serving_head if "serving" in path else str(facts.get("head", label_set))
+    served = head == card.serving_head and label_set == head
+    labels, pictures = LABELS.get(label_set, label_set), SETS.get(path[0], path[0])
+    title = f"{labels}, {pictures}"
+    if head != label_set:
+        title += f" (answers of the head {head})"
+    intervals = facts.get("intervals")
+    return Evaluation(
+        key=".".join(path),
+        title=title,
+        served=served,
+        figures=figures,
+        intervals=_intervals(intervals if isinstance(intervals, Mapping) else {}),
+        n=int(n),
+        per_class=_per_class(facts.get("per_class")),
+        confusion=_matrix(facts.get("confusion")),
+        bins=_bins(facts.get("reliability")),
+    )
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if value == value else None  # NaN is no figure
+
+
+def _intervals(given: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    pairs = {}
+    for name, value in given.items():
+        if isinstance(value, list | tuple) and len(value) == 2:
+            low, high = _number(value[0]), _number(value[1])
+            if low is not None and high is not None:
+                pairs[str(name)] = (low, high)
+    return pairs
+
+
+def _per_class(given: Any) -> dict[str, dict[str, float]]:
+    if not isinstance(given, Mapping):
+        return {}
+    table: dict[str, dict[str, float]] = {}
+    for emotion in EMOTIONS:
+        row = given.get(emotion)
+        if isinstance(row, Mapping):
+            values = {k: _number(row.get(k)) for k in ("precision", "recall", "f1", "support")}
+            table[emotion] = {k: v for k, v in values.items() if v is not None}
+    return table
+
+
+def _matrix(given: Any) -> list[list[int]]:
+    size = len(EMOTIONS)
+    if not isinstance(given, list) or len(given) != size:
+        return []
+    if not all(isinstance(row, list) and len(row) == size for row in given):
+        return []
+    if not all(isinstance(n, int) and n >= 0 for row in given for n in row):
+        return []
+    return given
+
+
+def _bins(given: Any) -> list[Bin]:
+    """From ``{"count", "confidence", "accuracy"}``, lists over equal-width bins."""
+    if not isinstance(given, Mapping):
+        return []
+    columns = [given.get(name) for name in ("count", "confidence", "accuracy")]
+    if not all(isinstance(column, list) for column in columns):
+        return []
+    counts, confidences, accuracies = (list(column or []) for column in columns)
+    width = len(counts)
+    if not width or {len(confidences), len(accuracies)} != {width}:
+        return []
+    made = []
+    for place in range(width):
+        numbers = [_number(c[place]) for c in (counts, confidences, accuracies)]
+        if None in numbers:
+            return []
+        count, confidence, accuracy = (number or 0.0 for number in numbers)
+        made.append(Bin(place / width, (place + 1) / width, int(count), confidence, accuracy))
+    return made
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of two versions; ``verdict`` is "better", "worse" or "unclear" for the second.
+
+    Unclear: their intervals overlap, or one of them is not known.
+    """
+
+    words: str
+    first: float | None
+    second: float | None
+    first_interval: tuple[float, float] | None
+    second_interval: tuple[float, float] | None
+    verdict: str
+
+
+def compare(first: Evaluation, second: Evaluation) -> list[Difference]:
+    """Figures side by side. Overlapping intervals say nothing, so nothing is made of them."""
+    rows = []
+    for name in _FIGURES:
+        a, b = first.figures.get(name), second.figures.get(name)
+        if a is None and b is None:
+            continue
+        ia, ib = first.intervals.get(name), second.intervals.get(name)
+        verdict = "unclear"
+        if ia and ib and (ia[1] < ib[0] or ib[1] < ia[0]):
+            higher = ib[0] > ia[1]
+            verdict = "better" if higher != (name in LOWER_IS_BETTER) else "worse"
+        rows.append(Difference(FIGURE_WORDS[name], a, b, ia, ib, verdict))
+    return rows
+
+
+def same_pictures(first: ModelCard, second: ModelCard, key: str) -> bool:
+    """Whether both cards say that an evaluation was made on the very same pictures."""
+    name = key.split(".", maxsplit=1)[0]
+    prints = []
+    for card in (first, second):
+        facts = card.data.get(name) or (card.metrics.get(name) or {}).get("data") or {}
+        prints.append(facts.get("fingerprint") if isinstance(facts, Mapping) else None)
+    return prints[0] is not None and prints[0] == prints[1]
+
+
+def size_bytes(folder: Path) -> int:
+    """All files of a version together."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def facts(card: ModelCard) -> list[tuple[str, str]]:
+    """What it was trained on and how, in words and in this order."""
+    training = card.data.get("training")
+    data: Mapping[str, Any] = training if isinstance(training, Mapping) else {}
+    rows: list[tuple[str, Any]] = [
+        ("Made", card.created),
+        ("Recipe", card.recipe),
+        ("Input", f"{card.input.height}x{card.input.width}, {_channels(card)}"),
+        ("Parameters", _count(card.training.get("parameters_count"))),
+        ("Served head", card.serving_head),
+        ("Uncertain below", f"{card.uncertain_below:.3f}"),
+        ("Epochs", _count(card.training.get("epochs"))),
+        ("Training pictures", _count(data.get("training", data.get("pictures")))),
+        ("Fingerprint of the training data", data.get("fingerprint")),
+        ("Copies of test pictures dropped", _count(data.get("copies_of_test_dropped"))),
+        ("FER+ votes used", _yes(card.data.get("ferplus_votes"))),
+    ]
+    return [(words, str(value)) for words, value in rows if value not in (None, "", {})]
+
+
+def _channels(card: ModelCard) -> str:
+    return "grey" if card.input.channels == 1 else "grey in three channels"
+
+
+def _count(value: Any) -> str | None:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _yes(value: Any) -> str | None:
+    return None if value is None else ("yes" if value else "no")
