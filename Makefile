@@ -2,6 +2,8 @@
 #             HTTPS=1 serves the local network over HTTPS, which cameras of other machines need
 # make test   set everything up and run every test
 # make bench  measure the pipeline and the live path; prints JSON
+# make faults break things on purpose in a running server and write docs/faults.md
+# make audit  look for known weaknesses in the pinned packages (needs the network)
 # make train  train and publish a model from DATA=<folder> (FERPLUS=<csv> if you have it)
 # make lint   formatter, linter and type checker
 
@@ -11,7 +13,7 @@ BIN    := $(VENV)/bin
 RUN    ?= runs/mien
 NAME   ?= mien-new
 
-.PHONY: run test bench train lint vendor browser clean
+.PHONY: run test bench faults audit train lint vendor browser clean
 
 run: $(VENV)/.runtime static/vendor/.done
 	$(BIN)/python wsgi.py $(if $(HTTPS),--https)
@@ -28,6 +30,12 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.pipeline --json -
 	$(BIN)/python -m bench.live --clients 8 --fps 15 --seconds 30 --json -
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m bench.faults --json docs/faults.json --markdown docs/faults.md
+
+audit: $(VENV)/.dev
+	$(BIN)/python tools/audit.py
 
 train: $(VENV)/.train
 	@test -n "$(DATA)" || { echo "Say where the labelled faces are: make train DATA=path/to/fer2013"; exit 2; }

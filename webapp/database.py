@@ -8,7 +8,7 @@ from typing import cast
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.errors import MienError
+from webapp.errors import DatabaseUnavailable
 from webapp.services import services_of
 from webapp.store import Store, database_url
 
@@ -61,4 +61,6 @@ def store() -> Store:
     try:
         return database_of(current_app).open()
     except (SQLAlchemyError, OSError) as error:
-        raise MienError(f"The database cannot be opened: {type(error).__name__}.") from error
+        raise DatabaseUnavailable(
+            f"The database cannot be opened: {type(error).__name__}. Try again."
+        ) from error

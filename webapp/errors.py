@@ -134,6 +134,20 @@ class WorkerCrashed(MienError):
     status = 502
 
 
+class DatabaseUnavailable(MienError):
+    """The database is away, or somebody else has held its lock for too long."""
+
+    code = "database_unavailable"
+    status = 503
+
+
+class StorageFull(MienError):
+    """The disk, or the share of it that we may use, is full."""
+
+    code = "storage_full"
+    status = 507
+
+
 class ModelInvalid(MienError):
     """A model version is missing, damaged, or its card does not fit its files."""
 
@@ -181,6 +195,8 @@ ERRORS_BY_CODE: dict[str, type[MienError]] = {
         InferenceUnavailable,
         InferenceTimeout,
         WorkerCrashed,
+        DatabaseUnavailable,
+        StorageFull,
         ModelInvalid,
         PartDamaged,
         StorageUnavailable,

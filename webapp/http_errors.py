@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 
 from flask import Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from jinja2 import TemplateNotFound
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from webapp.errors import (
     Conflict,
+    DatabaseUnavailable,
     Forbidden,
     InvalidRequest,
     MienError,
     NotFound,
     PayloadTooLarge,
     RateLimited,
+    StorageFull,
     Unauthorized,
 )
 
 _log = logging.getLogger(__name__)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MACHINE_PATHS = ("/api/", "/admin/api/", "/healthz", "/readyz", "/metrics")
 _CODES: dict[int, str] = {
     cls.status: cls.code
@@ -50,12 +55,35 @@ def _answer(status: int, code: str, message: str, body: dict[str, object]) -> Re
     return page, status
 
 
+def trouble_of(error: DBAPIError | OSError) -> MienError:
+    """What a visitor is told of a database that is away or a disk that is full; the log has all."""
+    if isinstance(error, OSError) or "disk is full" in str(error.orig):
+        _log.error("There is no space left: %s", getattr(error, "orig", error))
+        return StorageFull(
+            "There is no space left on the server. Nothing that was stored is lost; "
+            "try again when its administrator has made room."
+        )
+    _log.error("The database does not answer: %s", error.orig)
+    return DatabaseUnavailable(
+        "The database does not answer at the moment. Nothing that was stored is lost; try again."
+    )
+
+
 def add_error_handlers(app: Flask) -> None:
     """Register the handlers for our own errors, HTTP errors and everything unforeseen."""
 
     @app.errorhandler(MienError)
     def known(error: MienError) -> ResponseReturnValue:
         return _answer(error.status, error.code, error.message, error.to_json())
+
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(InterfaceError)
+    def database(error: DBAPIError) -> ResponseReturnValue:
+        return known(trouble_of(error))
+
+    @app.errorhandler(OSError)
+    def system(error: OSError) -> ResponseReturnValue:
+        return known(trouble_of(error)) if error.errno in _FULL else unforeseen(error)
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> ResponseReturnValue:

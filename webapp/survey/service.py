@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.card import ModelCard
 from webapp.cluster.media import open_files
 from webapp.database import database_of
-from webapp.errors import MienError, ModelInvalid
+from webapp.errors import DatabaseUnavailable, ModelInvalid
 from webapp.services import Services, services_of
 from webapp.settings import Settings
 from webapp.store import Job, Store
@@ -186,4 +186,6 @@ def surveys() -> Surveys:
     try:
         return surveys_of(current_app).open()
     except SQLAlchemyError as error:
-        raise MienError(f"The survey database cannot be opened: {type(error).__name__}.") from error
+        raise DatabaseUnavailable(
+            f"The survey database cannot be opened: {type(error).__name__}. Try again."
+        ) from error
