@@ -1,0 +1,139 @@
+"""The files in deploy/, as far as they can be checked without the machines they are for."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.data import REPOSITORY
+from tests.test_import_rules import imports
+from webapp.settings import PREFIX, SETTINGS
+from webapp.tls import own_certificate
+
+DEPLOY = REPOSITORY / "deploy"
+ONLY_CONVERTING = {"tensorflow", "keras", "h5py"}
+KNOWN = {setting.variable for setting in SETTINGS}
+# read by the compose file and the Caddyfile themselves
+ELSEWHERE = {"MIEN_DOMAIN", "MIEN_UPSTREAM"}
+
+
+def pins(path: Path) -> set[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {line.strip() for line in lines if line.strip() and line[0] not in "#-"}
+
+
+def package(pin: str) -> str:
+    return re.split(r"[=;\[ ]", pin)[0].lower()
+
+
+def test_serving_pins_are_the_runtimes_without_what_only_converts() -> None:
+    runtime = pins(REPOSITORY / "requirements.txt")
+    serving = pins(DEPLOY / "requirements-serve.txt")
+    assert serving == {pin for pin in runtime if package(pin) not in ONLY_CONVERTING}
+    assert {package(pin) for pin in runtime - serving} == ONLY_CONVERTING
+
+
+def test_serving_never_imports_what_the_image_leaves_out() -> None:
+    for path in (REPOSITORY / "webapp").rglob("*.py"):
+        top = {name.partition(".")[0] for name in imports(path)}
+        assert not top & ONLY_CONVERTING, path
+
+
+@pytest.mark.parametrize("path", sorted(DEPLOY.iterdir()), ids=lambda path: path.name)
+def test_every_setting_that_is_named_exists(path: Path) -> None:
+    named = set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", path.read_text(encoding="utf-8")))
+    assert named - ELSEWHERE <= KNOWN
+
+
+def test_the_image_is_small_unprivileged_and_watched() -> None:
+    text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
+    steps = [line.split(None, 1) for line in text.splitlines() if line and line[0] not in "# "]
+    last = max(i for i, step in enumerate(steps) if step[0] == "FROM")
+    final = dict(steps[last:])
+    assert len([step for step in steps if step[0] == "FROM"]) == 3
+    assert all(":" in step[1] and "latest" not in step[1] for step in steps if step[0] == "FROM")
+    assert final["USER"] == "mien"
+    command = final["HEALTHCHECK"].split("CMD", 1)[1].strip()
+    program = ast.literal_eval(command)
+    compile(program[2], "healthcheck", "exec")
+    assert "/readyz" in program[2]
+    # exec, so that SIGTERM reaches the server and not a shell
+    assert ast.literal_eval(final["CMD"])[-1].endswith("exec python wsgi.py")
+    for step in steps:
+        if step[0] == "COPY" and "--from" not in step[1]:
+            *sources, _ = [part for part in step[1].split() if not part.startswith("--")]
+            assert all((REPOSITORY / source).exists() for source in sources), step
+
+
+def test_what_the_image_copies_is_not_ignored() -> None:
+    kept = {
+        line[1:]
+        for line in (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("!")
+    }
+    assert all((REPOSITORY / path).exists() for path in kept)
+    assert {"webapp", "models", "static", "templates", "wsgi.py"} <= kept
+
+
+def test_compose_has_no_default_secret_and_every_service_is_watched_or_restarted() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    services = compose["services"]
+    assert set(services) == {"web", "postgres", "redis", "proxy"}
+    for service in services.values():
+        assert service["restart"] == "unless-stopped"
+        assert "build" in service or ":" in service["image"]
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"SECRET|PASSWORD", name) or "PASSWORD" in str(value):
+                assert ":?" in value, name
+        for name in service.get("depends_on", {}):
+            assert name in services
+    web = services["web"]
+    assert "ports" not in web  # only the proxy is reached from outside
+    assert web["cap_drop"] == ["ALL"]
+    used = {
+        volume.partition(":")[0]
+        for service in services.values()
+        for volume in service.get("volumes", ())
+        if not volume.startswith(".")
+    }
+    assert used == set(compose["volumes"])
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx: it is not installed")
+def test_nginx_takes_its_example(tmp_path: Path) -> None:
+    made = own_certificate(tmp_path, "127.0.0.1")
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    text = text.replace("/etc/ssl/mien/fullchain.pem", str(made.certificate))
+    text = text.replace("/etc/ssl/mien/key.pem", str(made.key))
+    (tmp_path / "mien.conf").write_text(text, encoding="utf-8")
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}\n"
+        f"http {{ access_log off; include {tmp_path}/mien.conf; }}\n"
+    )
+    command = ["nginx", "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd: it is not installed"
+)
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "mien.service"
+    text = (DEPLOY / "mien.service").read_text(encoding="utf-8")
+    # the program lies elsewhere here, and systemd looks whether it is there
+    unit.write_text(text.replace("/opt/mien/.venv/bin/python", "/bin/true"), encoding="utf-8")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in done.stderr.splitlines() if "mien.service" in line]
+    assert ours == []
