@@ -29,7 +29,7 @@ import sys  # noqa: E402
 from flask import Flask  # noqa: E402
 
 from webapp import logs  # noqa: E402
-from webapp.admin.activation import activation_of  # noqa: E402
+from webapp.admin.models import models_of  # noqa: E402
 from webapp.admin.setup import print_first_run_link  # noqa: E402
 from webapp.app import create_app  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
@@ -86,11 +86,16 @@ def main() -> int:
         port, tls = choose_port(settings), tls_of(settings)
         app, inference = build(settings)
         resume_surveys(app)
-        activation_of(app).start()
+        models_of(app).start()
+
+        def stop() -> None:
+            models_of(app).stop()
+            inference.stop()
+
         serve(
             app,
             port,
-            stop=inference.stop,
+            stop=stop,
             tls=tls,
             ready=lambda url: print_first_run_link(app, url),
         )

@@ -243,6 +243,7 @@ def _measured(
             report["comparison"] = _against(serving, answers.probabilities, card, faces)
         except MienError as error:  # the serving version's trouble is not the candidate's
             report["comparison"] = {"error": error.message}
+        found["comparison"] = report["comparison"]
     metrics = {**card.metrics, "upload": found}
     return replace(card, metrics=metrics), report
 

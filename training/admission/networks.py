@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -92,7 +93,11 @@ def _load_weights(model: Any, found: Found) -> None:
 def _named(path: Path, name: str) -> Path:
     """The file under a name by which Keras knows its format."""
     named = path.with_name(name)
-    return named if path == named else path.rename(named)
+    try:
+        named.hardlink_to(path)  # the file itself stays, for a second check with other labels
+    except OSError:
+        shutil.copyfile(path, named)
+    return named
 
 
 def _own_layers_only(model: Any) -> None:

@@ -9,10 +9,10 @@ def init_admin(app: Flask) -> None:
     """Add login, access control and the admin pages to an application."""
     from webapp.admin import (
         access_page,
-        activation,
         audit_page,
         auth,
         gate,
+        models,
         models_page,
         routes,
         status_page,
@@ -22,6 +22,6 @@ def init_admin(app: Flask) -> None:
     auth.init_auth(app)
     throttle.init_throttle(app)
     gate.init_gate(app)
-    activation.init_activation(app)
+    models.init_models(app)
     del access_page, audit_page, models_page, status_page  # importing them has added their views
     app.register_blueprint(routes.blueprint)

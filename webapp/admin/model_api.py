@@ -1,0 +1,164 @@
+"""Uploading, activating and rolling back over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from webapp.admin.auth import admin_required, principal
+from webapp.admin.models import models
+from webapp.admin.uploads import Wanted
+from webapp.errors import InvalidRequest
+from webapp.services import services
+
+blueprint = Blueprint("admin_models_api", __name__, url_prefix="/admin/api")
+WRITE = "models:write"
+READ = "models:read"
+
+
+def who() -> str:
+    """How the journal and the audit log name whoever asks."""
+    found = principal()
+    return found.label if found is not None else "nobody"
+
+
+def body() -> dict[str, Any]:
+    """The request's JSON object, empty where there is none. Raises :class:`InvalidRequest`."""
+    if not request.content_length:
+        return {}
+    content = request.get_json(silent=True)
+    if not isinstance(content, dict):
+        raise InvalidRequest("Expected a JSON object.")
+    return content
+
+
+def text(value: Any, name: str, most: int = 500) -> str:
+    """Raises :class:`InvalidRequest` for anything but a short text."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > most:
+        raise InvalidRequest(f"Expected {name} as text of at most {most} characters.", field=name)
+    return value.strip()
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+        raise InvalidRequest("Expected labels as a list of emotions.", field="labels")
+    return tuple(value)
+
+
+def _take_large_body() -> None:
+    """Our own limit speaks, with better words, before Flask's."""
+    request.max_content_length = None
+
+
+@blueprint.post("/models/uploads")
+@admin_required(scope=WRITE)
+def upload() -> ResponseReturnValue:
+    """The file is the body; the query says the rest: ``name``, ``filename``, and ``recipe``,
+    ``labels`` (separated by commas), ``pixels``, ``licence``, ``evaluation`` where they are known.
+    """
+    _take_large_body()
+    args = request.args
+    wanted = Wanted(
+        name=args.get("name", "").strip(),
+        filename=args.get("filename", "")[:200] or "model",
+        by=who(),
+        recipe=args.get("recipe", ""),
+        labels=_labels(args.get("labels", "")),
+        pixels=args.get("pixels", "") or "0-255",
+        licence=text(args.get("licence"), "licence", 300),
+        evaluation=args.get("evaluation", ""),
+    )
+    job = models().uploads.begin(wanted, request.stream, request.content_length)
+    return jsonify(job.to_json()), 202
+
+
+@blueprint.get("/models/uploads")
+@admin_required(scope=READ)
+def uploads() -> ResponseReturnValue:
+    return jsonify({"uploads": [job.to_json() for job in models().uploads.all()]})
+
+
+@blueprint.get("/models/uploads/<upload_id>")
+@admin_required(scope=READ)
+def upload_state(upload_id: str) -> ResponseReturnValue:
+    return jsonify(models().uploads.get(upload_id).to_json())
+
+
+@blueprint.post("/models/uploads/<upload_id>/labels")
+@admin_required(scope=WRITE)
+def answer(upload_id: str) -> ResponseReturnValue:
+    """The order of the labels that the check asked for: ``{"labels": [...], "pixels": ...}``."""
+    given = body()
+    labels = _labels(given.get("labels"))
+    pixels = text(given.get("pixels"), "pixels") or "0-255"
+    return jsonify(models().uploads.answer(upload_id, labels, pixels).to_json()), 202
+
+
+@blueprint.delete("/models/uploads/<upload_id>")
+@admin_required(scope=WRITE)
+def cancel(upload_id: str) -> ResponseReturnValue:
+    """End the check and remove the file; forget an upload that has ended."""
+    return jsonify(models().uploads.cancel(upload_id).to_json())
+
+
+@blueprint.get("/evaluation-sets")
+@admin_required(scope=READ)
+def evaluation_sets() -> ResponseReturnValue:
+    return jsonify({"sets": [one.to_json() for one in models().sets.all()]})
+
+
+@blueprint.post("/evaluation-sets")
+@admin_required(scope=WRITE)
+def add_evaluation_set() -> ResponseReturnValue:
+    """A ZIP as the body; ``?name=``. Answers when its faces were read."""
+    _take_large_body()
+    made = models().sets.add(
+        request.args.get("name", ""), request.stream, request.content_length, who()
+    )
+    models().tell("evaluation_set.add", made.name, {"faces": made.faces}, who())
+    return jsonify(made.to_json()), 201
+
+
+@blueprint.delete("/evaluation-sets/<set_id>")
+@admin_required(scope=WRITE)
+def delete_evaluation_set(set_id: str) -> ResponseReturnValue:
+    name = models().sets.get(set_id).name
+    models().sets.delete(set_id)
+    models().tell("evaluation_set.delete", name, {}, who())
+    return "", 204
+
+
+@blueprint.get("/models/serving")
+@admin_required(scope=READ)
+def serving() -> ResponseReturnValue:
+    """What serves, what is being done, how the first minute goes."""
+    return jsonify(models().activation.state() | {"workers": services().workers()})
+
+
+@blueprint.post("/models/<version>/activate")
+@admin_required(scope=WRITE)
+def activate(version: str) -> ResponseReturnValue:
+    """Serve a version from now on; ``{"why": ...}`` is kept in the history."""
+    why = text(body().get("why"), "why")
+    return jsonify(models().activation.activate(version, who(), why))
+
+
+@blueprint.post("/models/rollback")
+@admin_required(scope=WRITE)
+def roll_back() -> ResponseReturnValue:
+    """Serve the version that was active before."""
+    why = text(body().get("why"), "why")
+    return jsonify(models().activation.roll_back(who(), why))
+
+
+@blueprint.get("/models/history")
+@admin_required(scope=READ)
+def history() -> ResponseReturnValue:
+    entries = models().activation.journal.entries()
+    return jsonify({"entries": [entry.to_json() for entry in entries]})

@@ -1,0 +1,67 @@
+"""The model services of one application: activation, uploads and evaluation sets."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final, cast
+
+from flask import Flask, current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.admin.activation import Activation, init_activation
+from webapp.admin.audit import record_in
+from webapp.admin.evaluation import EvaluationSets
+from webapp.admin.uploads import Uploads
+from webapp.database import database_of
+from webapp.services import services_of
+
+EXTENSION: Final = "mien.models"
+_log = logging.getLogger("mien.models")
+
+
+class Models:
+    """What the model pages use."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        settings = services_of(app).settings
+        self.activation: Activation = init_activation(app)
+        self.sets = EvaluationSets(settings)
+        self.uploads = Uploads(settings, self.sets, self.tell)
+
+    def start(self) -> None:
+        """Remove what a dead server left and begin to watch; called once the server serves."""
+        left = self.uploads.sweep() + self.sets.sweep()
+        if left:
+            _log.warning("removed %d unfinished uploads of an earlier run", left)
+        self.activation.start()
+
+    def stop(self) -> None:
+        self.activation.stop()
+        self.uploads.stop()
+
+    def tell(self, action: str, subject: str, detail: dict[str, Any], who: str) -> None:
+        """Write the audit log, also outside of a request; without a database it is only logged."""
+        try:
+            record_in(database_of(self._app).open(), action, subject, detail, actor=who)
+        except (SQLAlchemyError, OSError) as error:
+            _log.error("the audit log cannot be written: %s", type(error).__name__)
+
+
+def init_models(app: Flask) -> Models:
+    """Add the services and what is served of them."""
+    from webapp.admin import model_api
+
+    models = Models(app)
+    app.register_blueprint(model_api.blueprint)
+    app.extensions[EXTENSION] = models
+    return models
+
+
+def models_of(app: Flask) -> Models:
+    return cast(Models, app.extensions[EXTENSION])
+
+
+def models() -> Models:
+    """Those of the application that handles the present request."""
+    return models_of(current_app)
