@@ -1,0 +1,120 @@
+"""Pages: upload a model, put one into service, and the history of what served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from webapp.admin.auth import admin_required
+from webapp.admin.models import models
+from webapp.admin.uploads import RECIPES
+from webapp.card import TFLITE_FILE
+from webapp.domain import EMOTIONS
+from webapp.errors import MienError
+from webapp.registry import ModelVersion, Registry
+from webapp.services import services
+
+upload_blueprint = Blueprint("admin_upload", __name__, url_prefix="/admin")
+history_blueprint = Blueprint("admin_history", __name__, url_prefix="/admin")
+SHOWN_ENTRIES = 200
+
+
+def _registry() -> Registry:
+    return Registry(services().settings.models_path)
+
+
+@upload_blueprint.get("/models/upload")
+@admin_required
+def form() -> ResponseReturnValue:
+    """The form, the evaluation sets, and the uploads of this run of the server."""
+    config = {
+        "api": "/admin/api",
+        "emotions": list(EMOTIONS),
+        "limit": services().settings.model_max_upload_bytes,
+        "activate": url_for("admin_history.confirm", version="VERSION"),
+        "uploads": [job.to_json() for job in models().uploads.all()],
+    }
+    return render_template(
+        "admin/model_upload.html",
+        config=config,
+        recipes=RECIPES,
+        emotions=EMOTIONS,
+        sets=models().sets.all(),
+    )
+
+
+def figures_of(found: ModelVersion) -> dict[str, Any]:
+    """What a card says in one line each; a figure that was not measured is None."""
+    card = found.card
+
+    def of(place: Any, *names: str) -> Any:
+        for name in names:
+            place = place.get(name) if isinstance(place, dict) else None
+        return place
+
+    metrics = dict(card.metrics)
+    upload = of(metrics, "upload")
+    path = found.folder / TFLITE_FILE
+    return {
+        "version": found.version,
+        "created": card.created[:10],
+        "recipe": card.recipe,
+        "input": f"{card.input.height} x {card.input.width}, "
+        + ("grey" if card.input.channels == 1 else "colour"),
+        "heads": ", ".join(head.name for head in card.heads),
+        "serving_head": card.serving_head,
+        "bytes": path.stat().st_size if path.is_file() else None,
+        "uncertain_below": card.uncertain_below,
+        "test_accuracy": of(metrics, "test", "accuracy"),
+        "test_n": of(metrics, "test", "n"),
+        "upload_accuracy": of(upload, "accuracy"),
+        "upload_interval": of(upload, "intervals", "accuracy"),
+        "upload_ece": of(upload, "ece"),
+        "upload_set": of(upload, "evaluation_set", "name"),
+        "ms": of(upload, "ms_per_face_cpu") or of(metrics, "test", "ms_per_face_cpu"),
+        "licence": card.licence,
+    }
+
+
+@history_blueprint.get("/models/<version>/activate")
+@admin_required
+def confirm(version: str) -> ResponseReturnValue:
+    """What would change if a version served, and the button that does it."""
+    registry = _registry()
+    candidate = registry.get(version)
+    try:
+        active: ModelVersion | None = registry.active()
+    except MienError:
+        active = None
+    upload = candidate.card.metrics.get("upload")
+    compared = upload.get("comparison") if isinstance(upload, dict) else None
+    if not isinstance(compared, dict) or "matrix" not in compared:
+        compared = None
+    return render_template(
+        "admin/model_activate.html",
+        candidate=figures_of(candidate),
+        active=None if active is None else figures_of(active),
+        compared=compared,
+        shadow=models().shadow.latest_for(version),
+        emotions=EMOTIONS,
+        serving=services().inference.version,
+        watch_s=services().settings.swap_watch_s,
+        config={"api": "/admin/api", "version": version, "done": url_for("admin_history.index")},
+    )
+
+
+@history_blueprint.get("/history")
+@admin_required
+def index() -> ResponseReturnValue:
+    """What serves now, what can be put into service, and who did what when."""
+    found = [figures_of(version) for version in _registry().versions()]
+    state = models().activation.state()
+    return render_template(
+        "admin/history.html",
+        versions=list(reversed(found)),
+        state=state,
+        entries=models().activation.journal.entries(SHOWN_ENTRIES),
+        config={"api": "/admin/api", "state": state},
+    )
