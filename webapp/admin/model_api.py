@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from flask import Blueprint, jsonify, request
@@ -53,7 +54,7 @@ def _labels(value: Any) -> tuple[str, ...]:
 
 def _take_large_body() -> None:
     """Our own limit speaks, with better words, before Flask's."""
-    request.max_content_length = None
+    request.max_content_length = sys.maxsize
 
 
 @blueprint.post("/models/uploads")

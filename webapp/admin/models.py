@@ -1,4 +1,4 @@
-"""The model services of one application: activation, uploads and evaluation sets."""
+"""The model services of one application: activation, uploads, evaluation sets and the shadow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.admin.activation import Activation, init_activation
 from webapp.admin.audit import record_in
 from webapp.admin.evaluation import EvaluationSets
+from webapp.admin.shadow import Shadow
 from webapp.admin.uploads import Uploads
 from webapp.database import database_of
 from webapp.services import services_of
@@ -28,6 +29,7 @@ class Models:
         self.activation: Activation = init_activation(app)
         self.sets = EvaluationSets(settings)
         self.uploads = Uploads(settings, self.sets, self.tell)
+        self.shadow = Shadow(app, self.tell)
 
     def start(self) -> None:
         """Remove what a dead server left and begin to watch; called once the server serves."""
@@ -37,6 +39,7 @@ class Models:
         self.activation.start()
 
     def stop(self) -> None:
+        self.shadow.close()
         self.activation.stop()
         self.uploads.stop()
 
@@ -50,10 +53,16 @@ class Models:
 
 def init_models(app: Flask) -> Models:
     """Add the services and what is served of them."""
-    from webapp.admin import model_api
+    from webapp.admin import model_api, model_pages, shadow_page
 
     models = Models(app)
-    app.register_blueprint(model_api.blueprint)
+    for blueprint in (
+        model_api.blueprint,
+        model_pages.upload_blueprint,
+        model_pages.history_blueprint,
+        shadow_page.blueprint,
+    ):
+        app.register_blueprint(blueprint)
     app.extensions[EXTENSION] = models
     return models
 

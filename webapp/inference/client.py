@@ -50,7 +50,8 @@ class InferenceService:
     """Inference for the live path, the API, surveys and the administrator.
 
     ``pipeline`` (``module:factory``) and ``transport`` (``unix`` or ``tcp``) replace the vision
-    pipeline and the connection in tests and benchmarks.
+    pipeline and the connection in tests and benchmarks. ``background`` workers run only when
+    nobody else wants the processor.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class InferenceService:
         *,
         pipeline: str = DEFAULT_PIPELINE,
         transport: str | None = None,
+        background: bool = False,
     ) -> None:
         self._timeout_ms = {"live": int(settings.inference_timeout_ms), "batch": BATCH_TIMEOUT_MS}
         workers = settings.worker_count
@@ -74,6 +76,7 @@ class InferenceService:
             log_format=settings.log_format,
             sandbox=settings.worker_sandbox,
             user=settings.worker_user,
+            background=background,
         )
         self.outcomes = Outcomes()
         # told of each live picture and its result, in the caller's thread: must return at once

@@ -58,6 +58,7 @@ class WorkerSpec:
     log_format: str = "console"
     sandbox: str = "auto"
     user: str = ""
+    background: bool = False
 
     def command(self, endpoint: Endpoint, folder: Path) -> list[str]:
         # the supervisor replaces a worker at memory_mb; this stops one picture that takes far more
@@ -74,6 +75,7 @@ class WorkerSpec:
             *("--log-format", self.log_format),
             *("--sandbox", self.sandbox),
             *("--user", self.user),
+            *(["--background"] if self.background else []),
         ]
 
 

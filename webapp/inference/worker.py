@@ -257,6 +257,15 @@ def limit_native_threads() -> None:
         os.environ[name] = "1"
 
 
+def give_way() -> None:
+    """Run only when nobody else wants the processor, for answers that nobody waits for."""
+    if hasattr(os, "sched_setscheduler"):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if hasattr(os, "nice"):
+        os.nice(19)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m webapp.inference.worker", description=__doc__)
     parser.add_argument("--socket", required=True, help="fd:NUMBER or tcp:PORT")
@@ -266,6 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rlimit-mb", type=int, default=0, help="private memory; 0: no limit")
     parser.add_argument("--sandbox", choices=MODES, default=AUTO)
     parser.add_argument("--user", default="", help="become this user where we are root")
+    parser.add_argument("--background", action="store_true", help="lowest priority")
     parser.add_argument("--log-level", default="INFO")
     parser.add_argument("--log-format", default="console")
     options = parser.parse_args(arguments)
@@ -273,6 +283,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Ctrl-C in a terminal goes to the whole group; the web process decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_native_threads()
+    if options.background:
+        give_way()
     channel = Channel(connect_back(options.socket))
     try:
         # our own code is loaded first; models and pictures come from strangers
