@@ -68,7 +68,13 @@ def test_the_report_holds_what_the_survey_found(records, settings):
     assert [group["faces"] for group in report["groups"]] == [12, 12]
     rows = {row["measure"]: row for row in report["comparison"]["rows"]}
     assert rows["happy"]["difference"] == 1.0
-    assert rows["happy"]["p"] is None  # every face of a group is the same: nothing varies
+    # twelve of twelve against none of twelve: as clear as it can be, and not certain
+    assert rows["happy"]["significant"]
+    assert 0.5 < rows["happy"]["interval"][0] < rows["happy"]["interval"][1] <= 1.0
+    disgust = report["overall"]["emotions"][EMOTIONS.index("disgust")]
+    assert disgust["share_interval"][0] == 0.0
+    assert 0.05 < disgust["share_interval"][1] < 0.2  # no face of 24 shows it
+    assert disgust["corrected_interval"][0] == 0.0
     assert report["model"]["files"] == {"model.tflite": "ab" * 32}
     assert len(report["examples"]["sad"]) == 6
     assert "Of 27 uploaded files, 24 could be used and 3 were left out" in report["plain"][0]

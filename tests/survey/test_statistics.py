@@ -5,7 +5,12 @@ import pytest
 
 from webapp.domain import EMOTIONS
 from webapp.survey.compare import clustered_p, cohens_h, compare_groups, holm
-from webapp.survey.quantify import Confusion, confusion_from_card, posterior_shares
+from webapp.survey.quantify import (
+    Confusion,
+    confusion_from_card,
+    posterior_shares,
+    shortest_interval,
+)
 from webapp.survey.statistics import (
     Sample,
     bootstrap,
@@ -13,6 +18,7 @@ from webapp.survey.statistics import (
     design_effect,
     encode_clusters,
     interval,
+    share_interval,
     summarise,
 )
 
@@ -180,6 +186,63 @@ def test_holm_and_the_test_agree_with_scipy_and_statsmodels_definitions():
     ours = clustered_p(values, first, ~first, sample)
     welch = stats.ttest_ind(values[first], values[~first], equal_var=False).pvalue
     assert ours == pytest.approx(welch, rel=0.05)
+
+
+def test_with_one_face_each_the_score_test_is_pearsons():
+    from scipy import stats
+
+    groups = np.repeat([0, 1], 200)
+    values = np.concatenate([np.arange(200) < 60, np.arange(200) < 85]).astype(float)
+    sample = sample_of(np.zeros(400, dtype=int), groups)
+    ours = clustered_p(values, groups == 0, groups == 1, sample, score=True)
+    pearson = stats.chi2_contingency([[60, 140], [85, 115]], correction=False).pvalue
+    assert ours == pytest.approx(pearson, rel=0.1)
+
+
+def test_with_the_same_people_in_both_the_score_test_is_mcnemars():
+    people = np.tile(np.arange(200), 2)
+    groups = np.repeat([0, 1], 200)
+    # 40 changed one way, 20 the other, 140 not at all
+    values = np.concatenate([np.arange(200) < 70, (np.arange(200) >= 40) & (np.arange(200) < 90)])
+    sample = sample_of(np.zeros(400, dtype=int), groups, people)
+    ours = clustered_p(values.astype(float), groups == 0, groups == 1, sample, score=True)
+    from scipy import stats
+
+    mcnemar = stats.chi2.sf((40 - 20) ** 2 / 60, 1)
+    assert ours == pytest.approx(mcnemar, rel=0.15)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5])
+def test_rare_expressions_are_not_found_to_differ_too_often(share):
+    generator = rng()
+    below = tests = 0
+    for _ in range(600):
+        groups = np.repeat([0, 1], 45)
+        values = (generator.random(90) < share).astype(float)
+        if values.sum() < 5:
+            continue
+        tests += 1
+        sample = sample_of(np.zeros(90, dtype=int), groups)
+        p = clustered_p(values, groups == 0, groups == 1, sample, score=True)
+        below += p is not None and p < 0.05
+    assert below <= 0.08 * tests + 2
+
+
+def test_none_and_all_leave_room_for_doubt():
+    nobody = share_interval(0, 40, 40, np.zeros(100))
+    assert nobody == pytest.approx([0.0, 0.0881], abs=1e-3)
+    assert share_interval(40, 40, 40, np.ones(100)) == pytest.approx([0.9119, 1.0], abs=1e-3)
+    assert share_interval(0, 40, 1, np.zeros(100)) is None
+
+
+def test_a_corrected_interval_can_say_none():
+    draws = rng().beta(0.6, 200, 5000)
+    low, high = shortest_interval(draws, 300)
+    assert low == 0.0
+    assert 0.005 < high < 0.03
+    assert shortest_interval(1 - draws, 300)[1] == 1.0
+    middle = rng().normal(0.5, 0.05, 20_000)
+    assert shortest_interval(middle, 300) == pytest.approx([0.402, 0.598], abs=0.01)
 
 
 def test_p_values_are_uniform_when_groups_do_not_differ():

@@ -19,6 +19,7 @@ from webapp.settings import Settings
 from webapp.store import Job, Store
 from webapp.survey.build import build
 from webapp.survey.catalog import Catalog, NewSurvey
+from webapp.survey.exports import FORMATS
 from webapp.survey.jobs import JobRunner
 from webapp.survey.media import is_system_file
 from webapp.survey.progress import Progress
@@ -96,8 +97,8 @@ def survey(
         survey_id = _survey(catalog, out, new)
         _take(folder, survey_id, Uploads(catalog, settings))
         report = _analyse(survey_id, catalog, settings)
-        for file in report.iterdir():
-            file.replace(out / file.name)
+        for name, _ in FORMATS.values():
+            (report / name).replace(out / name)
     finally:
         store.close()
     remove_tree(out / STATE)

@@ -1,10 +1,13 @@
 """Groups against each other: difference, interval, test, effect size, and when not to test.
 
-The test of a difference of shares (or of mean valence) is a Wald test with a variance that lets
-faces of one cluster depend on each other: the ratio estimators are linearised and summed by
-cluster (Binder 1983; Cochran, "Sampling Techniques", 1977, section 6.3), with a t distribution of
-clusters - 1 degrees of freedom. Respondents who are in both groups are treated as the same
-persons. P-values of all tests together are corrected by Holm (1979). Effect sizes are Cohen's h
+The tests let faces of one cluster depend on each other: the ratio estimators are linearised and
+summed by cluster (Binder 1983; Cochran, "Sampling Techniques", 1977, section 6.3), with a t
+distribution of clusters - 1 degrees of freedom. Respondents who are in both groups are treated as
+the same persons. Mean valence has a Wald test. A difference of shares has a score test, whose
+variance is that under "no difference" (Boos, "On generalized score tests", 1992; with one face for
+each person these are Pearson's and McNemar's): a Wald test believes too much where a group shows an
+expression hardly ever or always, and has no variance at all when both are at an end. P-values of
+all tests together are corrected by Holm (1979). Effect sizes are Cohen's h
 for shares and the difference in standard deviations for valence (Cohen 1988).
 """
 
@@ -19,7 +22,7 @@ import numpy.typing as npt
 from scipy.special import stdtr
 
 from webapp.domain import EMOTIONS
-from webapp.survey.statistics import Draws, Sample, interval
+from webapp.survey.statistics import Draws, Sample, interval, share_interval
 
 Array = npt.NDArray[np.float64]
 MIN_CLUSTERS = 5
@@ -51,16 +54,24 @@ def effect_word(effect: float) -> str:
 
 
 def clustered_p(
-    values: Array, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], sample: Sample
+    values: Array,
+    first: npt.NDArray[np.bool_],
+    second: npt.NDArray[np.bool_],
+    sample: Sample,
+    *,
+    score: bool = False,
 ) -> float | None:
     """Two-sided p-value of ``mean(values[first]) == mean(values[second])``.
 
-    ``values`` ``[n]``. None where the variance is zero, so that nothing can be tested.
+    ``values`` ``[n]``; ``score`` takes the variance around the common mean, else each group's own
+    is taken. None where the variance is zero, so that nothing can be tested.
     """
-    residuals = np.zeros(len(values))
-    residuals[first] = (values[first] - values[first].mean()) / first.sum()
-    residuals[second] = -(values[second] - values[second].mean()) / second.sum()
     both = first | second
+    common = values[both].mean()
+    one, other = (common, common) if score else (values[first].mean(), values[second].mean())
+    residuals = np.zeros(len(values))
+    residuals[first] = (values[first] - one) / first.sum()
+    residuals[second] = -(values[second] - other) / second.sum()
     clusters, index = np.unique(sample.clusters[both], return_inverse=True)
     scores = np.bincount(index, residuals[both])
     count = len(clusters)
@@ -89,7 +100,10 @@ def compare_groups(sample: Sample, draws: Draws, min_cell: int) -> dict[str, Any
             cell = int(hits[first].sum() + hits[second].sum())
             too_few = f"fewer than {min_cell} faces show it" if cell < min_cell else None
             row = _row(sample, a, b, emotion, hits, first, second, small or too_few)
-            row["interval"] = interval(draws.shares(a)[:, index] - draws.shares(b)[:, index])
+            row["interval"] = _difference_interval(
+                (hits[first], len(np.unique(sample.clusters[first])), draws.shares(a)[:, index]),
+                (hits[second], len(np.unique(sample.clusters[second])), draws.shares(b)[:, index]),
+            )
             row["effect"] = cohens_h(row["first"], row["second"])
             rows.append(row)
         row = _row(sample, a, b, "valence", valence, first, second, small)
@@ -123,6 +137,31 @@ def _too_small(
     return None
 
 
+def _difference_interval(
+    first: tuple[Array, int, Array], second: tuple[Array, int, Array]
+) -> list[float] | None:
+    """The 95 % interval of a difference of shares, each given as ``(hits, clusters, draws)``.
+
+    From the resamples; where a group is at an end, so that its resamples all agree, from the
+    intervals of the two shares (MOVER: Newcombe 1998; Zou and Donner 2008).
+    """
+    (hits_a, _, draws_a), (hits_b, _, draws_b) = first, second
+    if all(0 < hits.sum() < len(hits) for hits in (hits_a, hits_b)):
+        return interval(draws_a - draws_b)
+    band_a, band_b = (
+        share_interval(int(hits.sum()), len(hits), clusters, draws)
+        for hits, clusters, draws in (first, second)
+    )
+    if band_a is None or band_b is None:
+        return None
+    (low_a, high_a), (low_b, high_b) = band_a, band_b
+    p_a, p_b = float(hits_a.mean()), float(hits_b.mean())
+    return [
+        round(p_a - p_b - math.hypot(p_a - low_a, high_b - p_b), 6),
+        round(p_a - p_b + math.hypot(high_a - p_a, p_b - low_b), 6),
+    ]
+
+
 def _row(
     sample: Sample,
     a: int,
@@ -134,7 +173,8 @@ def _row(
     untested: str | None,
 ) -> dict[str, Any]:
     one, other = float(values[first].mean()), float(values[second].mean())
-    p = None if untested else clustered_p(values, first, second, sample)
+    shares = measure != "valence"
+    p = None if untested else clustered_p(values, first, second, sample, score=shares)
     if p is None and untested is None:
         untested = "every face is the same, so nothing varies"
     return {

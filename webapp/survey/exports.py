@@ -11,6 +11,7 @@ from typing import Any
 from webapp.domain import EMOTIONS
 from webapp.survey.htmlreport import render_html
 from webapp.survey.ledger import LABELS
+from webapp.survey.reading import PAGE, for_page
 from webapp.survey.records import Records
 
 FORMATS: dict[str, tuple[str, str]] = {
@@ -225,10 +226,12 @@ def _method_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
 
 
 def write_all(folder: Path, report: dict[str, Any], records: Records) -> None:
-    """Every format of :data:`FORMATS` into ``folder``."""
+    """Every format of :data:`FORMATS` into ``folder``, and what the report's page reads."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text, encoding="utf-8")
+    page = json.dumps(for_page(report), ensure_ascii=False, allow_nan=False)
+    (folder / PAGE).write_text(page, encoding="utf-8")
     write_csv(folder / "faces.csv", FACE_COLUMNS, face_rows(records))
     write_csv(folder / "pictures.csv", PICTURE_COLUMNS, picture_rows(records))
     write_xlsx(folder / "report.xlsx", report, records)

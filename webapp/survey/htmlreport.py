@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from webapp.survey.reading import chart_data, shown_rows
+from webapp.survey.reading import for_page
 
 _ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = _ROOT / "templates"
@@ -87,9 +87,7 @@ def render_html(report: dict[str, Any]) -> str:
     template = environment.get_template("survey_report_file.html")
     library = _inline(CHART_LIBRARY)
     return template.render(
-        report=report,
-        rows=shown_rows(report),
-        charts=chart_data(report),
+        report=for_page(report),
         css=Markup("\n".join(_inline(name) for name in STYLES)),  # noqa: S704 - our own files
         library=Markup(library),  # noqa: S704 - from our own vendor folder
         script=Markup(_inline(CHART_SCRIPT) if library else ""),  # noqa: S704 - our own file

@@ -83,8 +83,18 @@ def _strongest(everyone: dict[str, Any]) -> str:
         text += f"{percent(first['share'])} of the faces{_range(first['share_interval'])}."
     if len(rows) > 1 and _best(rows[1]) > 0:
         second = rows[1]
-        text += f" Next came {NOUNS[second['emotion']]} with {percent(_best(second))}."
+        text += f" Next came {NOUNS[second['emotion']]} with {percent(_best(second))}"
+        if _overlap(first, second):
+            text += "; the two are too close to say which of them is really more frequent"
+        text += "."
     return text
+
+
+def _overlap(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Whether the second could be as frequent as the first, as far as their intervals tell."""
+    key = "share_interval" if first["corrected"] is None else "corrected_interval"
+    mine, other = first[key], second[key]
+    return mine is None or other is None or bool(other[1] >= mine[0])
 
 
 def _best(row: dict[str, Any]) -> float:
@@ -95,6 +105,10 @@ def _range(interval: list[float] | None) -> str:
     if interval is None:
         return ""
     return f" (95\u00a0% interval {percent(interval[0])} to {percent(interval[1])})"
+
+
+def _differ(count: int) -> str:
+    return "difference stands out" if count == 1 else "differences stand out"
 
 
 def _groups(comparison: dict[str, Any]) -> list[str]:
@@ -115,14 +129,16 @@ def _groups(comparison: dict[str, Any]) -> list[str]:
                 f"“{more}” showed more {NOUNS[row['measure']]} than “{less}” "
                 f"({percent(high)} against {percent(low)})"
             )
-        rest = f", and {len(clear) - 2} more differences" if len(clear) > 2 else ""
+        more_of_them = len(clear) - len(said)
+        rest = f"; {more_of_them} more {_differ(more_of_them)} clearly" if more_of_them else ""
         return [
-            "Between the groups, " + " and ".join(said) + rest + "; such a difference is unlikely "
-            "to be chance, even allowing for the number of comparisons made."
+            f"Between the groups, counted without the correction, {' and '.join(said)}{rest}. "
+            "Differences this large are unlikely to be chance, even allowing for the number of "
+            "comparisons made."
         ]
     if comparison["tests"]:
         return [
             "No difference between the groups is clear enough to rule out chance; that does not "
             "show that the groups are the same."
         ]
-    return ["The groups are too small to be compared."]
+    return ["The groups are too small to be compared with each other."]

@@ -1,7 +1,7 @@
-"""Finished reports as the pages need them: read once, shortened to what a page can show.
+"""Finished reports as the pages need them: shortened to what a page can show, and read once.
 
-A report's file never changes after its analysis is done, so what was read from it is kept as long
-as the file's time stays the same.
+``page.json`` is written beside the whole report when that is made. It never changes after its
+analysis is done, so what was read from it is kept as long as the file's time stays the same.
 """
 
 from __future__ import annotations
@@ -11,9 +11,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+PAGE = "page.json"
 KEPT_REPORTS = 8
 MAX_COMPARISON_ROWS = 240
 MAX_CHART_ROWS = 14
+
+
+def for_page(report: dict[str, Any]) -> dict[str, Any]:
+    """What ``page.json`` holds: the report with the rows that a page lists, and its charts."""
+    comparison = report["comparison"]
+    shortened = comparison | {"rows": shown_rows(report), "all_rows": len(comparison["rows"])}
+    return report | {"comparison": shortened, "charts": chart_data(report)}
 
 
 def read_report(path: Path) -> dict[str, Any]:

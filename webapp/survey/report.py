@@ -92,7 +92,8 @@ def build_report(records: Records, settings: Settings) -> dict[str, Any]:
             "cluster_unit": "respondent" if records.respondents_known else "file",
             "correction": None
             if confusion is None
-            else "posterior mean and 95 % interval given the confusion matrix of the model's card",
+            else "posterior mean and shortest 95 % interval, given the confusion matrix of the "
+            "model's card",
             "confusion": job.model.get("confusion"),
             "confusion_source": job.model.get("confusion_source"),
             "min_cell": int(settings.survey_min_cell),

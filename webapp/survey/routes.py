@@ -17,7 +17,7 @@ from webapp.survey.events import NAMESPACE, init_events
 from webapp.survey.htmlreport import FILTERS
 from webapp.survey.ledger import current_ledger
 from webapp.survey.purposes import PURPOSES
-from webapp.survey.reading import chart_data, read_report, shown_rows
+from webapp.survey.reading import PAGE, for_page, read_report
 from webapp.survey.report import compare_reports
 from webapp.survey.review import UNUSABLE
 from webapp.survey.service import EXTENSION, LazySurveys, surveys
@@ -80,14 +80,19 @@ def show(survey_id: str) -> ResponseReturnValue:
 
 
 def _report(survey_id: str, job_id: int) -> dict[str, Any]:
+    """The report as :func:`webapp.survey.reading.for_page` gives it."""
     files = surveys().catalog.files
-    path = surveys().catalog.folders.job(survey_id, job_id) / "report.json"
+    folder = surveys().catalog.folders.job(survey_id, job_id)
+    direct = files.direct(folder / PAGE)
     try:
-        direct = files.direct(path)
         if direct is not None:
             return read_report(direct)
-        loaded: dict[str, Any] = json.loads(files.read(path))
+        loaded: dict[str, Any] = json.loads(files.read(folder / PAGE))
         return loaded
+    except FileNotFoundError:
+        pass  # made by an older version: the whole report has all that is needed
+    try:
+        return for_page(json.loads(files.read(folder / "report.json")))
     except FileNotFoundError:
         raise NotFound("This analysis has no report yet.", job=job_id) from None
 
@@ -117,8 +122,6 @@ def report(survey_id: str) -> ResponseReturnValue:
         other=other,
         changes=changes,
         report=found,
-        rows=shown_rows(found),
-        charts=chart_data(found),
         pictures=survey.pictures_deleted_at is None,
         review_url=url_for("survey.review", survey_id=survey_id, job=chosen.id, queue="uncertain"),
         still_url=lambda frame: (

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.domain import EMOTIONS
-from webapp.survey.quantify import Confusion, posterior_shares
+from webapp.survey.quantify import Confusion, posterior_shares, shortest_interval
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -140,6 +140,21 @@ def interval(values: Array) -> list[float] | None:
     return [round(float(low), 6), round(float(high), 6)]
 
 
+def share_interval(count: int, faces: int, clusters: int, draws: Array) -> list[float] | None:
+    """The 95 % interval of a share ``count / faces``; None with fewer than two clusters.
+
+    Where no face shows an expression (or every one does) all resamples agree, and a percentile
+    interval of no width would claim certainty. There the exact interval for that many clusters
+    stands in, all without it (Clopper and Pearson 1934): 0 of 40 people leaves up to 8.8 %.
+    """
+    if clusters < 2:
+        return None
+    if 0 < count < faces:
+        return interval(draws)
+    bound = round(((1 - LEVEL) / 2) ** (1 / clusters), 6)
+    return [0.0, round(1 - bound, 6)] if count == 0 else [bound, 1.0]
+
+
 def summarise(
     sample: Sample,
     draws: Draws,
@@ -187,13 +202,15 @@ def summarise(
                 "emotion": emotion,
                 "count": int(counts[index]),
                 "share": float(counts[index] / faces),
-                "share_interval": band(share_draws[:, index]),
+                "share_interval": share_interval(
+                    int(counts[index]), faces, clusters, share_draws[:, index]
+                ),
                 "mean_probability": float(means[index]),
                 "mean_interval": band(mean_draws[:, index]),
                 "corrected": None if corrected is None else float(corrected[index]),
                 "corrected_interval": None
                 if corrected_draws is None
-                else interval(corrected_draws[:, index]),
+                else shortest_interval(corrected_draws[:, index], faces),
             }
         )
     negative = list(NEGATIVE)
@@ -206,11 +223,13 @@ def summarise(
             "name": name,
             "count": int(counts[columns].sum()),
             "share": float(counts[columns].sum() / faces),
-            "interval": band(share_draws[:, columns].sum(axis=1)),
+            "interval": share_interval(
+                int(counts[columns].sum()), faces, clusters, share_draws[:, columns].sum(axis=1)
+            ),
             "corrected": None if corrected is None else float(corrected[columns].sum()),
             "corrected_interval": None
             if corrected_draws is None
-            else interval(corrected_draws[:, columns].sum(axis=1)),
+            else shortest_interval(corrected_draws[:, columns].sum(axis=1), faces),
         }
         for name, columns in (
             ("positive", [POSITIVE]),
