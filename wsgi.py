@@ -32,6 +32,8 @@ from webapp import logs  # noqa: E402
 from webapp.admin.models import models_of  # noqa: E402
 from webapp.admin.setup import print_first_run_link  # noqa: E402
 from webapp.app import create_app  # noqa: E402
+from webapp.cluster.node import join  # noqa: E402
+from webapp.cluster.registry import NodeRegistry, open_registry  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
 from webapp.inference.client import InferenceService  # noqa: E402
 from webapp.live import fast_unmask  # noqa: E402
@@ -41,19 +43,20 @@ from webapp.secret import secret_key  # noqa: E402
 from webapp.server import choose_port, serve  # noqa: E402
 from webapp.serving import start_inference  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
-from webapp.survey.service import resume_surveys  # noqa: E402
+from webapp.survey.service import resume_surveys, surveys_of  # noqa: E402
 from webapp.tls import tls_of  # noqa: E402
 
 
-def build(settings: Settings) -> tuple[Flask, InferenceService]:
+def build(settings: Settings) -> tuple[Flask, InferenceService, NodeRegistry]:
     """The application with running inference workers on the active model.
 
     Raises :class:`MienError` where the settings or the model cannot be used.
     """
     settings = Settings(**settings.as_dict() | {"secret_key": secret_key(settings)})
-    registry = Registry(settings.models_path)
-    inference = start_inference(settings, registry)
-    return create_app(settings, inference=inference, registry=registry), inference
+    registry = open_registry(settings)
+    # by this machine's files alone: a copy that is broken here is no reason to go back everywhere
+    inference = start_inference(settings, Registry(settings.models_path))
+    return create_app(settings, inference=inference, registry=registry), inference, registry
 
 
 def read_settings(arguments: list[str] | None = None) -> Settings:
@@ -84,13 +87,18 @@ def main() -> int:
                 "This eventlet release was not checked; live frames are unmasked slowly."
             )
         port, tls = choose_port(settings), tls_of(settings)
-        app, inference = build(settings)
+        app, inference, registry = build(settings)
         resume_surveys(app)
         models_of(app).start()
+        node = join(app, registry)
 
         def stop() -> None:
+            if node is not None:
+                node.leave()
             models_of(app).stop()
+            surveys_of(app).close()  # what it works on goes back, for others or the next start
             inference.stop()
+            registry.close()
 
         serve(
             app,

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import click
 
+from webapp.cluster.registry import open_registry
 from webapp.domain import FrameResult
 from webapp.errors import MienError
 from webapp.journal import Journal
@@ -27,6 +28,8 @@ from webapp.settings import Settings
 # name -> module and attribute of a click command; left out where the module does not exist
 OTHER_COMMANDS: Final = {
     "survey": ("webapp.survey.cli", "survey"),
+    "cluster": ("webapp.cluster.cli", "cluster"),
+    "worker": ("webapp.cluster.cli", "worker"),
     "admin": ("webapp.admin.cli", "admin"),
     "mood": ("webapp.mood.cli", "mood"),
 }
@@ -140,7 +143,7 @@ def models() -> None:
 
 
 def _registry() -> Registry:
-    return Registry(Settings.from_environment().models_path)
+    return open_registry(Settings.from_environment())
 
 
 @models.command("list")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, current_app, jsonify
 from flask.typing import ResponseReturnValue
 
+from webapp.cluster.node import node_of
 from webapp.metrics import CONTENT_TYPE
 from webapp.services import services
 
@@ -23,6 +24,9 @@ def readyz() -> ResponseReturnValue:
     workers = services().workers()
     ready = workers["ready"] > 0
     body = {"ok": ready, "model": services().inference.version, "workers": workers}
+    node = node_of(current_app)
+    if node is not None:
+        body["node"] = node.state()
     return jsonify(body), 200 if ready else 503
 
 

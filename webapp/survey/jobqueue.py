@@ -169,16 +169,45 @@ class JobQueue:
             if job.state == "queued":
                 job.state, job.live_key, job.ended_at = "cancelled", None, utcnow()
 
-    def pending(self, job: Job) -> list[tuple[int, str, str]]:
-        """``(upload_id, kind, sha256)`` of every file that has no outcome in this job yet."""
+    def pending(self, job: Job, among: Sequence[int] | None = None) -> list[tuple[int, str, str]]:
+        """``(upload_id, kind, sha256)`` of every file, or of those ``among`` the given, that has
+        no outcome in this job yet.
+        """
         with self.store.session() as session:
             done = select(Outcome.upload_id).where(Outcome.job_id == job.id)
-            rows = session.execute(
-                select(Upload.id, Upload.kind, Upload.sha256)
-                .where(*_usable(job.survey_id), Upload.id.not_in(done))
-                .order_by(Upload.id)
+            query = select(Upload.id, Upload.kind, Upload.sha256).where(
+                *_usable(job.survey_id), Upload.id.not_in(done)
             )
+            if among is not None:
+                query = query.where(Upload.id.in_(among))
+            rows = session.execute(query.order_by(Upload.id))
             return [(upload_id, kind, sha) for upload_id, kind, sha in rows]
+
+    def done_among(self, job_id: int, uploads: Sequence[int]) -> set[int]:
+        """Which of the given uploads have their outcome in this job."""
+        with self.store.session() as session:
+            query = select(Outcome.upload_id).where(
+                Outcome.job_id == job_id, Outcome.upload_id.in_(uploads)
+            )
+            return set(session.scalars(query))
+
+    def working(self, job_id: int) -> Job | None:
+        """The job while outcomes are wanted; None once it ended, was cancelled or deleted."""
+        with self.store.session() as session:
+            job = session.get(Job, job_id)
+            return job if job is not None and job.state == "running" and _wanted(job) else None
+
+    def give_up(self, job_id: int, reason: str) -> None:
+        """A worker says that it cannot do its part; who owns the job ends it with the reason."""
+        with self.store.session() as session:
+            session.execute(
+                update(Job).where(Job.id == job_id, Job.state == "running").values(error=reason)
+            )
+
+    def given_up(self, job_id: int) -> str | None:
+        """The reason that a worker gave."""
+        with self.store.session() as session:
+            return session.scalar(select(Job.error).where(Job.id == job_id))
 
     def done_count(self, job_id: int) -> int:
         with self.store.session() as session:
@@ -194,16 +223,23 @@ class JobQueue:
             )
             return {category: count for category, count in rows}
 
-    def write(self, job_id: int, batch: Sequence[tuple[int, Judgement]]) -> None:
+    def write(
+        self, job_id: int, batch: Sequence[tuple[int, Judgement]], *, wanted_only: bool = False
+    ) -> None:
         """Store outcomes with their faces in one transaction, each upload once.
 
         When another process has written some of them, the others are stored one by one. An upload
-        or job that was deleted meanwhile is passed over.
+        or job that was deleted meanwhile is passed over. ``wanted_only`` is for who does not own
+        the job: nothing is stored once it ended or was cancelled, so that its counts stay as told.
         """
         if not batch:
             return
         try:
             with self.store.session() as session:
+                if wanted_only:
+                    job = session.get(Job, job_id, with_for_update={"read": True})
+                    if job is None or job.state != "running" or not _wanted(job):
+                        return
                 rows = [_outcome(job_id, upload_id, judged) for upload_id, judged in batch]
                 session.add_all(rows)
                 session.flush()
@@ -212,7 +248,11 @@ class JobQueue:
         except IntegrityError:
             if len(batch) > 1:
                 for one in batch:
-                    self.write(job_id, [one])
+                    self.write(job_id, [one], wanted_only=wanted_only)
+
+
+def _wanted(job: Job) -> bool:
+    return not job.cancel_requested
 
 
 def _usable(survey_id: str) -> tuple[Any, ...]:

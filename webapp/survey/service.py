@@ -18,14 +18,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.card import ModelCard
 from webapp.cluster.media import open_files
 from webapp.database import database_of
-from webapp.errors import DatabaseUnavailable, ModelInvalid
+from webapp.errors import DatabaseUnavailable, ModelInvalid, NotFound
 from webapp.services import Services, services_of
 from webapp.settings import Settings
 from webapp.store import Job, Store
 from webapp.survey.analysis import Analyzer
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog
-from webapp.survey.jobs import JobRunner
+from webapp.survey.jobqueue import JobQueue
+from webapp.survey.jobs import Executor, JobRunner
 from webapp.survey.parts import Parts
 from webapp.survey.progress import Progress
 from webapp.survey.report import model_facts
@@ -51,8 +52,15 @@ class Surveys:
         self.reviews = Reviews(self.store)
         self.listeners: list[Callable[[Progress], None]] = []
         self.latest: dict[str, Progress] = {}
+        jobs = JobQueue(self.store)
         self.runner = JobRunner(
-            self.catalog, settings, self.service_for, self._report, self._progress
+            self.catalog,
+            settings,
+            self.service_for,
+            self._report,
+            self._progress,
+            jobs,
+            executor_of(settings, jobs),
         )
         self.runner.start()
 
@@ -76,7 +84,8 @@ class Surveys:
         if job is None:
             return None
         told = self.latest.get(survey_id)
-        if told is not None and told.job == job.id and told.state == job.state:
+        ours = job.owner == self.runner.jobs.owner
+        if ours and told is not None and told.job == job.id and told.state == job.state:
             return told
         done = self.runner.jobs.done_count(job.id)
         counts = self.runner.jobs.counts(job.id)
@@ -113,22 +122,32 @@ class Surveys:
             yield shared
             return
         registry = self._services.registry
-        folders = {v.version: v.folder for v in registry.versions()} if registry else {}
-        if version not in folders:
+        try:
+            folder = registry.get(version).folder if registry is not None else None
+        except (NotFound, ModelInvalid):
+            folder = None
+        if folder is None:
             raise ModelInvalid(
                 f"The model {version} of this analysis is not there any more; start it again.",
                 version=version,
             )
         from webapp.inference.client import InferenceService
 
-        own = InferenceService(
-            Settings(**self.settings.as_dict() | {"workers": 1}), folders[version]
-        )
+        own = InferenceService(Settings(**self.settings.as_dict() | {"workers": 1}), folder)
         own.start()
         try:
             yield own
         finally:
             own.stop()
+
+
+def executor_of(settings: Settings, jobs: JobQueue) -> Executor | None:
+    """Celery workers where the settings say so; None means the workers of this process."""
+    if settings.survey_executor != "celery":
+        return None
+    from webapp.survey.remote import CeleryExecutor
+
+    return CeleryExecutor(settings, jobs)
 
 
 class LazySurveys:
