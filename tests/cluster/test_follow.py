@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,11 @@ class Serving:
         self.version = version
         self.trouble: Exception | None = None
 
-    def reload(self, folder: Path) -> None:
+    def swap(self, version: str, written: Callable[[], None]) -> None:
         if self.trouble is not None:
             raise self.trouble
-        self.version = folder.name
+        self.version = version
+        written()
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_an_activation_and_its_rollback_reach_the_other_node(
 ) -> None:
     a, b = nodes
     serving = Serving("test-1")
-    follower = ModelFollower(b, serving, poll_s=1)
+    follower = ModelFollower(b, serving, serving.swap, poll_s=1)
     assert follower.look().in_step
     make_version(a.models_dir, "test-2", seed=1)
     a.activate("test-2")
@@ -64,7 +65,8 @@ def test_an_activation_and_its_rollback_reach_the_other_node(
     assert b.history() == ["test-1"]
     b.rollback()
     assert a.wanted() == "test-1"
-    assert ModelFollower(a, Serving("test-2"), poll_s=1).look().serving == "test-1"
+    other = Serving("test-2")
+    assert ModelFollower(a, other, other.swap, poll_s=1).look().serving == "test-1"
 
 
 def test_a_node_that_cannot_serve_it_stays_and_says_so_and_tries_again(
@@ -74,7 +76,7 @@ def test_a_node_that_cannot_serve_it_stays_and_says_so_and_tries_again(
     make_version(a.models_dir, "test-2", seed=1)
     a.activate("test-2")
     serving = Serving("test-1")
-    follower = ModelFollower(b, serving, poll_s=1)
+    follower = ModelFollower(b, serving, serving.swap, poll_s=1)
     serving.trouble = InferenceUnavailable("No worker is ready.")
     state = follower.look()
     assert (state.serving, state.wanted, state.problem, state.in_step) == (
@@ -113,7 +115,7 @@ def test_a_node_in_the_middle_of_its_own_swap_is_left_alone(
 ) -> None:
     a, _ = nodes
     serving = Serving("test-1")
-    follower = ModelFollower(a, serving, poll_s=1)
+    follower = ModelFollower(a, serving, serving.swap, poll_s=1)
     follower.look()
     serving.version = "test-2"  # swapped by this node's administrator, not written down yet
     assert follower.look().serving == "test-2"

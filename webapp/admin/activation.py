@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -25,7 +26,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.admin.audit import record_in
 from webapp.database import database_of
-from webapp.errors import Conflict, InferenceUnavailable, MienError, ModelInvalid, error_from_json
+from webapp.errors import (
+    Conflict,
+    InferenceUnavailable,
+    MienError,
+    ModelInvalid,
+    StorageUnavailable,
+    error_from_json,
+)
 from webapp.inference.outcomes import Outcomes, Share
 from webapp.journal import Journal
 from webapp.registry import Registry
@@ -61,7 +69,9 @@ class Activation:
         self._settings = services.settings
         self._inference: Any = services.inference
         self._outcomes: Outcomes = getattr(services.inference, "outcomes", None) or Outcomes()
-        self._registry = Registry(self._settings.models_path)
+        # of several nodes: what is written to it reaches the others
+        shared = services.registry if isinstance(services.registry, Registry) else None
+        self._registry = shared or Registry(self._settings.models_path)
         self.journal = Journal(self._registry.models_dir)
         self._swapping = threading.Lock()
         self._stop = threading.Event()
@@ -85,6 +95,21 @@ class Activation:
         if not earlier:
             raise Conflict("There is no earlier model to go back to.")
         return self._changed(earlier[-1], who, why, back=True)
+
+    def follow(self, version: str, written: Callable[[], None]) -> None:
+        """Serve what another node activated; ``written`` then sets this node's ``ACTIVE``.
+
+        Raises what verifying and loading raise; nothing has changed then.
+        """
+        with self._swapping:
+            before = str(self._inference.version)
+            try:
+                self._swap(version)
+                written()
+            finally:
+                self.doing = ""
+            self._record("model.followed", version, {"from": before, "to": version})
+            self.probation = self._new_probation(version, before)
 
     def state(self) -> dict[str, Any]:
         """What serves, what is being done, and how the first minute goes."""
@@ -149,7 +174,7 @@ class Activation:
                 self._registry.point_back_to(version)
             else:
                 self._registry.point_to(version)
-        except OSError:
+        except (OSError, StorageUnavailable):
             # the disk is full or read-only: the next start would serve something else than now
             self._inference.reload(self._registry.get(before).folder)
             raise

@@ -28,7 +28,9 @@ class Serving(Protocol):
     @property
     def version(self) -> str: ...
 
-    def reload(self, version_folder: Any) -> None: ...
+
+# (version, what writes it down here): verifies and loads it in every worker or in none, or raises
+Swap = Callable[[str, Callable[[], None]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class ModelState:
 
 
 class ModelFollower:
-    """Keeps ``inference`` at what ``registry`` says is active for all nodes.
+    """Keeps ``inference`` at what ``registry`` says is active for all nodes, by ``swap``.
 
     ``after`` is called after each look with the state, for example to report it.
     """
@@ -62,12 +64,14 @@ class ModelFollower:
         self,
         registry: NodeRegistry,
         inference: Serving,
+        swap: Swap,
         poll_s: float,
         queue: str = "",
         after: Callable[[ModelState], None] = lambda _state: None,
     ) -> None:
         self._registry = registry
         self._inference = inference
+        self._swap = swap
         self._poll_s = poll_s
         self._queue = queue
         self._after = after
@@ -99,7 +103,8 @@ class ModelFollower:
             self.state = ModelState(self._inference.version, wanted)
             return self.state
         try:
-            self._swap(wanted)
+            self._registry.verified_folder(wanted)
+            self._swap(wanted, lambda: self._registry.adopt(wanted))
         except (MienError, OSError) as error:
             problem = _reason(error)
             if self.state.problem != problem:
@@ -110,12 +115,6 @@ class ModelFollower:
         self._acted_on = wanted
         self.state = ModelState(self._inference.version, wanted)
         return self.state
-
-    def _swap(self, version: str) -> None:
-        folder = self._registry.verified_folder(version)
-        self._registry.verify(version)
-        self._inference.reload(folder)
-        self._registry.adopt(version)
 
     def _loop(self) -> None:
         while not self._stopping.is_set():

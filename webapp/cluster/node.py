@@ -10,6 +10,7 @@ from flask import Flask
 from prometheus_client import Gauge
 
 from webapp import __version__
+from webapp.admin.activation import activation_of
 from webapp.cluster.broker import message_queue
 from webapp.cluster.follow import ModelFollower, ModelState
 from webapp.cluster.nodes import Nodes, node_name
@@ -32,7 +33,12 @@ class Node:
         self._nodes = Nodes(queue) if queue else None
         self.redis_reachable: bool | None = None
         self.follower = ModelFollower(
-            registry, self._services.inference, self._every_s, queue, self._after
+            registry,
+            self._services.inference,
+            activation_of(app).follow,
+            self._every_s,
+            queue,
+            self._after,
         )
         self._gauge(
             "mien_model_in_step",

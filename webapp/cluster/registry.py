@@ -1,12 +1,13 @@
 """The registry of a node that shares its models: one ACTIVE for all, and a copy of each version.
 
-Without ``models_url`` the folder ``models_dir`` is all there is; it may be a shared drive. With it,
-the store at that URL holds the truth: what this node activates goes there first, and what others
-activated is copied from there into ``models_dir``, checked, before it can serve.
+Without ``models_url`` the folder ``models_dir`` is all there is. With it, the store at that URL
+holds the truth: what this node activates goes there first, and what others activated is copied from
+there into ``models_dir``, checked, before it can serve.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 from pathlib import Path
 from typing import Final
@@ -15,10 +16,11 @@ from webapp.card import CARD_FILE
 from webapp.cluster.broker import RedisTrouble, connect, message_queue
 from webapp.cluster.files import remove_tree
 from webapp.cluster.remote import RemoteStore
-from webapp.errors import ModelInvalid, NotFound
+from webapp.errors import MienError, ModelInvalid, NotFound
 from webapp.registry import ACTIVE_FILE, HISTORY_FILE, ModelVersion, Registry
 from webapp.settings import Settings
 
+_log = logging.getLogger(__name__)
 NOTICE_CHANNEL: Final = "mien-model"
 _MIRRORED: Final = (ACTIVE_FILE, HISTORY_FILE)
 
@@ -63,12 +65,13 @@ class NodeRegistry(Registry):
         return found.folder
 
     def wanted(self) -> str | None:
-        """The name that all nodes shall serve; None where none was activated anywhere.
+        """The name that all nodes shall serve; None without a shared store, and where none was
+        activated anywhere.
 
         Raises :class:`StorageUnavailable` where the shared store is away.
         """
         if self._remote is None:
-            return self._first(self._lines(ACTIVE_FILE))
+            return None
         try:
             return self._first(self._remote.read_text(ACTIVE_FILE).split())
         except FileNotFoundError:
@@ -151,14 +154,21 @@ class NodeRegistry(Registry):
 
 
 def open_registry(settings: Settings) -> NodeRegistry:
-    """The registry that the settings name; the first node puts its active model into the store."""
+    """The registry that the settings name; the first node puts its active model into the store.
+
+    Where the store is away or what it has is damaged, this machine's own models are used.
+    """
     remote = RemoteStore(settings.models_url) if settings.models_url else None
     registry = NodeRegistry(settings.models_path, remote, message_queue(settings))
     if remote is not None:
         settings.models_path.mkdir(parents=True, exist_ok=True)
-        registry.share()
-        wanted = registry.wanted()
-        if wanted is not None:
-            registry.verified_folder(wanted)
-            registry.adopt(wanted)
+        try:
+            registry.share()
+            wanted = registry.wanted()
+            if wanted is not None:
+                registry.verified_folder(wanted)
+                registry.adopt(wanted)
+        except (MienError, OSError) as error:
+            reason = error.message if isinstance(error, MienError) else str(error)
+            _log.error("The models of the other nodes are not at hand, ours serve: %s", reason)
     return registry
