@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 
 from webapp import __version__
@@ -27,6 +27,8 @@ def live_config() -> dict[str, Any]:
         "uncertain": UNCERTAIN,
         "model": services().inference.version,
         "version": __version__,
+        # whom the administrator lets moods be sent to; nobody is told without a click
+        "mood": {"webhooks": list(current_app.extensions["mien.mood.hosts"])},
         # a little after the server's own limit, so that its error arrives instead of ours
         "ack_timeout_ms": settings.inference_timeout_ms + 1000,
         "limits": {

@@ -1,7 +1,7 @@
 // The Socket.IO connection: it opens, comes back by itself, and answers one frame at a time.
 
 import { io } from "../vendor/socket.io.esm.min.js";
-import { parseHello, parseStatus } from "./protocol.js";
+import { parseHello, parseSharing, parseStatus } from "./protocol.js";
 import { TransmitError } from "./sender.js";
 
 const RECONNECT = Object.freeze({
@@ -14,11 +14,11 @@ const RECONNECT = Object.freeze({
  * Opens `namespace` on this page's own origin.
  *
  * onState("connecting"|"connected"|"reconnecting"|"refused", reason), onHello(hello),
- * onStatus(status), onProtocolError(error). Whoever opens it closes it.
+ * onStatus(status), onSharing(news), onProtocolError(error). Whoever opens it closes it.
  */
 export function connect({
   namespace = "/live", path = "/socket.io", ackTimeoutMs,
-  onState, onHello, onStatus, onProtocolError,
+  onState, onHello, onStatus, onSharing = () => {}, onProtocolError,
 }) {
   const socket = io(namespace, {
     path,
@@ -47,6 +47,7 @@ export function connect({
   socket.on("connect", () => onState("connected"));
   socket.on("hello", guarded(parseHello, onHello));
   socket.on("status", guarded(parseStatus, onStatus));
+  socket.on("sharing", guarded(parseSharing, onSharing));
   socket.on("disconnect", (reason) => {
     if (reason === "io client disconnect") return;
     onState("reconnecting", reason);

@@ -1,6 +1,8 @@
 // What people do with the reading: each part has a module, and live.js knows only this one.
 
+import { startSharing } from "./mood-panel.js";
 import { startRecording } from "./record-panel.js";
+import { startSuggestions } from "./suggest-panel.js";
 
 /**
  * config: the page's JSON block; request(event, payload) -> Promise of the server's answer;
@@ -8,13 +10,14 @@ import { startRecording } from "./record-panel.js";
  * what LiveSession takes.
  */
 export function startTools(page) {
-  const tools = [startRecording(page)];
+  const tools = [startRecording(page), startSharing(page), startSuggestions(page)];
   const all = (name) => (...given) => tools.forEach((tool) => tool[name]?.(...given));
   return Object.freeze({
     tap: Object.freeze({
       hello: all("hello"),
       connection: all("connection"),
       result: all("result"),
+      sharing: all("sharing"),
     }),
     phase: all("phase"),
     tick: all("tick"),

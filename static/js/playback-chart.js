@@ -63,7 +63,7 @@ export class PlaybackChart {
         scales: { x: { time: false, range: () => [this.#range.from, this.#range.to] }, y: { range: [low, high] } },
         axes: [
           { ...axis, values: (_, ticks) => ticks.map((s) => clock(s * 1000, { tenths: this.#range.to - this.#range.from < 20 })), space: 80 },
-          { ...axis, size: 48, values: (_, ticks) => ticks.map((v) => (low < 0 ? v.toFixed(1) : `${Math.round(v * 100)} %`)) },
+          { ...axis, size: 58, values: (_, ticks) => ticks.map((v) => (low < 0 ? v.toFixed(1) : `${Math.round(v * 100)} %`)) },
         ],
         series: [
           {},

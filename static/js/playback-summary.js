@@ -46,12 +46,12 @@ export function leadText({ durationMs, complete }, { whole, faces, brief }) {
 /** [[name, value]] for the row of figures. */
 export function figures({ whole, faces }) {
   const minutes = whole.faceMs / 60_000;
-  const rate = minutes > 0.1 ? ` (${(whole.changes / minutes).toFixed(1)} a minute)` : "";
   return [
     ["Time with results", span(whole.observedMs)],
     ["Without a face", timed(whole.nobodyMs, whole.observedMs)],
     ["Faces", String(faces.length)],
-    ["Changes", `${whole.changes}${rate}`],
+    ["Changes", String(whole.changes)],
+    ["Changes a minute", minutes > 0.1 ? (whole.changes / minutes).toFixed(1) : "–"],
     ["Unclear", timed(whole.states.uncertain, whole.faceMs)],
     ["Mean valence", signed(meanValence(whole))],
   ];

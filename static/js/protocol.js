@@ -108,6 +108,19 @@ export function parseStatus(value) {
   });
 }
 
+/** The `sharing` event: {mood: {state, since_ms}|null, listeners}. */
+export function parseSharing(value) {
+  const given = object(value, "sharing");
+  const mood = given.mood === null ? null : object(given.mood, "sharing.mood");
+  return Object.freeze({
+    listeners: number(given.listeners, "sharing.listeners", 0),
+    mood: mood && Object.freeze({
+      state: text(mood.state, "sharing.mood.state"),
+      since_ms: number(mood.since_ms, "sharing.mood.since_ms"),
+    }),
+  });
+}
+
 /** One result: {seq, frame: {width, height} in pixels, model, faces, timings}. */
 export function parseResult(value) {
   const given = object(value, "result");

@@ -27,7 +27,7 @@ export class LiveSession {
    * config: the page's JSON block; capture: as the Sender takes it; field: the MotionField that
    * the overlay draws. onConnection(state), onNotice({text, tone} | null), onSpeak(text).
    * tap: what else on the page listens: {hello(hello), connection(state), result(result,
-   * capturedMs)}, each of them called after the session itself is done.
+   * capturedMs), sharing(news)}, each of them called after the session itself is done.
    */
   constructor({ config, capture, field, onConnection, onNotice, onSpeak, tap = {} }) {
     this.#tap = tap;
@@ -107,6 +107,7 @@ export class LiveSession {
       onState: (state, reason) => this.#connectionState(state, reason),
       onHello: (hello) => this.#hello(hello),
       onStatus: (status) => this.#status(status),
+      onSharing: (news) => this.#tap.sharing?.(news),
       onProtocolError: (error) => {
         console.error(error);
         this.#notice.lasting(troubleText({ code: "protocol" }));

@@ -78,7 +78,7 @@ test("the summary in words and tables says what was counted and warns", () => {
   assert.match(text, /Advert/);
   assert.match(CAUTION, /not a measure of what anybody felt/);
   const names = figures(summary).map(([name]) => name);
-  assert.deepEqual(names, ["Time with results", "Without a face", "Faces", "Changes", "Unclear", "Mean valence"]);
+  assert.deepEqual(names, ["Time with results", "Without a face", "Faces", "Changes", "Changes a minute", "Unclear", "Mean valence"]);
   const table = faceTable(summary);
   assert.deepEqual(table.head, ["Expression", "Face 1", "Face 2", "All faces"]);
   assert.ok(table.rows.every((row) => row.length === table.head.length));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -314,3 +315,27 @@ def test_the_documented_schema_is_the_served_one() -> None:
     for name in ("$schema", "$id", "title"):
         documented.pop(name)
     assert documented == json.loads(json.dumps(SCHEMAS["Mood"]))
+
+
+def test_the_documented_python_client_works(
+    app: Flask, url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.mood.board.PAUSED_AFTER_S", 1e9)
+    text = Path("docs/mood-stream.md").read_text(encoding="utf-8")
+    example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+
+    async def run() -> None:
+        async with LiveClient(url) as client:
+            share = await client.call({"on": True}, event="share")
+            here = example.replace("http://127.0.0.1:5000", url).replace(
+                "7KQ2-M9XP-4TVA", share["code"]
+            )
+            assert share["code"] in here
+            reading = asyncio.create_task(asyncio.to_thread(exec, here, {}))
+            await until(lambda: board(app).listeners == 1)
+            await frames_until(client, lambda: shared_state(app, share["code"]) == "happy")
+            await client.call({"on": False}, event="share")
+            await asyncio.wait_for(reading, 30)
+
+    asyncio.run(run())
+    assert capsys.readouterr().out == "happy\n"

@@ -95,7 +95,12 @@ def create_double() -> tuple[Flask, SocketIO, Double]:
 
     @app.get("/")
     def live() -> str:
-        return render_template("live.html", config={"namespace": "/live", "ack_timeout_ms": 3000})
+        config = {
+            "namespace": "/live",
+            "ack_timeout_ms": 3000,
+            "mood": {"webhooks": ["home.example"]},
+        }
+        return render_template("live.html", config=config)
 
     @app.get("/recordings")
     def recordings() -> str:
@@ -141,6 +146,17 @@ def create_double() -> tuple[Flask, SocketIO, Double]:
             "faces": drifting_faces() if double.faces is None else double.faces,
             "timings_ms": {"total": 1.0},
         }
+
+    @socketio.on("share", namespace="/live")  # type: ignore[untyped-decorator]
+    def share(wanted: dict[str, Any]) -> Any:
+        if not wanted["on"]:
+            return {"on": False}
+        mood = {"state": "happy", "since_ms": time.time() * 1000}
+        emit("sharing", {"mood": mood, "listeners": 2})
+        code = "7KQ2-M9XP-4TVA"
+        path = f"/api/v1/mood/{code}"
+        hooks = ["home.example"] if wanted.get("webhooks") else []
+        return {"on": True, "code": code, "key": "k", "path": path, "webhooks": hooks}
 
     return app, socketio, double
 
