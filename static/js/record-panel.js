@@ -121,6 +121,13 @@ export function startRecording({ config, settings }) {
     show();
   }
 
+  async function write(format) {
+    const before = $("rec-status").textContent;
+    say("Writing the file.");
+    await exportAs(format, recorder.recording);
+    say(before);
+  }
+
   async function remove() {
     const { recording } = recorder;
     recorder.discard();
@@ -158,8 +165,8 @@ export function startRecording({ config, settings }) {
     stop: () => {
       if (recorder.stop(performance.now())) ended();
     },
-    csv: () => exportAs("csv", recorder.recording),
-    json: () => exportAs("json", recorder.recording),
+    csv: () => write("csv"),
+    json: () => write("json"),
     delete: remove,
     forget: async () => {
       const { id } = offered;

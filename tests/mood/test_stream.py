@@ -202,7 +202,11 @@ class MoodClient:
         self.socket = socketio.AsyncClient(reconnection=False, http_session=self._http)
         self.socket.on("mood", self.moods.append, namespace="/mood")
         self.socket.on("end", self.ends.append, namespace="/mood")
-        await self.socket.connect(self.url, namespaces=["/mood"], transports=["websocket"])
+        try:
+            await self.socket.connect(self.url, namespaces=["/mood"], transports=["websocket"])
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -339,3 +343,25 @@ def test_the_documented_python_client_works(
 
     asyncio.run(run())
     assert capsys.readouterr().out == "happy\n"
+
+
+def test_on_a_server_that_wants_a_login_the_code_alone_is_not_enough(
+    inference: FakeInference, tmp_path: Path
+) -> None:
+    settings = Settings(
+        async_mode="threading", require_login=True, instance_dir=str(tmp_path), secret_key="x" * 40
+    )
+    app = create_app(settings, inference=inference)
+    share = board(app).begin("sid")
+    answer = app.test_client().get(
+        f"/api/v1/mood/{share.code}", headers={"Accept": "text/event-stream"}
+    )
+    assert answer.status_code == 401
+
+    async def run(url: str) -> None:
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            async with MoodClient(url):
+                pytest.fail("a stranger was let in")
+
+    with served(app) as url:
+        asyncio.run(run(url))

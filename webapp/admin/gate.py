@@ -35,6 +35,8 @@ def scope_for(method: str, path: str) -> str | None:
     """The scope that lets a bearer token in; None where only a browser session will do."""
     if path == "/api/v1/analyze":
         return "analyze"
+    if path.startswith("/api/v1/mood/"):
+        return "mood:read"
     if path == "/metrics":
         return "status:read"
     if path == "/api/v1/models":

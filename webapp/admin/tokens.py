@@ -20,6 +20,7 @@ from webapp.store_admin import Account, ApiToken
 SCOPES: Final = {
     "analyze": "Read one picture at a time (POST /api/v1/analyze)",
     "live": "Open live connections (Socket.IO namespace /live)",
+    "mood:read": "Follow a mood that somebody shares, with its code",
     "surveys:read": "See surveys, their progress and their reports",
     "surveys:write": "Make, fill, analyse and delete surveys",
     "models:read": "See the model versions and their cards",

@@ -144,16 +144,23 @@ class _Subscriber:
 
 
 class MoodNamespace(socketio.Namespace):  # type: ignore[misc]
-    """Anyone may connect; without a code nothing is ever said."""
+    """Without a code nothing is ever said. Who may connect at all, ``admit`` decides."""
 
-    def __init__(self, board: MoodBoard) -> None:
+    def __init__(self, board: MoodBoard, admit: Callable[[dict[str, Any], object], None]) -> None:
         super().__init__(NAMESPACE)
         self._board = board
+        self._admit = admit
         self._subscribers: dict[str, _Subscriber] = {}
 
-    def on_connect(self, sid: str, *_: Any) -> None:
-        # a client may name an event of its own "connect": what it has stays
-        self._subscribers.setdefault(sid, _Subscriber(self, sid))
+    def on_connect(self, sid: str, environ: Any = None, auth: object = None, *_: Any) -> None:
+        if sid in self._subscribers:
+            return  # a client named an event of its own "connect"
+        try:
+            self._admit(environ, auth)
+        except MienError as error:
+            refusal = socketio.exceptions.ConnectionRefusedError(error.message, error.to_json())
+            raise refusal from error
+        self._subscribers[sid] = _Subscriber(self, sid)
 
     def on_disconnect(self, sid: str, *_: Any) -> None:
         subscriber = self._subscribers.pop(sid, None)

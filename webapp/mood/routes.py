@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 
+from webapp.admin.gate import admission
 from webapp.mood.board import MoodBoard
 from webapp.mood.events import LiveMood, MoodNamespace
 from webapp.mood.stream import EXTENSION, blueprint
@@ -37,7 +38,7 @@ def init_mood(app: Flask) -> None:
     mood = LiveMood(board, emit, socket.start_background_task, socket.sleep, webhooks.hosts)
     live.hub.observers.append(mood)
     live.share = mood.request
-    socket.server.register_namespace(MoodNamespace(board))
+    socket.server.register_namespace(MoodNamespace(board, admission(app, "mood:read")))
     app.extensions[EXTENSION] = board
     app.extensions["mien.mood.hosts"] = webhooks.hosts
     app.register_blueprint(blueprint)
