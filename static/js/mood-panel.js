@@ -110,8 +110,7 @@ export function startSharing({ config, request }) {
       if (share) begin({ code: share.code, key: share.key, webhooks: share.webhooks.length > 0 });
     },
     sharing(news) {
-      if (!share) return;
-      told = news;
+      told = news; // may come before the answer that says we share
       show();
     },
     phase(name) {

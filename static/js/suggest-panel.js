@@ -73,7 +73,8 @@ export function startSuggestions() {
     setText($("suggest-rule"), RULES[mode]);
     for (const input of root.querySelectorAll("[name=suggest-mode]")) input.checked = input.value === mode;
     if (!list) return;
-    setText($("suggest-name"), `${list.entries.length} entries from ${list.name}, kept in this browser only.`);
+    const count = list.entries.length === 1 ? "1 entry" : `${list.entries.length} entries`;
+    setText($("suggest-name"), `${count} from ${list.name}, kept in this browser only.`);
     showMood();
     const found = mood ? choose(list.entries, mood, mode, turn) : [];
     $("suggest-others").hidden = !mood || choose(list.entries, mood, mode, turn + 1)[0] === found[0];
