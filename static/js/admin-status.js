@@ -90,7 +90,9 @@ function drawWorkers(now) {
   ]));
 }
 
-const table = (heads, rows) => el("div", { class: "scroll" }, el("table", { class: "data" },
+const table = (label, heads, rows) => el("div", {
+  class: "scroll", tabindex: "0", role: "region", "aria-label": label,
+}, el("table", { class: "data" },
   el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
   el("tbody", {}, ...rows)));
 const WORDS = {
@@ -111,7 +113,7 @@ function drawJobs(now) {
     job.rate === null ? "–" : `${job.rate} files/s`,
   ]));
   place.replaceChildren(
-    ...(rows.length ? [table(["Analysis", "State", "Files", "Speed"], rows)] : []),
+    ...(rows.length ? [table("Table of analyses", ["Analysis", "State", "Files", "Speed"], rows)] : []),
     el("p", { class: "note" }, counts.length ? `All analyses: ${counts.join(", ")}.`
       : "No survey has been analysed yet."),
   );
@@ -126,7 +128,7 @@ function drawDisk(now) {
       bytes(disk.total_bytes), `${Math.round(share * 100)} %`,
     ]);
   });
-  find("disk").replaceChildren(table(["Folder", "Free", "Whole disk", "Free part"], rows));
+  find("disk").replaceChildren(table("Table of disks", ["Folder", "Free", "Whole disk", "Free part"], rows));
 }
 
 function drawErrors(now) {
@@ -139,8 +141,11 @@ function drawErrors(now) {
     [`${line.text}${line.exception ? ` (${line.exception})` : ""}`, "wrap"], String(line.count),
   ]));
   const parts = [];
-  if (answers.length) parts.push(table(["Last at", "From", "Code", "Times"], answers));
-  if (log.length) parts.push(el("h3", {}, "From the log"), table(["Last at", "Level", "What", "Times"], log));
+  if (answers.length) parts.push(table("Table of errors", ["Last at", "From", "Code", "Times"], answers));
+  if (log.length) {
+    parts.push(el("h3", {}, "From the log"),
+      table("Table of log lines", ["Last at", "Level", "What", "Times"], log));
+  }
   find("errors").replaceChildren(...(parts.length ? parts
     : [el("p", { class: "note" }, "None since the server started.")]));
 }

@@ -221,11 +221,24 @@ def compare(first: Evaluation, second: Evaluation) -> list[Difference]:
 def same_pictures(first: ModelCard, second: ModelCard, key: str) -> bool:
     """Whether both cards say that an evaluation was made on the very same pictures."""
     name = key.split(".", maxsplit=1)[0]
-    prints = []
-    for card in (first, second):
-        facts = card.data.get(name) or (card.metrics.get(name) or {}).get("data") or {}
-        prints.append(facts.get("fingerprint") if isinstance(facts, Mapping) else None)
-    return prints[0] is not None and prints[0] == prints[1]
+    ours, theirs = (_pictures(card, name) for card in (first, second))
+    return ours is not None and ours == theirs
+
+
+def _pictures(card: ModelCard, name: str) -> tuple[Any, ...] | None:
+    """What tells one set of pictures from another; validation is a split of the training data."""
+    if name == "validation":
+        facts = card.data.get("training")
+        fields: tuple[str, ...] = ("fingerprint", "split_seed", "validation")
+    else:
+        measured = card.metrics.get(name)
+        facts = card.data.get(name) or (
+            measured.get("data") if isinstance(measured, Mapping) else None
+        )
+        fields = ("fingerprint",)
+    if not isinstance(facts, Mapping) or not facts.get("fingerprint"):
+        return None
+    return tuple(facts.get(field) for field in fields)
 
 
 def size_bytes(folder: Path) -> int:

@@ -1,0 +1,318 @@
+"""People, tokens, the key that signs cookies, and a server that asks everybody to log in."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import socketio
+from flask import Flask
+from sqlalchemy import select, update
+
+from tests.admin.conftest import PASSWORD, Browser
+from tests.support.live import LiveClient, served
+from webapp.admin import accounts, tokens
+from webapp.admin.gate import scope_for
+from webapp.database import database_of
+from webapp.errors import SettingsError, Unauthorized
+from webapp.secret import secret_key
+from webapp.settings import Settings
+from webapp.store import Store, utcnow
+from webapp.store_admin import ApiToken, AuditEntry
+
+JPEG = {"data": b"jpeg", "content_type": "image/jpeg"}
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+def test_a_person_is_invited_chooses_a_password_and_is_removed(
+    app: Flask, store: Store, admin: Browser
+) -> None:
+    made = admin.send("POST", "/admin/api/accounts", {"name": "Nia@example.org", "role": "member"})
+    assert made.status_code == 201
+    assert made.json is not None
+    assert made.json["name"] == "nia@example.org"
+    path, _, token = made.json["link"].partition("#")
+    assert path.endswith("/admin/setup")
+    again = admin.send("POST", "/admin/api/accounts", {"name": "nia@EXAMPLE.org", "role": "admin"})
+    assert again.status_code == 409
+    nia = Browser(app, "10.0.0.7")
+    form = {"csrf_token": nia.token("/admin/setup"), "token": token}
+    done = nia.client.post("/admin/setup", data=form | {"password": PASSWORD, "again": PASSWORD})
+    assert (done.status_code, done.location) == (302, "/")
+    assert nia.get("/admin/access").status_code == 403
+    assert nia.get("/admin/account").status_code == 200
+    assert admin.send("DELETE", f"/admin/api/accounts/{made.json['id']}").status_code == 204
+    assert nia.get("/admin/account").status_code == 302
+    with store.session() as session:
+        kept = [(e.actor, e.action) for e in session.scalars(select(AuditEntry))]
+    assert kept[-3:] == [
+        ("admin", "account.create"),
+        ("nia@example.org", "account.set_up"),
+        ("admin", "account.remove"),
+    ]
+    assert "account.create" in admin.get("/admin/audit?area=account").text
+    assert "account.create" not in admin.get("/admin/audit?area=login").text
+
+
+def test_nobody_removes_themselves_or_the_last_administrator(
+    store: Store, people: dict[str, int], admin: Browser
+) -> None:
+    own = admin.send("DELETE", f"/admin/api/accounts/{people['admin']}")
+    assert own.status_code == 409
+    invited = accounts.create(store, "second")  # has no password, so cannot take over
+    with pytest.raises(Exception, match="last administrator"):
+        accounts.remove(store, people["admin"])
+    accounts.remove(store, people["mira"])
+    accounts.set_password(store, invited.id, PASSWORD)
+    accounts.remove(store, people["admin"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "", "role": "member"},
+        {"name": "with space", "role": "member"},
+        {"name": "x" * 61, "role": "member"},
+        {"name": "nia", "role": "owner"},
+        {"name": ["nia"], "role": "member"},
+        ["nia"],
+    ],
+)
+def test_bad_invitations_are_refused(admin: Browser, body: object) -> None:
+    assert admin.send("POST", "/admin/api/accounts", body).status_code == 400
+
+
+def test_an_administrator_logs_somebody_else_out(
+    app: Flask, people: dict[str, int], admin: Browser
+) -> None:
+    mira = Browser(app, "10.0.0.7")
+    mira.log_in("mira")
+    path = f"/admin/api/accounts/{people['mira']}/sessions/end"
+    assert admin.send("POST", path).status_code == 200
+    assert mira.get("/admin/account").status_code == 302
+    assert admin.get("/admin/account").status_code == 200
+    assert admin.send("POST", "/admin/api/accounts/999/sessions/end").status_code == 404
+
+
+def test_a_token_is_shown_once_and_stored_as_a_hash(store: Store, admin: Browser) -> None:
+    body = {"name": "import", "scopes": ["analyze", "live"], "days": 30}
+    made = admin.send("POST", "/admin/api/tokens", body)
+    assert made.status_code == 201
+    assert made.json is not None
+    text = made.json["token"]
+    secret = text.split("_", 2)[2]
+    assert len(secret) >= 40
+    with store.session() as session:
+        (row,) = session.scalars(select(ApiToken))
+    assert row.secret_hash == accounts.hash_of(secret)
+    assert secret not in str(vars(row))
+    assert secret not in admin.get("/admin/access").text
+    assert secret not in admin.get("/admin/audit").text
+    assert tokens.check(store, text).scopes == {"analyze", "live"}
+    with store.session() as session:
+        first = session.scalars(select(ApiToken.last_used_at)).one()
+    assert first is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": " "},
+        {"scopes": []},
+        {"scopes": ["everything"]},
+        {"scopes": "analyze"},
+        {"days": 0},
+        {"days": 99999},
+        {"days": "30"},
+        {"days": True},
+    ],
+)
+def test_bad_tokens_are_refused(admin: Browser, change: dict[str, object]) -> None:
+    body = {"name": "import", "scopes": ["analyze"], "days": 30} | change
+    assert admin.send("POST", "/admin/api/tokens", body).status_code == 400
+
+
+def test_revoked_ended_and_made_up_tokens_are_all_refused_alike(
+    store: Store, people: dict[str, int], admin: Browser
+) -> None:
+    made, text = tokens.create(store, people["admin"], "a", ["analyze"], 1)
+    _, other = tokens.create(store, people["mira"], "b", ["analyze"], 1)
+    tokens.check(store, text)
+    said = set()
+
+    def refused(given: str) -> None:
+        with pytest.raises(Unauthorized) as error:
+            tokens.check(store, given)
+        said.add(error.value.message)
+
+    key = text.split("_")[1]
+    for made_up in ("", "mien", "mien_", f"mien_{key}_", f"mien_{key}_x", "mien_0_0", "x" * 5000):
+        refused(made_up)
+    refused(f"mien_{key}_{other.split('_', 2)[2]}")  # a secret fits its own key only
+    assert admin.send("DELETE", f"/admin/api/tokens/{made.id}").status_code == 204
+    refused(text)
+    with store.session() as session:
+        session.execute(update(ApiToken).values(expires_at=utcnow() - timedelta(seconds=1)))
+    refused(other)
+    assert len(said) == 1
+    assert admin.send("DELETE", "/admin/api/tokens/999").status_code == 404
+
+
+def test_a_removed_persons_tokens_end(store: Store, people: dict[str, int]) -> None:
+    _, text = tokens.create(store, people["mira"], "b", ["analyze"], None)
+    accounts.remove(store, people["mira"])
+    with pytest.raises(Unauthorized):
+        tokens.check(store, text)
+
+
+def test_the_key_is_made_once_and_only_the_owner_reads_it(tmp_path: Path) -> None:
+    settings = Settings(instance_dir=str(tmp_path / "new"))
+    made: list[str] = []
+    threads = [threading.Thread(target=lambda: made.append(secret_key(settings))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 8
+    assert len(set(made)) == 1
+    assert len(made[0]) >= 48
+    (file,) = (tmp_path / "new").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert secret_key(settings) == made[0]
+    file.write_text("short")
+    with pytest.raises(SettingsError, match="holds no key"):
+        secret_key(settings)
+
+
+def test_a_given_key_is_used_unless_it_can_be_guessed(tmp_path: Path) -> None:
+    assert secret_key(Settings(secret_key="k" * 40, instance_dir=str(tmp_path))) == "k" * 40
+    with pytest.raises(SettingsError, match="at least 16"):
+        secret_key(Settings(secret_key="secret", instance_dir=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- MIEN_REQUIRE_LOGIN
+
+
+@pytest.fixture
+def closed(make_app: Callable[..., Flask], people: dict[str, int]) -> Flask:
+    return make_app(require_login=True, secret_key="k" * 40)
+
+
+def test_without_the_setting_everybody_uses_live_and_surveys(app: Flask) -> None:
+    client = app.test_client()
+    assert client.get("/").status_code == 200
+    assert client.get("/surveys").status_code == 200
+    assert client.post("/api/v1/analyze", **JPEG).status_code == 200
+    body = {"name": "S", "purpose": "product", "consent": True}
+    assert client.post("/api/v1/surveys", json=body).status_code == 201
+
+
+OPEN = {"/admin/login", "/admin/setup", "/healthz", "/readyz", "/api/v1/openapi.json"}
+
+
+def test_a_closed_server_shows_strangers_nothing(closed: Flask) -> None:
+    client = closed.test_client()
+    adapter = closed.url_map.bind("localhost")
+    for rule in closed.url_map.iter_rules():
+        if rule.arguments or "GET" not in (rule.methods or ()):
+            continue
+        path = adapter.build(rule.endpoint)
+        answer = client.get(path)
+        if path in OPEN:
+            assert answer.status_code == 200, path
+        elif path.startswith(("/api/", "/admin/api/")) or path == "/metrics":
+            assert answer.status_code == 401, path
+        else:
+            assert answer.status_code == 302, path
+            assert "/admin/login" in answer.location
+    with client.get("/static/css/base.css") as style:
+        assert style.status_code == 200
+    assert client.post("/api/v1/analyze", **JPEG).status_code == 401
+    assert client.post("/api/v1/surveys", json={}).status_code == 401
+    assert client.get("/surveys/unknown").status_code == 302
+
+
+def test_a_member_uses_a_closed_server_with_csrf(closed: Flask) -> None:
+    mira = Browser(closed)
+    mira.log_in("mira")
+    assert mira.get("/").status_code == 200
+    assert mira.get("/surveys").status_code == 200
+    assert 'name="csrf-token"' in mira.get("/surveys/new").text
+    body = {"name": "S", "purpose": "product", "consent": True}
+    assert mira.client.post("/api/v1/surveys", json=body).status_code == 403
+    assert mira.send("POST", "/api/v1/surveys", body).status_code == 201
+    assert mira.get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("POST", "/api/v1/analyze", "analyze"),
+        ("GET", "/api/v1/models", "models:read"),
+        ("GET", "/api/v1/surveys", "surveys:read"),
+        ("GET", "/api/v1/surveys/x/files", "surveys:read"),
+        ("PUT", "/api/v1/surveys/x/files", "surveys:write"),
+        ("GET", "/metrics", "status:read"),
+        ("GET", "/", None),
+        ("GET", "/api/v1/something-new", None),
+    ],
+)
+def test_every_path_asks_for_its_scope(method: str, path: str, scope: str | None) -> None:
+    assert scope_for(method, path) == scope
+
+
+def test_tokens_on_a_closed_server(closed: Flask, people: dict[str, int]) -> None:
+    store = database_of(closed).open()
+    _, reader = tokens.create(store, people["admin"], "r", ["surveys:read"], None)
+    _, analyst = tokens.create(store, people["admin"], "a", ["analyze"], None)
+    client = closed.test_client()
+    assert client.get("/api/v1/surveys", headers=bearer(reader)).status_code == 200
+    assert client.post("/api/v1/surveys", json={}, headers=bearer(reader)).status_code == 403
+    assert client.post("/api/v1/analyze", headers=bearer(analyst), **JPEG).status_code == 200
+    assert client.get("/api/v1/surveys", headers=bearer(analyst)).status_code == 403
+    assert client.get("/", headers=bearer(analyst)).status_code == 403
+    assert client.get("/metrics", headers=bearer("mien_x_y")).status_code == 401
+
+
+def test_live_connections_of_a_closed_server(closed: Flask, people: dict[str, int]) -> None:
+    store = database_of(closed).open()
+    _, good = tokens.create(store, people["admin"], "l", ["live"], None)
+    _, wrong = tokens.create(store, people["admin"], "a", ["analyze"], None)
+    mira = Browser(closed)
+    mira.log_in("mira")
+    cookie = mira.client.get_cookie("mien_session")
+    assert cookie is not None
+
+    async def tell(url: str, **connect: object) -> str:
+        client = LiveClient(url, **connect)
+        try:
+            async with client:
+                return str((await client.frame())["model"])
+        except socketio.exceptions.ConnectionError:
+            return str(client.refused["data"]["error"]["code"] if client.refused else "refused")
+
+    async def ask(url: str) -> list[str]:
+        return [
+            await tell(url),
+            await tell(url, auth={"token": good}),
+            await tell(url, headers=bearer(good)),
+            await tell(url, headers={"Cookie": f"mien_session={cookie.value}"}),
+            await tell(url, auth={"token": wrong}),
+            await tell(url, auth={"token": "made up"}),
+            await tell(url, auth={"token": 7}),
+        ]
+
+    with served(closed) as url:
+        assert asyncio.run(ask(url)) == [
+            "unauthorized", "fake-1", "fake-1", "fake-1", "forbidden", "unauthorized",
+            "invalid_request",
+        ]  # fmt: skip
