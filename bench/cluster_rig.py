@@ -189,9 +189,10 @@ def rig(
         made.close()
 
 
-def new_survey(server: RunningServer, pictures: list[bytes]) -> str:
+def new_survey(server: RunningServer, pictures: list[bytes], keep_until: str | None = None) -> str:
     """A survey with these pictures; its id."""
     body = {"name": "Packages", "purpose": "product", "consent": True, "groups": ["A", "B"]}
+    body["keep_until"] = keep_until
     survey = str(ask(server, "POST", "api/v1/surveys", body)["id"])
     for number, data in enumerate(pictures):
         path = f"api/v1/surveys/{survey}/files?path={number}.jpg&group={'AB'[number % 2]}"

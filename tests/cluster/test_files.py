@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,6 +111,18 @@ def test_a_survey_leaves_nothing_behind_in_the_shared_store(
     assert ended is not None
     assert (ended.state, runner.jobs.counts(ended.id)) == ("done", {"used": 2, "no_face": 1})
     assert remote.files(folder) == []
+
+
+def test_what_a_killed_process_had_on_its_way_is_deleted(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "scratch").mkdir()
+    left = tmp_path / "scratch" / f"{ended.pid}-abc"
+    other = tmp_path / "scratch" / f"{os.getppid()}-abc"
+    for file in (left, other):
+        file.write_bytes(picture("happy:1"))
+    SharedFiles(tmp_path, RemoteStore(f"file://{tmp_path / 'shared'}"))
+    assert (left.exists(), other.exists()) == (False, True)
 
 
 GREEN = """

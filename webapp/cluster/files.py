@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import psutil
 
 if TYPE_CHECKING:
     from webapp.cluster.remote import RemoteStore
@@ -89,6 +90,15 @@ class SharedFiles:
     def __init__(self, root: Path, store: RemoteStore) -> None:
         self._root = root
         self._store = store
+        self._scratch = root / "scratch"
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """Delete what a process that was killed had on its way; names begin with its pid."""
+        for file in self._scratch.glob("*-*"):
+            pid = file.name.partition("-")[0]
+            if pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+                file.unlink(missing_ok=True)
 
     def _key(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
@@ -113,13 +123,13 @@ class SharedFiles:
 
     @contextmanager
     def local(self, path: Path) -> Iterator[Path]:
-        target = Path(tempfile.gettempdir()) / f"mien-{secrets.token_hex(8)}"
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        target = self._scratch / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
             self._store.get(self._key(path), target)
             yield target
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                target.unlink()
+            target.unlink(missing_ok=True)
 
     def direct(self, path: Path) -> Path | None:
         return None
