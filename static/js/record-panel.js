@@ -10,7 +10,7 @@ import { Recorder } from "./recorder.js";
 
 const FLUSH_EVERY_MS = 2000;
 
-const ABOUT = "Keeps every result with its time: scores, never pictures. It stays in this browser; nothing is sent.";
+const ABOUT = "Keeps every result with its time: scores, never pictures. It stays in this browser; nothing is sent. At most 2 h 45 min of one face.";
 const NO_CAMERA = "Start the camera or a video, then record.";
 
 export function startRecording({ config, settings }) {

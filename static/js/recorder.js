@@ -119,7 +119,9 @@ export class Recorder {
     if (up === (this.#connection === "connected")) return;
     this.#connection = state;
     this.event(up ? "connection_back" : "connection_lost", nowMs);
-    if (up) this.newTracks();
+    if (!up) return;
+    this.newTracks();
+    this.#fromMs = nowMs; // what was captured while it was down belongs to the gap
   }
 
   settings(values, nowMs) {

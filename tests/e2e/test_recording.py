@@ -36,7 +36,7 @@ def page(camera_page: Page, double: ServerProcess) -> Iterator[Page]:
 
 
 def show(double: ServerProcess, *faces: dict[str, Any]) -> None:
-    double.post_json("double", {"fault": None, "faces": list(faces)})
+    double.post_json("double", {"fault": None, "faces": list(faces), "model": "double-1"})
 
 
 def button(page: Page, name: str) -> Any:
@@ -175,12 +175,37 @@ def test_a_lost_connection_and_a_new_model_are_events_and_the_gap_stays(
     start(page, double.url)
     button(page, "Record").click()
     more_answers(page)
+    double.post_json("double", {"model": "double-2"})
+    wait_until(page, lambda: state(page)["model"] == "double-2", "the other model")
+    double.kill()
+    try:
+        expect(page.locator("[data-connection-text]")).to_have_text("Reconnecting")
+    finally:
+        double.start()
+    more_answers(page)
+    button(page, "End recording").click()
+    recording = json.loads(export(page, "JSON", tmp_path).read_text(encoding="utf-8"))
+    happened = {event["kind"]: event for event in recording["events"]}
+    assert list(happened)[:4] == ["started", "model_changed", "connection_lost", "connection_back"]
+    assert recording["models"] == ["double-1", "double-2"]
+    lost, back = (happened[f"connection_{what}"]["t_ms"] for what in ("lost", "back"))
+    assert lost < back
+    assert not [r for r in recording["results"] if lost < r["t_ms"] < back]
+    assert sorted({result["part"] for result in recording["results"]}) == [0, 1]
+
+
+def test_a_lost_camera_is_an_event_and_the_recording_goes_on(
+    page: Page, double: ServerProcess, tmp_path: Path
+) -> None:
+    start(page, double.url)
+    button(page, "Record").click()
+    more_answers(page)
     page.evaluate(
         "document.querySelector('[data-video]').srcObject.getVideoTracks()[0]"
         ".dispatchEvent(new Event('ended'))"
     )
     expect(page.get_by_role("alert")).to_contain_text("disconnected")
-    expect(page.locator("[data-rec-pill]")).to_be_visible()
+    expect(page.locator("[data-rec-clock]")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     wait_until(page, lambda: state(page)["stats"]["answered"] > 3, "answers again")
     button(page, "Stop").click()

@@ -3,7 +3,7 @@
 The page's error states (a lost worker, a full server, odd answers) are hard to bring about on
 purpose in the real server; here one POST sets them. Run ``python -m tests.support.live_double
 --port 5001``. ``POST /double`` takes JSON: ``{"fault": CODE | null, "faces": [...] | null,
-"status": {...} | null}``.
+"model": NAME, "status": {...} | null}``.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class Double:
     def __init__(self) -> None:
         self.fault: str | None = None
         self.faces: list[dict[str, Any]] | None = None
+        self.model = "double-1"
         self.frames = 0
 
 
@@ -118,6 +119,8 @@ def create_double() -> tuple[Flask, SocketIO, Double]:
             double.fault = wanted["fault"]
         if "faces" in wanted:
             double.faces = wanted["faces"]
+        if "model" in wanted:
+            double.model = wanted["model"]
         if wanted.get("status"):
             socketio.emit("status", wanted["status"], namespace="/live")
         return jsonify(frames=double.frames)
@@ -142,7 +145,7 @@ def create_double() -> tuple[Flask, SocketIO, Double]:
         return {
             "seq": meta["seq"],
             "frame": {"width": meta["width"], "height": meta["height"]},
-            "model": "double-1",
+            "model": double.model,
             "faces": drifting_faces() if double.faces is None else double.faces,
             "timings_ms": {"total": 1.0},
         }
