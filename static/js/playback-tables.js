@@ -1,7 +1,10 @@
-// Fills the tables of the page of recordings: what is kept, and the summary.
+// Fills the lists and tables of the page of recordings: what is kept, what happened, the summary.
 
 import { setText } from "./panel.js";
 import { aboutText, CAUTION, faceTable, figures, leadText, segmentTable } from "./playback-summary.js";
+import { clock, eventText, span, stateName } from "./record-words.js";
+
+const MOST_RUNS = 500;
 
 const $ = (name) => document.querySelector(`[data-${name}]`);
 
@@ -59,6 +62,41 @@ export function showKept(rows, { onOpen, onDelete }) {
       element("th", when, { scope: "row" }), element("td", String(count)),
       element("td", String(markers.length)), element("td", state), actions,
     );
+    return row;
+  }));
+}
+
+function jump(ms, onJump) {
+  const button = element("button", clock(ms, { tenths: true }), { type: "button", class: "jump" });
+  button.addEventListener("click", () => onJump(ms));
+  return button;
+}
+
+/** Markers and events in time; onJump(ms) when one was chosen. */
+export function showHappened({ markers, events }, onJump) {
+  const all = [
+    ...markers.map(({ t_ms, key, name }) => ({ t_ms, text: `Marker ${key}: ${name}`, marker: true })),
+    ...events.map((event) => ({ t_ms: event.t_ms, text: eventText(event), marker: false })),
+  ].sort((a, b) => a.t_ms - b.t_ms);
+  $("happened").replaceChildren(...all.map(({ t_ms, text, marker }) => {
+    const item = element("li", "", { class: marker ? "happened__marker" : "" });
+    item.append(jump(t_ms, onJump), text);
+    return item;
+  }));
+}
+
+/** The runs of the listed faces as a table, in time. */
+export function showRuns(runs, faces, onJump) {
+  const rows = faces
+    .flatMap(({ key, name }) => (runs.get(key) ?? []).map((run) => ({ ...run, name })))
+    .sort((a, b) => a.fromMs - b.fromMs);
+  const more = rows.length > MOST_RUNS;
+  setText($("runs-note"), more ? `The first ${MOST_RUNS} of ${rows.length}; the CSV export has every reading.` : "");
+  $("runs").replaceChildren(...rows.slice(0, MOST_RUNS).map(({ fromMs, toMs, name, state }) => {
+    const row = document.createElement("tr");
+    const from = element("th", "", { scope: "row" });
+    from.append(jump(fromMs, onJump));
+    row.append(from, ...[span(toMs - fromMs), name, stateName(state)].map((text) => element("td", text)));
     return row;
   }));
 }

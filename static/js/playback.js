@@ -6,16 +6,15 @@ import { icon, setText } from "./panel.js";
 import { PlaybackChart } from "./playback-chart.js";
 import { columnsOf, MEASURES, nextChange, readAt, zoomed } from "./playback-data.js";
 import { drawStrip } from "./playback-strip.js";
-import { showKept, showSummary } from "./playback-tables.js";
+import { showHappened, showKept, showRuns, showSummary } from "./playback-tables.js";
 import { summaryText } from "./playback-summary.js";
 import { summarise, UNREADABLE } from "./record-analysis.js";
 import { exportAs } from "./record-download.js";
 import { MAX_FILE_BYTES, parseRecording, RecordingError } from "./record-file.js";
 import { RecordStore } from "./record-store.js";
-import { clock, eventText, signed, span, stateName } from "./record-words.js";
+import { clock, signed, stateName } from "./record-words.js";
 
 const MOST_LANES = 6;
-const MOST_RUNS = 500;
 const DASHES = [undefined, [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
 const FACE_COLOURS = ["--face-1", "--face-2", "--face-3", "--face-4", "--face-5", "--face-6"];
 
@@ -75,8 +74,8 @@ function show(recording) {
   setText($("title"), title);
   $("scrub").max = String(Math.ceil(recording.durationMs / 100) * 100);
   fillChoices();
-  fillHappened();
-  fillRuns();
+  showHappened(recording, jumpTo);
+  showRuns(summary.runs, faces, jumpTo);
   showSummary(recording, summary);
   redraw();
   seek(0);
@@ -203,52 +202,9 @@ function step(nowMs) {
 
 // --- lists and tables
 
-function jump(ms, text) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "jump";
-  button.textContent = text;
-  button.addEventListener("click", () => {
-    stop();
-    seek(ms);
-  });
-  return button;
-}
-
-function fillHappened() {
-  const { markers, events } = shown.recording;
-  const all = [
-    ...markers.map(({ t_ms, key, name }) => ({ t_ms, text: `Marker ${key}: ${name}`, marker: true })),
-    ...events.map((event) => ({ t_ms: event.t_ms, text: eventText(event), marker: false })),
-  ].sort((a, b) => a.t_ms - b.t_ms);
-  $("happened").replaceChildren(...all.map(({ t_ms, text, marker }) => {
-    const item = document.createElement("li");
-    item.className = marker ? "happened__marker" : "";
-    item.append(jump(t_ms, clock(t_ms, { tenths: true })), text);
-    return item;
-  }));
-}
-
-function fillRuns() {
-  const names = new Map(shown.faces.map(({ key, name }) => [key, name]));
-  const rows = [...shown.summary.runs]
-    .filter(([key]) => names.has(key))
-    .flatMap(([key, runs]) => runs.map((run) => ({ ...run, name: names.get(key) })))
-    .sort((a, b) => a.fromMs - b.fromMs);
-  const more = rows.length - MOST_RUNS;
-  setText($("runs-note"), more > 0 ? `The first ${MOST_RUNS} of ${rows.length}; the CSV export has every reading.` : "");
-  $("runs").replaceChildren(...rows.slice(0, MOST_RUNS).map(({ fromMs, toMs, name, state }) => {
-    const row = document.createElement("tr");
-    const from = document.createElement("th");
-    from.scope = "row";
-    from.append(jump(fromMs, clock(fromMs, { tenths: true })));
-    row.append(from, ...[span(toMs - fromMs), name, stateName(state)].map((text) => {
-      const cell = document.createElement("td");
-      cell.textContent = text;
-      return cell;
-    }));
-    return row;
-  }));
+function jumpTo(ms) {
+  stop();
+  seek(ms);
 }
 
 async function listKept() {
