@@ -48,11 +48,11 @@ export function figures({ whole, faces }) {
   const minutes = whole.faceMs / 60_000;
   return [
     ["Time with results", span(whole.observedMs)],
-    ["Without a face", timed(whole.nobodyMs, whole.observedMs)],
+    ["Without a face", share(whole.nobodyMs, whole.observedMs)],
     ["Faces", String(faces.length)],
     ["Changes", String(whole.changes)],
     ["Changes a minute", minutes > 0.1 ? (whole.changes / minutes).toFixed(1) : "–"],
-    ["Unclear", timed(whole.states.uncertain, whole.faceMs)],
+    ["Unclear", share(whole.states.uncertain, whole.faceMs)],
     ["Mean valence", signed(meanValence(whole))],
   ];
 }
