@@ -9,6 +9,7 @@ from flask import Flask
 
 from webapp import health, pages
 from webapp.admin import init_admin
+from webapp.api import docs
 from webapp.api import routes as api
 from webapp.database import init_database
 from webapp.extensions import limiter, limits_config
@@ -82,6 +83,7 @@ def create_app(
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(api.blueprint)
+    app.register_blueprint(docs.blueprint)
     init_mood(app)
     init_surveys(app)
     init_admin(app)
