@@ -13,8 +13,10 @@ import pytest
 import socketio
 from flask import Flask
 from sqlalchemy import select, update
+from werkzeug.routing.converters import NumberConverter
 
 from tests.admin.conftest import PASSWORD, Browser
+from tests.admin.test_guard import everything
 from tests.support.live import LiveClient, served
 from webapp.admin import accounts, tokens
 from webapp.admin.gate import scope_for
@@ -251,6 +253,39 @@ def test_a_member_uses_a_closed_server_with_csrf(closed: Flask) -> None:
     assert mira.client.post("/api/v1/surveys", json=body).status_code == 403
     assert mira.send("POST", "/api/v1/surveys", body).status_code == 201
     assert mira.get("/metrics").status_code == 200
+
+
+def test_no_route_of_a_closed_server_changes_anything_without_login_and_token(
+    closed: Flask, tmp_path: Path
+) -> None:
+    """Every route there is, of every part of the program."""
+    store = database_of(closed).open()
+    mira, stranger = Browser(closed), Browser(closed)
+    mira.log_in("mira")
+    before = everything(store, tmp_path)
+    adapter = closed.url_map.bind("localhost")
+    tried = 0
+    for rule in closed.url_map.iter_rules():
+        values = {
+            name: 1 if isinstance(rule._converters[name], NumberConverter) else "some-1"
+            for name in rule.arguments
+        }
+        for method in {"POST", "PUT", "PATCH", "DELETE"} & (rule.methods or set()):
+            path = adapter.build(rule.endpoint, values, method=method)
+            known = mira.client.open(path, method=method, json={})
+            assert known.status_code == 403, f"{method} {path}: {known.status_code}"
+            unknown = stranger.client.open(path, method=method, json={})
+            # the forms of the login refuse for want of the CSRF token; the log-out has nobody
+            allowed = {401, 403} | ({302} if path == "/admin/logout" else set())
+            assert unknown.status_code in allowed, f"{method} {path}: {unknown.status_code}"
+            tried += 1
+    assert tried > 25
+    assert everything(store, tmp_path) == before
+
+
+def test_the_documentation_names_every_scope() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "admin.md").read_text(encoding="utf-8")
+    assert [scope for scope in tokens.SCOPES if f"`{scope}`" not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def set_up() -> ResponseReturnValue:
     """Use a set-up link up: set the password and log in."""
     auth.check_csrf()
     try:
-        throttle.attempt("set-up link")
+        throttle.attempt(None)
         password = request.form.get("password", "")
         if password != request.form.get("again", ""):
             raise InvalidRequest("The two passwords differ.", field="again")

@@ -32,12 +32,14 @@ class Throttle:
         self._address = parse(PER_ADDRESS)
         self._account = parse(PER_ACCOUNT)
 
-    def attempt(self, address: str, account: str) -> None:
-        """Count one attempt. Raises :class:`RateLimited`; nothing is verified then."""
-        limits: list[tuple[RateLimitItem, str]] = [
-            (self._address, f"address {address}"),
-            (self._account, f"account {account.strip().lower()[:100]}"),
-        ]
+    def attempt(self, address: str, account: str | None) -> None:
+        """Count one attempt; ``account`` None for a set-up link, which nobody can guess.
+
+        Raises :class:`RateLimited`; nothing is verified then.
+        """
+        limits: list[tuple[RateLimitItem, str]] = [(self._address, f"address {address}")]
+        if account is not None:
+            limits.append((self._account, f"account {account.strip().lower()[:100]}"))
         for limit, key in limits:
             if not self._hit(limit, key):
                 raise RateLimited(
@@ -69,5 +71,5 @@ def throttle() -> Throttle:
     return cast(Throttle, current_app.extensions[EXTENSION])
 
 
-def attempt(account: str) -> None:
+def attempt(account: str | None) -> None:
     throttle().attempt(request.remote_addr or "?", account)
