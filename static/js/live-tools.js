@@ -10,7 +10,10 @@ import { startSuggestions } from "./suggest-panel.js";
  * what LiveSession takes.
  */
 export function startTools(page) {
-  const tools = [startRecording(page), startSharing(page), startSuggestions(page)];
+  const tools = [];
+  // a tool that has settings says so by its own settings(), and a recording notes them
+  const settings = () => Object.assign({}, page.settings(), ...tools.map((tool) => tool.settings?.()));
+  tools.push(startRecording({ ...page, settings }), startSharing(page), startSuggestions(page));
   const all = (name) => (...given) => tools.forEach((tool) => tool[name]?.(...given));
   return Object.freeze({
     tap: Object.freeze({
