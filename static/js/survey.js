@@ -84,6 +84,19 @@ function showQueue(state) {
   if (!state.busy && state.done > 0) refreshLater();
 }
 
+function showGroups(byGroup) {
+  find("there").hidden = Object.keys(byGroup).length === 0;
+  find("there-rows").replaceChildren(...Object.entries(byGroup).map(([name, counts]) => {
+    const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    const usable = all - counts.unreadable - counts.duplicate;
+    const row = document.createElement("tr");
+    const head = Object.assign(document.createElement("th"), { scope: "row", textContent: name });
+    row.append(head, ...[usable, counts.unreadable, counts.duplicate, all].map((count) =>
+      Object.assign(document.createElement("td"), { textContent: count })));
+    return row;
+  }));
+}
+
 let refreshing = 0;
 function refreshLater() {
   clearTimeout(refreshing);
@@ -91,6 +104,7 @@ function refreshLater() {
     const now = await call("GET", config.api).catch(() => null);
     if (!now) return;
     find("uploaded").textContent = now.files;
+    showGroups(now.ledger.by_group);
     if (find("start") && find("progress").hidden) find("start").hidden = now.files === 0;
   }, 150);
 }
@@ -178,7 +192,7 @@ function onProgress(now) {
 function follow() {
   find("progress").hidden = false;
   if (find("upload")) find("upload").hidden = true;
-  if (find("start")) find("start").hidden = true;
+  for (const part of ["start", "there"]) if (find(part)) find(part).hidden = true;
   stopWatching ??= watch({ ...config, onProgress });
 }
 

@@ -88,7 +88,7 @@ class SurveyRow:
 def _validated(new: NewSurvey) -> NewSurvey:
     name = new.name.strip()
     if not 1 <= len(name) <= 200:
-        raise InvalidRequest("Expected a name of 1 to 200 characters.", field="name")
+        raise InvalidRequest("Give the survey a name of 1 to 200 characters.", field="name")
     check_purpose(new.purpose, new.purpose_text)
     if not new.consent:
         raise InvalidRequest(
