@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import has_request_context, request
+from flask import request
 from sqlalchemy import select
 
 from webapp.database import store
@@ -68,8 +68,3 @@ def entries(
         query = query.where(AuditEntry.action.startswith(action, autoescape=True))
     with opened.session() as session:
         return list(session.scalars(query))
-
-
-def in_request() -> bool:
-    """Whether :func:`record` can be used here."""
-    return has_request_context()
