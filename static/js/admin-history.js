@@ -18,7 +18,7 @@ function draw(state) {
   const changed = state.serving !== shown.serving;
   shown = state;
   find("serving").textContent = state.serving;
-  find("previous").textContent = state.previous ?? "";
+  find("rollback").textContent = `Roll back to ${state.previous ?? ""}`;
   find("rollback").hidden = !state.previous;
   say("notice", state.notice?.message);
   say("doing", state.doing && `${state.doing}…`);

@@ -10,7 +10,7 @@ const find = (name) => document.querySelector(`[data-${name}]`);
 const form = find("form");
 const EVERY_MS = 1500;
 const WORDS = {
-  starting: "Starting its worker…", running: "Running", done: "Ended", stopped: "Stopped", failed: "Failed",
+  starting: "starting its worker", running: "running", done: "ended", stopped: "stopped", failed: "failed",
 };
 const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`);
 let chosen = null;
@@ -63,7 +63,7 @@ function drawTrial(trial, running) {
   drawn = key;
   find("trial-title").textContent = `${trial.candidate} beside ${trial.active}`;
   const left = trial.state === "running" && trial.total ? `, ${trial.frames} of ${trial.total} pictures` : "";
-  find("trial-state").textContent = `${WORDS[trial.state] ?? trial.state} on ${place(trial)}${left}. `
+  find("trial-state").textContent = `On ${place(trial)}: ${WORDS[trial.state] ?? trial.state}${left}. `
     + `Started ${clock(trial.began)} by ${trial.by}.${trial.reason ? ` ${trial.reason}` : ""}`;
   find("stop").hidden = !running;
   const go = find("go");

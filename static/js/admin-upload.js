@@ -2,6 +2,7 @@
 
 import { call, press } from "./admin-api.js";
 import { confirmed } from "./admin-confirm.js";
+import { bytes } from "./admin-format.js";
 import { send } from "./admin-send.js";
 import { uploadCard } from "./admin-upload-card.js";
 import { zipOf } from "./zip-store.js";
@@ -27,7 +28,7 @@ function choose(file) {
   if (!file) return;
   chosen = file;
   find("file-name").textContent = file.name;
-  find("file-note").textContent = `${(file.size / 1e6).toFixed(1)} MB`;
+  find("file-note").textContent = bytes(file.size);
   if (!form.elements.name.value) {
     form.elements.name.value = file.name.replace(/(\.weights)?\.[^.]*$/, "")
       .replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 100);

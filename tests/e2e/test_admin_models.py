@@ -101,7 +101,7 @@ def test_upload_compare_shadow_activate_roll_back(page: Page, server: ServerProc
     page.get_by_role("button", name="Start the trial").click()
     expect(page.locator("[data-trial-body] .figures")).to_contain_text("Agreement")
     page.get_by_role("button", name="Stop the trial").click()
-    expect(page.locator("[data-trial-state]")).to_contain_text("Stopped")
+    expect(page.locator("[data-trial-state]")).to_contain_text("stopped")
 
     # into service, under the live page's eyes
     page.get_by_role("link", name="Compare and put into service").click()

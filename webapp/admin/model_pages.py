@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from webapp.admin import measurements
 from webapp.admin.auth import admin_required
 from webapp.admin.models import models
 from webapp.admin.uploads import RECIPES
@@ -57,6 +58,7 @@ def figures_of(found: ModelVersion) -> dict[str, Any]:
     metrics = dict(card.metrics)
     upload = of(metrics, "upload")
     path = found.folder / TFLITE_FILE
+    measured = measurements.known(services().settings.instance_path, found.version, found.folder)
     return {
         "version": found.version,
         "created": card.created[:10],
@@ -73,7 +75,7 @@ def figures_of(found: ModelVersion) -> dict[str, Any]:
         "upload_interval": of(upload, "intervals", "accuracy"),
         "upload_ece": of(upload, "ece"),
         "upload_set": of(upload, "evaluation_set", "name"),
-        "ms": of(upload, "ms_per_face_cpu") or of(metrics, "test", "ms_per_face_cpu"),
+        "ms": of(measured, "ms") or of(upload, "ms_per_face_cpu") or of(upload, "ms_per_face"),
         "licence": card.licence,
     }
 
