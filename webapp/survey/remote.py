@@ -45,7 +45,7 @@ class _Sent:
     sent_at: float | None = None
     leased: bool = False
     lost: bool = False
-    wait_s: float = RESEND_S
+    wait_s: float = field(default_factory=lambda: RESEND_S)
 
 
 @dataclass(slots=True)
