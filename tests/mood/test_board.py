@@ -190,3 +190,17 @@ def test_another_model_is_told_with_the_same_state(board: MoodBoard, clock: Cloc
         ("happy", "mien-2"),
     ]
     assert ear.moods[0]["since_ms"] == ear.moods[1]["since_ms"]
+
+
+def test_shares_that_nobody_takes_up_again_are_bounded(
+    board: MoodBoard, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.mood.board.MAX_SHARES", 3)
+    for sid in "abc":
+        board.begin(sid)
+        board.away(sid)
+    with pytest.raises(TooManySessions):
+        board.begin("d")
+    clock.now_s += GRACE_S + 1
+    board.tick()
+    assert board.begin("d").sid == "d"

@@ -23,6 +23,7 @@ from webapp.settings import Settings
 
 FORMAT_VERSION = 1
 PAUSED_AFTER_S = 3.0  # without a result for so long, the state is "paused"
+MAX_SHARES = 1000  # with those whose page is away; more than live connections by far
 GRACE_S = 15.0  # a page that lost its connection may take its share up again for so long
 
 
@@ -91,10 +92,15 @@ class MoodBoard:
             return list(self._by_sid.items())
 
     def begin(self, sid: str, *, webhooks: bool = False, code: str = "", key: str = "") -> Share:
-        """Share a session's mood; a page that shows ``key`` takes up its share ``code`` again."""
+        """Share a session's mood; a page that shows ``key`` takes up its share ``code`` again.
+
+        Raises :class:`TooManySessions`.
+        """
         with self._lock:
             share = self._by_sid.get(sid) or self._resumed(code, key)
             if share is None:
+                if len(self._by_code) >= MAX_SHARES:
+                    raise TooManySessions("Too many moods are shared now. Try again in a moment.")
                 share = Share(
                     code=new_code(),
                     key=secrets.token_urlsafe(24),
