@@ -102,8 +102,8 @@ def test_a_survey_without_a_face_says_so(send, survey, catalog, settings, store)
     runner.run_one()
     folder = build(store, catalog.folders.root, job.id, settings)
     report = json.loads((folder / "report.json").read_text())
-    assert report["plain"][0].startswith("None of the 1 uploaded files")
-    assert "None of the 1 uploaded files" in (folder / "report.html").read_text()
+    assert report["plain"][0].startswith("The one uploaded file could not")
+    assert "The one uploaded file could not be used" in (folder / "report.html").read_text()
 
 
 def test_every_export_agrees_with_the_report(store, catalog, job, settings, survey):

@@ -30,8 +30,13 @@ def plain_words(report: dict[str, Any]) -> list[str]:
     ledger, everyone = report["ledger"], report["overall"]
     uploaded, used = ledger["uploaded"], ledger["counts"]["used"]
     if used == 0:
+        nothing = (
+            "The one uploaded file could not be used"
+            if uploaded == 1
+            else f"None of the {uploaded} uploaded files could be used"
+        )
         return [
-            f"None of the {uploaded} uploaded files could be used, so this survey says nothing. "
+            f"{nothing}, so this survey says nothing. "
             "The ledger below gives the reason for every file."
         ]
     sentences = [_used(uploaded, used, everyone, ledger["counts"][NO_FACE])]
@@ -135,6 +140,15 @@ def _groups(comparison: dict[str, Any]) -> list[str]:
             f"Between the groups, counted without the correction, {' and '.join(said)}{rest}. "
             "Differences this large are unlikely to be chance, even allowing for the number of "
             "comparisons made."
+        ]
+    brighter = [row for row in rows if row["significant"]]  # no expression, so valence alone
+    if brighter:
+        row = max(brighter, key=lambda row: abs(row["difference"]))
+        first, second = row["groups"]
+        more, less = (first, second) if row["difference"] > 0 else (second, first)
+        return [
+            f"No single expression differs clearly between the groups, but all together “{more}” "
+            f"looked more positive than “{less}”; that is unlikely to be chance."
         ]
     if comparison["tests"]:
         return [
