@@ -78,15 +78,6 @@ class Video:
     def seconds(self) -> float:
         return self.shots[-1].to_s
 
-    def truth(self, t_s: float) -> str:
-        """The emotion shown at ``t_s``."""
-        return EMOTIONS[self._shot(t_s).emotion]
-
-    @property
-    def cuts_s(self) -> list[float]:
-        """Times at which the emotion changes."""
-        return [shot.from_s for shot in self.shots[1:]]
-
     def _shot(self, t_s: float) -> Shot:
         return next((s for s in self.shots if t_s < s.to_s), self.shots[-1])
 

@@ -36,6 +36,7 @@ class Inference(Protocol):
         *,
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
+        mirror: bool = False,
         priority: Literal["live", "batch"] = "live",
         timeout_ms: int | None = None,
     ) -> FrameResult: ...

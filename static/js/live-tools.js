@@ -2,6 +2,7 @@
 
 import { startSharing } from "./mood-panel.js";
 import { startRecording } from "./record-panel.js";
+import { startSteadiness } from "./steadiness.js";
 import { startSuggestions } from "./suggest-panel.js";
 
 /**
@@ -14,6 +15,7 @@ export function startTools(page) {
   // a tool that has settings says so by its own settings(), and a recording notes them
   const settings = () => Object.assign({}, page.settings(), ...tools.map((tool) => tool.settings?.()));
   tools.push(startRecording({ ...page, settings }), startSharing(page), startSuggestions(page));
+  tools.push(startSteadiness(page));
   const all = (name) => (...given) => tools.forEach((tool) => tool[name]?.(...given));
   return Object.freeze({
     tap: Object.freeze({

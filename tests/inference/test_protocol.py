@@ -37,7 +37,7 @@ from webapp.inference.protocol import (
 
 MESSAGES: list[Message] = [
     Analyze(1, None, False, 16, b"\xff\xd8 a picture"),
-    Analyze(2, [[1.5, 2, 3, 4.25]], True, 1, b"\0" * 300_000),
+    Analyze(2, [[1.5, 2, 3, 4.25]], True, 1, b"\0" * 300_000, mirror=True),
     Prepare(3, "models/ümlaut"),
     Commit(4, 3),
     Abort(5, 3),

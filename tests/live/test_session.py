@@ -128,7 +128,7 @@ def test_scores_are_smoothed_and_raw_is_not() -> None:
     driver.inference.faces = lambda _image: [face(LEFT, sad=0.9)]
     read = driver.send().faces[0]
     assert read.raw == scores(sad=0.9)
-    assert 0.5 < read.scores.to_json()["happy"] < 0.9
+    assert 0.3 < read.scores.to_json()["happy"] < 0.9
     assert read.label == "happy"
     assert round(read.confidence, 4) == read.scores.to_json()["happy"]
 
@@ -234,3 +234,14 @@ def test_a_weak_pattern_never_becomes_a_face_and_a_believed_face_may_weaken() ->
     assert [(shown.track, shown.detection) for shown in second.faces] == [
         (first.faces[0].track, -0.15)
     ]
+
+
+def test_every_second_frame_is_read_mirrored_unless_smoothing_is_off() -> None:
+    driver = Driver()
+    for _ in range(4):
+        driver.send()
+    driver.session.options = LiveOptions(smoothing=False)
+    for _ in range(2):
+        driver.send()
+    asked = [call["mirror"] for call in driver.inference.calls]
+    assert asked == [False, True, False, True, False, False]

@@ -21,8 +21,8 @@ from webapp.live.smoothing import (
 HAPPY = scores(happy=0.9)
 SAD = scores(sad=0.9)
 BELOW = 0.4
-TIME_CONSTANT_S = STEADINESS[BALANCED].time_constant_s
-AT_ONCE = replace(STEADINESS[BALANCED], time_constant_s=1e-6)
+HOW = STEADINESS[BALANCED]
+AT_ONCE = replace(HOW, calm_s=1e-6, quick_s=1e-6)
 
 
 def happiness(read: EmotionScores) -> float:
@@ -44,12 +44,44 @@ def test_the_first_frame_is_shown_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("fps", [5, 15, 40])
-def test_a_step_is_as_far_through_at_any_frame_rate(fps: int) -> None:
+def test_a_small_step_is_as_far_through_at_any_frame_rate(fps: int) -> None:
     smoother = Smoother()
-    smoother.update(1, SAD, 0.0, BELOW)
+    less = scores(happy=0.7)
+    smoother.update(1, HAPPY, 0.0, BELOW)
     for i in range(1, fps + 1):
-        read, _ = smoother.update(1, HAPPY, i / fps, BELOW)
-    assert happiness(read) == pytest.approx(0.9 * (1 - math.exp(-1 / TIME_CONSTANT_S)), abs=1e-3)
+        read, _ = smoother.update(1, less, i / fps, BELOW)
+    assert happiness(read) == pytest.approx(0.7 + 0.2 * math.exp(-1 / HOW.calm_s), abs=1e-3)
+
+
+@pytest.mark.parametrize("fps", [5, 15, 40])
+@pytest.mark.parametrize(("name", "within_s"), [("quick", 0.4), ("balanced", 0.4), ("calm", 0.7)])
+def test_a_great_change_is_shown_soon_at_any_frame_rate(
+    fps: int, name: str, within_s: float
+) -> None:
+    smoother, now = Smoother(), 0.0
+    how = STEADINESS[name]
+    while now < 2:
+        smoother.update(1, HAPPY, now, BELOW, how)
+        now += 1 / fps
+    for i in range(fps):
+        _, label = smoother.update(1, SAD, now + i / fps, BELOW, how)
+        if label == "sad":
+            break
+    assert i / fps <= within_s
+
+
+def test_a_calm_mean_hides_noise_that_a_change_of_the_same_size_does_not() -> None:
+    smoother, now = Smoother(), 0.0
+    seen = []
+    for i in range(100):
+        now += 1 / 15
+        noisy = scores(happy=0.7 + (0.2 if i % 2 else -0.2))
+        seen.append(happiness(smoother.update(1, noisy, now, BELOW)[0]))
+    assert max(seen[30:]) - min(seen[30:]) < 0.1
+    for _ in range(6):
+        now += 1 / 15
+        read, _ = smoother.update(1, SAD, now, BELOW)
+    assert happiness(read) < 0.1
 
 
 def test_one_odd_frame_changes_no_label() -> None:
@@ -66,7 +98,7 @@ def test_a_lasting_change_changes_the_label_once() -> None:
     assert labels[0] == "happy"
     assert labels[-1] == "sad"
     assert sum(a != b for a, b in pairwise(labels)) == 1
-    assert labels.index("sad") * 0.05 < 2 * TIME_CONSTANT_S
+    assert labels.index("sad") * 0.05 < 0.4
 
 
 def test_alternating_frames_do_not_flicker() -> None:

@@ -135,6 +135,10 @@ def create_double() -> tuple[Flask, SocketIO, Double]:
         }
         emit("hello", hello)
 
+    @socketio.on("options", namespace="/live")  # type: ignore[untyped-decorator]
+    def options(wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"smoothing": True, "steadiness": "balanced", **wanted}
+
     @socketio.on("frame", namespace="/live")  # type: ignore[untyped-decorator]
     def frame(meta: dict[str, Any], jpeg: bytes) -> Any:
         double.frames += 1

@@ -56,6 +56,7 @@ class ScriptedPipeline:
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
         max_faces: int = 16,
+        mirror: bool = False,
     ) -> FrameResult:
         began = time.perf_counter()
         command, *words = image.decode().split()

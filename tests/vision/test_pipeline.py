@@ -141,3 +141,18 @@ def test_the_pixel_limit_is_the_pipeline_s(folder: Path, head_jpeg: bytes) -> No
 def test_a_folder_without_a_card_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelInvalid):
         Pipeline.from_version(tmp_path)
+
+
+def test_a_mirrored_reading_is_that_of_the_mirrored_crop(
+    pipeline: Pipeline, folder: Path, head_jpeg: bytes
+) -> None:
+    from webapp.vision.classifier import Classifier
+
+    (plain,) = pipeline.analyze(head_jpeg).faces
+    (mirrored,) = pipeline.analyze(head_jpeg, mirror=True).faces
+    card = ModelCard.load(folder)
+    crop = crops(decode(head_jpeg).grey, [plain.box], card.crop, card.input)
+    wanted = Classifier.from_version(folder).probabilities(crop[:, :, ::-1])[0]
+    assert mirrored.box == plain.box
+    assert mirrored.raw.values == pytest.approx(wanted, abs=1e-6)
+    assert mirrored.raw != plain.raw

@@ -252,6 +252,7 @@ class Shadow:
                     regions=request.regions,
                     upsample=request.upsample,
                     max_faces=request.max_faces,
+                    mirror=request.mirror,
                     priority="batch",
                     timeout_ms=10_000,
                 )

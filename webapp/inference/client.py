@@ -44,6 +44,7 @@ class Request:
     regions: Sequence[Box] | None
     upsample: bool
     max_faces: int
+    mirror: bool = False
 
 
 class InferenceService:
@@ -129,6 +130,7 @@ class InferenceService:
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
         max_faces: int = 16,
+        mirror: bool = False,
         priority: Priority = "live",
         timeout_ms: int | None = None,
     ) -> FrameResult:
@@ -138,7 +140,7 @@ class InferenceService:
         the setting ``inference_timeout_ms`` for live requests and ``BATCH_TIMEOUT_MS`` for batch
         ones. In the result ``timings_ms["wait"]`` is all the time that was not spent by the
         worker itself: the queue, and the way there and back. ``model`` names the version that
-        read this picture.
+        read this picture. ``mirror`` reads each face left to right.
 
         Raises the picture errors (:class:`UnsupportedImage`, :class:`CorruptImage`,
         :class:`ImageTooLarge`, :class:`PayloadTooLarge`), :class:`InferenceUnavailable` when no
@@ -147,13 +149,13 @@ class InferenceService:
         """
         serving = self.version
         try:
-            result = self._read(image, regions, upsample, max_faces, priority, timeout_ms)
+            result = self._read(image, regions, upsample, max_faces, mirror, priority, timeout_ms)
         except MienError as error:
             self.outcomes.failed(serving, error)
             raise
         self.outcomes.answered(result.model)
         if self.on_live is not None and priority == "live":
-            self.on_live(Request(image, regions, upsample, max_faces), result)
+            self.on_live(Request(image, regions, upsample, max_faces, mirror), result)
         return result
 
     def _read(
@@ -162,6 +164,7 @@ class InferenceService:
         regions: Sequence[Box] | None,
         upsample: bool,
         max_faces: int,
+        mirror: bool,
         priority: Priority,
         timeout_ms: int | None,
     ) -> FrameResult:
@@ -179,6 +182,7 @@ class InferenceService:
             max_faces=max_faces,
             priority=priority,
             timeout_s=limit_ms / 1000,
+            mirror=mirror,
         )
         self._queue.put(job)
         try:

@@ -45,6 +45,7 @@ class Analyze:
     upsample: bool = False
     max_faces: int = 16
     payload: bytes = field(default=b"", repr=False)
+    mirror: bool = False
     kind: ClassVar[str] = "analyze"
 
 

@@ -39,6 +39,7 @@ class Job:
         "deadline",
         "image",
         "max_faces",
+        "mirror",
         "outcome",
         "priority",
         "regions",
@@ -55,11 +56,13 @@ class Job:
         max_faces: int,
         priority: Priority,
         timeout_s: float,
+        mirror: bool = False,
     ) -> None:
         self.image = image
         self.regions = regions
         self.upsample = upsample
         self.max_faces = max_faces
+        self.mirror = mirror
         self.priority = priority
         self.submitted = time.monotonic()
         self.deadline = self.submitted + timeout_s

@@ -218,6 +218,7 @@ class Slot:
                 regions=job.regions,
                 upsample=job.upsample,
                 max_faces=job.max_faces,
+                mirror=job.mirror,
             )
             if not call.wait(self._spec.hang_s):
                 limit = f"{self._spec.hang_s * 1000:.0f} ms"

@@ -76,6 +76,7 @@ class AnyPipeline(Protocol):
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
         max_faces: int = 16,
+        mirror: bool = False,
     ) -> FrameResult: ...
 
 
@@ -172,6 +173,7 @@ class Worker:
                 regions=regions,
                 upsample=request.upsample,
                 max_faces=request.max_faces,
+                mirror=request.mirror,
             )
             packed = pack_result(result)
         except MienError as error:

@@ -61,6 +61,7 @@ class LiveSession:
         self._since_scan = 0
         self._scan_phase = scan_phase % self._scan_every
         self._scan_next = True
+        self._mirror = True
         self._model: str | None = None
         self._uncertain_below = 0.0
 
@@ -110,7 +111,12 @@ class LiveSession:
             self._declared = (frame.width, frame.height)
             self._forget()
         regions = self._regions(now_s)
-        result = self._services.inference.analyze(frame.jpeg, regions=regions, priority="live")
+        # Every second frame is read mirrored: with the smoothing that averages both views of a
+        # face, and more labels are right at the same cost (see bench.steadiness).
+        self._mirror = self.options.smoothing and not self._mirror
+        result = self._services.inference.analyze(
+            frame.jpeg, regions=regions, mirror=self._mirror, priority="live"
+        )
         if self._size != (result.width, result.height):
             # the picture's own size is the truth; boxes of another size are worth nothing
             self._size = (result.width, result.height)

@@ -1,15 +1,18 @@
 """Makes scores steady and labels calm without making them late.
 
-Scores are smoothed exponentially in time, so that the result does not depend on the frame rate.
+Scores are averaged over time, not frames, so that the result does not depend on the frame rate. A
+long mean is calm and a short one is quick: the shown scores follow the long one until the short
+one leaves it by more than noise does, as at a real change, and then follow that (the idea of the
+One Euro filter, Casiez, Roussel and Vogel 2012, with the total variation distance as speed).
 A label is shown once its score has entered a range and stays until the score has left a lower
-one; a new label must be asked for by several frames in a row, and none is replaced sooner than the
-eye can read it.
+one; a new label must be asked for without a break, and none is replaced sooner than the eye can
+read it. The numbers were chosen with ``bench.steadiness``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from webapp.domain import EMOTIONS, UNCERTAIN, EmotionScores
@@ -17,10 +20,13 @@ from webapp.domain import EMOTIONS, UNCERTAIN, EmotionScores
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """How calm a label is, and so how late."""
+    """How calm scores and label are, and so how late."""
 
-    time_constant_s: float  # of the scores: a step is 63 % through after this
-    hysteresis: float  # enter at threshold + this, leave at threshold - this
+    calm_s: float  # time constant of the scores while nothing changes
+    quick_s: float  # and at a change
+    change: tuple[float, float]  # distance of the two means at which a change begins, and is sure
+    enter: float  # a label is entered at the card's threshold + this
+    leave: float  # and left at the threshold - this
     lead: float  # another emotion replaces the shown one when it leads by this
     persist_s: float  # a new label must be asked for without a break for this long
     min_dwell_s: float  # a label stays at least this long
@@ -28,9 +34,9 @@ class Steadiness:
 
 BALANCED = "balanced"
 STEADINESS: Mapping[str, Steadiness] = {
-    "quick": Steadiness(0.15, 0.05, 0.08, 0.10, 0.3),
-    BALANCED: Steadiness(0.25, 0.05, 0.08, 0.15, 0.4),
-    "calm": Steadiness(0.6, 0.08, 0.12, 0.30, 0.8),
+    "quick": Steadiness(0.15, 0.04, (0.1, 0.4), 0.02, 0.06, 0.05, 0.06, 0.2),
+    BALANCED: Steadiness(0.3, 0.05, (0.3, 0.4), 0.0, 0.08, 0.08, 0.1, 0.3),
+    "calm": Steadiness(0.6, 0.08, (0.3, 0.5), 0.02, 0.12, 0.12, 0.2, 0.6),
 }
 
 MAX_STEP_S = 1.0  # a longer gap than this starts afresh
@@ -65,6 +71,7 @@ class FrameClock:
 @dataclass(slots=True)
 class _State:
     values: tuple[float, ...]
+    latest: tuple[float, ...]  # the quick mean
     at_s: float
     label: str
     since_s: float
@@ -95,15 +102,9 @@ class Smoother:
         if state is None or now_s - state.at_s > MAX_STEP_S:
             top, score = raw.top
             label = top if score >= uncertain_below else UNCERTAIN
-            self._states[track] = _State(raw.values, now_s, label, now_s, label, now_s)
+            self._states[track] = _State(raw.values, raw.values, now_s, label, now_s, label, now_s)
             return raw, label
-        step_s = max(0.0, now_s - state.at_s)
-        share = 1.0 - math.exp(-step_s / how.time_constant_s)
-        mixed = [
-            old + share * (new - old) for old, new in zip(state.values, raw.values, strict=True)
-        ]
-        total = sum(mixed)  # 1 but for rounding; kept so over hours of frames
-        state.values = tuple(value / total for value in mixed)
+        _average(state, raw.values, max(0.0, now_s - state.at_s), how)
         state.at_s = now_s
         wanted = _wanted_label(state, uncertain_below, how)
         if wanted != state.wanted:
@@ -121,13 +122,32 @@ class Smoother:
         self._states = {n: state for n, state in self._states.items() if n in tracks}
 
 
+def _average(state: _State, raw: Sequence[float], step_s: float, how: Steadiness) -> None:
+    """Take one reading into both means of a track."""
+    state.latest = _mixed(state.latest, raw, step_s / how.quick_s)
+    apart = sum(abs(a - b) for a, b in zip(state.latest, state.values, strict=True)) / 2
+    low, high = how.change
+    sure = min(1.0, max(0.0, (apart - low) / (high - low)))
+    speed = (1 - sure) / how.calm_s + sure / how.quick_s
+    # of a change the quick mean is believed; else the reading itself, or noise were averaged twice
+    state.values = _mixed(state.values, state.latest if sure else raw, step_s * speed)
+
+
+def _mixed(old: Sequence[float], new: Sequence[float], steps: float) -> tuple[float, ...]:
+    """``old`` moved towards ``new`` as far as ``steps`` time constants bring it."""
+    share = 1.0 - math.exp(-steps)
+    mixed = [a + share * (b - a) for a, b in zip(old, new, strict=True)]
+    total = sum(mixed)  # 1 but for rounding; kept so over hours of frames
+    return tuple(value / total for value in mixed)
+
+
 def _wanted_label(state: _State, uncertain_below: float, how: Steadiness) -> str:
     """The label the scores ask for, given the one that is shown."""
     index = max(range(len(state.values)), key=state.values.__getitem__)
     top, score = EMOTIONS[index], state.values[index]
     if state.label == UNCERTAIN:
-        return top if score >= uncertain_below + how.hysteresis else UNCERTAIN
+        return top if score >= uncertain_below + how.enter else UNCERTAIN
     shown = state.values[EMOTIONS.index(state.label)]
     if top != state.label and score >= shown + how.lead:
         return top if score >= uncertain_below else UNCERTAIN
-    return state.label if shown >= uncertain_below - how.hysteresis else UNCERTAIN
+    return state.label if shown >= uncertain_below - how.leave else UNCERTAIN

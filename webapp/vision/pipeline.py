@@ -50,18 +50,20 @@ class Pipeline:
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
         max_faces: int = 16,
+        mirror: bool = False,
     ) -> FrameResult:
         """Read the faces of a JPEG, PNG, WebP, BMP or HEIC picture.
 
         ``regions`` None scans the whole frame; otherwise only around each known box, in pixels of
         this frame. ``upsample`` scans again at double size when nothing was found. Of more than
-        ``max_faces`` faces the surest are kept. Faces come largest first; ``timings_ms`` has
+        ``max_faces`` faces the surest are kept. ``mirror`` shows the network each crop left to
+        right, for callers that average over frames. Faces come largest first; ``timings_ms`` has
         ``decode``, ``detect``, ``classify`` and ``total``. Raises :class:`InvalidRequest`,
         :class:`UnsupportedImage`, :class:`CorruptImage` or :class:`ImageTooLarge`.
         """
         began = time.perf_counter()
         frame = decode(image, max_pixels=self._max_pixels)
-        return self._read(frame, began, regions, upsample, max_faces)
+        return self._read(frame, began, regions, upsample, max_faces, mirror)
 
     def analyze_frame(
         self,
@@ -72,7 +74,7 @@ class Pipeline:
         max_faces: int = 16,
     ) -> FrameResult:
         """As :meth:`analyze`, for a picture that is decoded already (a video's frame)."""
-        return self._read(frame, time.perf_counter(), regions, upsample, max_faces)
+        return self._read(frame, time.perf_counter(), regions, upsample, max_faces, False)
 
     def _read(
         self,
@@ -81,6 +83,7 @@ class Pipeline:
         regions: Sequence[Box] | None,
         upsample: bool,
         max_faces: int,
+        mirror: bool,
     ) -> FrameResult:
         decoded = time.perf_counter()
         if regions is None:
@@ -89,7 +92,7 @@ class Pipeline:
             detections = self._detector.search(frame.grey, regions)
         detections = sorted(detections[:max_faces], key=lambda d: d.box.area, reverse=True)
         detected = time.perf_counter()
-        faces = self._classify(frame, detections)
+        faces = self._classify(frame, detections, mirror)
         ended = time.perf_counter()
         return FrameResult(
             width=frame.width,
@@ -104,12 +107,15 @@ class Pipeline:
             },
         )
 
-    def _classify(self, frame: Frame, detections: Sequence[Detection]) -> tuple[Face, ...]:
+    def _classify(
+        self, frame: Frame, detections: Sequence[Detection], mirror: bool
+    ) -> tuple[Face, ...]:
         if not detections:
             return ()
         squares = [crops.crop_square(d.box, self.card.crop) for d in detections]
         cuts = [crops.cut(frame.grey, square) for square in squares]
-        rows = self._classifier.probabilities(crops.to_batch(cuts, self.card.input))
+        seen = [cut[:, ::-1] for cut in cuts] if mirror else cuts
+        rows = self._classifier.probabilities(crops.to_batch(seen, self.card.input))
         faces = []
         for detection, square, pixels, row in zip(detections, squares, cuts, rows, strict=True):
             scores = EmotionScores(tuple(float(v) for v in row))
