@@ -15,6 +15,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -298,6 +299,15 @@ def kills(environment: dict[str, str], models: Path, token: str, times: int) -> 
     }
 
 
+def build_models(folder: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "bench.swap_models", str(folder)],
+        cwd=ROOT,
+        check=True,
+        env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"},
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.swap", description=__doc__)
     parser.add_argument("--clients", type=int, default=8)
@@ -305,17 +315,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two swaps")
     parser.add_argument("--kill", type=int, default=0, help="times of kill -9 after the swaps")
+    parser.add_argument("--models", type=Path, help="what bench.swap_models wrote before")
     parser.add_argument("--json", required=True, help="file to write; - is standard output")
     args = parser.parse_args(argv)
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="mien-swap-") as scratch:
         models, instance = Path(scratch) / "models", Path(scratch) / "instance"
-        subprocess.run(
-            [sys.executable, "-m", "bench.swap_models", str(models)],
-            cwd=ROOT,
-            check=True,
-            env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"},
-        )
+        if args.models:
+            shutil.copytree(args.models, models)
+        else:
+            build_models(models)
         Registry(models).point_to(FIRST)
         token = make_token(instance)
         environment = {k: v for k, v in os.environ.items() if k.startswith("MIEN_")} | {

@@ -23,7 +23,7 @@ function draw(state) {
   say("notice", state.notice?.message);
   say("doing", state.doing && `${state.doing}…`);
   const { watch } = state;
-  say("watch", watch && `${watch.version} serves. Its first minute is watched: ${watch.answered} frames `
+  say("watch", watch && `${watch.version} serves and is being watched: ${watch.answered} frames `
     + `answered, ${watch.failed} failed, ${watch.seconds_left} s left. If too many fail, `
     + `${watch.previous} comes back by itself.`);
   for (const line of document.querySelectorAll("[data-version]")) {

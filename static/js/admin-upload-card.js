@@ -9,6 +9,9 @@ const WORDS = {
 };
 const percent = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(1)} %`);
 
+const perFace = (value) => (value && value < 1 ? `${value.toFixed(2)} ms` : ms(value));
+const difference = (value) => (value ? `differs by at most ${value.toExponential(1)}` : "no difference");
+
 function facts(pairs) {
   return el("dl", { class: "facts" }, ...pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
@@ -30,8 +33,8 @@ function measured(config, state) {
     ["Input", `${report.input[0]} × ${report.input[1]}, ${report.input[2] === 1 ? "grey" : "colour"}`],
     ["Outputs", report.heads.join(", ")],
     ["Size", `${bytes(report.bytes["model.tflite"])}, ${report.parameters.toLocaleString("en")} weights`],
-    ["Per face, one core", ms(found.ms_per_face_cpu)],
-    ["LiteRT against Keras", `differs by at most ${Math.max(...Object.values(report.golden_differences)).toExponential(1)}`],
+    ["Per face, one core", perFace(found.ms_per_face_cpu || found.ms_per_face)],
+    ["LiteRT against Keras", difference(Math.max(...Object.values(report.golden_differences)))],
   ];
   if (found.accuracy !== undefined) {
     pairs.push(["Accuracy", `${percent(found.accuracy)}${interval ? ` (95 %: ${percent(interval[0])} to ${percent(interval[1])})` : ""} on ${found.n} faces`]);
