@@ -26,7 +26,7 @@ from bench.fault_world import (
     survey,
     upload,
 )
-from bench.scenes import camera_jpegs
+from bench.scenes import frames_of_a_face
 from bench.server import running_server
 from bench.survey import marked
 from bench.witness import Witness, until
@@ -53,7 +53,7 @@ def small_disk() -> Iterator[Path | None]:
 
 def pictures(number: int) -> list[bytes]:
     """Different pictures with a face each."""
-    return [marked(camera_jpegs(1, 12)[n % 12], n) for n in range(number)]
+    return [marked(frames_of_a_face()[n % 12], n) for n in range(number)]
 
 
 def disk_full(world: World) -> Row:

@@ -21,7 +21,7 @@ import requests
 from bench.fuzz_api import TIMEOUT_S, Findings, fuzz_api, judge
 from bench.fuzz_socket import fuzz_socket
 from bench.mutate import damaged, files
-from bench.scenes import camera_jpegs
+from bench.scenes import frames_of_a_face
 from bench.server import running_server
 
 SETTINGS = {
@@ -84,7 +84,7 @@ def run(messages: int, uploads: int, examples: int, seed: int) -> dict[str, Any]
             "interface": fuzz_api(server.url, examples, seed),
         }
         picture = requests.post(
-            f"{server.url}api/v1/analyze", data=camera_jpegs(1, 1)[0], timeout=TIMEOUT_S
+            f"{server.url}api/v1/analyze", data=frames_of_a_face()[0], timeout=TIMEOUT_S
         )
         same = {worker.pid for worker in server.workers()} == workers
         traces = [line for line in server.output if "Traceback" in line]

@@ -22,7 +22,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
-from bench.scenes import camera_jpegs
+from bench.scenes import frames_of_a_face
 
 TIMEOUT_S = 60
 KNOWN_SHARE = 0.6
@@ -98,7 +98,7 @@ def analysed_survey(url: str) -> dict[str, Any]:
     api = f"{url}api/v1/surveys"
     new = {"name": "Fuzz", "purpose": "research", "consent": True, "keep_until": "2035-01-31"}
     survey = requests.post(api, json=new, timeout=TIMEOUT_S).json()["id"]
-    for number, picture in enumerate(camera_jpegs(1, 2)):
+    for number, picture in enumerate(frames_of_a_face()[:2]):
         query = {"path": f"{number}.jpg", "group": "A"}
         requests.put(f"{api}/{survey}/files", params=query, data=picture, timeout=TIMEOUT_S)
     job = requests.post(f"{api}/{survey}/jobs", timeout=TIMEOUT_S).json()["id"]

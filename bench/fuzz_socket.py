@@ -11,7 +11,7 @@ import aiohttp
 
 from bench.fuzz_api import Findings, one_shape
 from bench.mutate import anything, damaged
-from bench.scenes import HEIGHT, WIDTH, camera_jpegs
+from bench.scenes import HEIGHT, WIDTH, frames_of_a_face
 
 NAMESPACE = "/live"
 ANSWER_S = 10.0
@@ -119,7 +119,7 @@ class _Talker:
 async def _run(url: str, messages: int, dice: random.Random) -> Findings:
     findings = Findings()
     address = url.replace("http", "ws", 1) + "socket.io/?EIO=4&transport=websocket"
-    frames = camera_jpegs(1, 12)
+    frames = frames_of_a_face()
     async with aiohttp.ClientSession() as http:
         talker = _Talker(http, address)
         for seq in range(messages):

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.scenes import camera_jpegs
+from bench.scenes import frames_of_a_face
 
 _NUMBERS = (0, -1, 1, 2**31, 2**53, 2**63, 2**64, 10**30, -(10**30), 0.5, 1e308, -1e308, 5e-324)
 _TEXTS = ("", "a", "\x00", "é", "🙂", "../../etc/passwd", "' OR 1=1 --", "<script>", "A" * 5000)
@@ -63,7 +63,7 @@ def damaged(dice: random.Random, content: bytes) -> bytes:
 
 def files() -> dict[str, bytes]:
     """One good file of each kind that is taken, by its name."""
-    jpeg = camera_jpegs(1, 1)[0]
+    jpeg = frames_of_a_face()[0]
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     small = cv2.resize(picture, (160, 120))

@@ -13,7 +13,7 @@ from typing import Any
 
 import socketio
 
-from bench.scenes import HEIGHT, WIDTH, camera_jpegs
+from bench.scenes import HEIGHT, WIDTH, frames_of_a_face
 
 FPS = 10.0
 PATIENCE_S = 30.0
@@ -95,7 +95,7 @@ class Witness:
                 await client.disconnect()
 
     async def _stream(self, client: Any) -> None:
-        frames, seq = camera_jpegs(1, 12), 0
+        frames, seq = frames_of_a_face(), 0
         while not self._stop.is_set():
             began = time.monotonic()
             meta = {"seq": seq, "captured_ms": began * 1000, "width": WIDTH, "height": HEIGHT}

@@ -17,6 +17,7 @@ from typing import Any
 
 from flask import Flask
 
+from webapp.connections import Doorkeeper, places
 from webapp.errors import SettingsError
 from webapp.live.hub import LiveHub
 from webapp.services import services_of
@@ -25,6 +26,7 @@ from webapp.tls import Tls, lan_addresses
 
 _log = logging.getLogger(__name__)
 GRACE_S = 2.0  # for connections that do not close by themselves when the server stops
+BACKLOG = 512  # connections that the system holds until we accept them
 STALL_S = 60.0  # a request whose peer neither sends nor takes anything for this long is dropped
 KEEP_ALIVE_S = 75.0  # so is a connection without a request; Socket.IO watches its own
 STREAMS = "/api/v1/mood/"  # answers whose every part must leave at once
@@ -144,8 +146,15 @@ def _eventlet(run: _Run) -> None:
     from eventlet.green import ssl as green_ssl
     from greenlet import getcurrent
 
+    door = Doorkeeper(services_of(run.app).settings)
+
     class Protocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]
         """eventlet's protocol with small packets sent at once and tracebacks kept in the log."""
+
+        def __init__(self, conn_state: list[Any], server: Any) -> None:
+            with door.admit(str(conn_state[0][0])) as welcome:
+                if welcome:  # otherwise the server closes it
+                    super().__init__(conn_state, server)
 
         def setup(self) -> None:
             try:
@@ -202,7 +211,7 @@ def _eventlet(run: _Run) -> None:
 
     eventlet.spawn(wait_for_signal)
     family, _, _, _, address = socket.getaddrinfo(run.host, run.port, type=socket.SOCK_STREAM)[0]
-    listener = eventlet.listen(address, family)
+    listener = eventlet.listen(address, family, backlog=BACKLOG)
     if run.tls is not None:
         listener = green_ssl.GreenSSLSocket(
             listener, server_side=True, do_handshake_on_connect=False, _context=run.tls.context()
@@ -216,6 +225,7 @@ def _eventlet(run: _Run) -> None:
             protocol=Protocol,
             socket_timeout=STALL_S,
             keepalive=KEEP_ALIVE_S,
+            max_size=places(),
         )
     finally:
         signal.set_wakeup_fd(-1)

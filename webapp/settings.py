@@ -166,6 +166,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("live_max_sessions", 64, "connections", "Live connections at one time.", minimum=1),
     Setting(
+        "max_connections_per_address",
+        256,
+        "connections",
+        "Connections of any kind from one address without a trusted proxy; 0 means no limit.",
+        minimum=0,
+    ),
+    Setting(
         "live_max_sessions_per_address",
         16,
         "connections",

@@ -30,6 +30,7 @@ _END_MISSING: Final = "its end is missing"
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG_FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_NO_MEMORY = -4  # cv::Error::StsNoMem
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
         # chroma planes (0.6 ms instead of 1.0 for a 640x480 JPEG).
         grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error as error:
+        if error.code == _NO_MEMORY:
+            raise ImageTooLarge(
+                f"The picture needs more memory than a worker may take: {header.width} x "
+                f"{header.height} pixels. Make it smaller."
+            ) from error
         raise _corrupt(header.format, "the decoder refused it") from error
     if grey is None:
         raise _corrupt(header.format, "the decoder found no picture")
