@@ -22,7 +22,7 @@ async function measure(button) {
     call("POST", `/admin/api/models/${encodeURIComponent(version)}/measure`));
   if (!found) return;
   shown(found.error ? `${version} cannot be used: ${found.error}`
-    : `${version} takes ${found.ms.toFixed(2)} ms for a face here; its files are whole.`);
+    : `${version} takes ${found.cpu_ms.toFixed(2)} ms for a face here; its files are whole.`);
 }
 
 async function activate(button) {
