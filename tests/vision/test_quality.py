@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from webapp.domain import Box
 from webapp.vision import quality
 from webapp.vision.quality import assess, sharpness
 
@@ -57,3 +58,33 @@ def test_sharpness_falls_with_blur_and_not_with_dim_light(face: Grey) -> None:
 
 def test_a_plain_patch_is_judged_without_dividing_by_zero() -> None:
     assert not assess(np.full((60, 60), 128, np.uint8), 60).ok
+
+
+def test_light_from_one_side_is_named(face: Grey) -> None:
+    ramp = np.geomspace(1.8, 0.06, face.shape[1])[None]
+    judged = assess(np.asarray((face * ramp).clip(0, 255), np.uint8), 105)
+    assert judged.advice is not None and "light" in judged.advice and "half" in judged.advice
+
+
+@pytest.mark.parametrize(
+    ("square", "cut"),
+    [
+        (Box(200, 100, 300, 200), False),
+        (Box(-20, 100, 80, 200), False),
+        (Box(-40, 100, 60, 200), True),
+        (Box(590, 100, 690, 200), True),
+        (Box(200, -40, 300, 60), True),
+        (Box(200, 400, 300, 500), True),
+        (Box(200, 390, 300, 490), False),
+    ],
+)
+def test_a_face_that_the_edge_cuts_is_named(square: Box, cut: bool) -> None:
+    judged = quality.in_view(square, 640, 480)
+    assert judged.ok is not cut
+    assert not cut or "edge" in str(judged.advice)
+
+
+def test_only_an_unsure_turned_face_should_face_the_camera() -> None:
+    assert not quality.facing(True, 0.1).ok
+    assert quality.facing(True, 0.9).ok
+    assert quality.facing(False, 0.1).ok

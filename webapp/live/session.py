@@ -10,6 +10,7 @@ from typing import Any
 
 from webapp.domain import Box, Face, FrameResult
 from webapp.errors import FrameInFlight, InvalidRequest, RateLimited
+from webapp.live.advice import AdviceKeeper
 from webapp.live.frames import LiveFrame, parse_frame
 from webapp.live.limits import TokenBucket
 from webapp.live.options import LiveOptions
@@ -55,6 +56,7 @@ class LiveSession:
         self._tracker = Tracker()
         self._smoother = Smoother()
         self._steadier = Steadier()
+        self._advice = AdviceKeeper()
         self._believed: frozenset[int] = frozenset()
         self._size: tuple[int, int] | None = None
         self._declared: tuple[int, int] | None = None
@@ -152,14 +154,20 @@ class LiveSession:
                 number, face.raw, now_s, self._uncertain_below, STEADINESS[self.options.steadiness]
             )
             box = self._steadier.update(number, face.box, now_s)
+            quality = self._advice.update(number, face.quality, now_s)
             if not self.options.smoothing:
-                scores, label, box = face.raw, face.label, face.box
+                scores, label, box, quality = face.raw, face.label, face.box, face.quality
             if face.detection >= NEW_FACE_SCORE:
                 self._believed |= {number}
             if number in self._believed:
-                faces.append(replace(face, track=number, box=box, scores=scores, label=label))
+                faces.append(
+                    replace(
+                        face, track=number, box=box, scores=scores, label=label, quality=quality
+                    )
+                )
         alive = self._tracker.alive
         self._believed &= frozenset(alive)
         self._smoother.keep(alive)
         self._steadier.keep(alive)
+        self._advice.keep(alive)
         return tuple(sorted(faces, key=lambda face: face.track or 0))

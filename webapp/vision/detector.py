@@ -56,15 +56,20 @@ KNOWN: Final = -0.2
 MAX_REGIONS: Final = 8
 SAME_FACE_IOU: Final = 0.4
 
+_TURNED: Final = (1, 2)  # of dlib's filters: front, left, right, front tilted left and right
 _FILTERS: Final = 18  # where the number of filters stands among the integers of dlib's state
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face's box in pixels of the frame, and dlib's score (unbounded, higher is surer)."""
+    """A face's box in pixels of the frame, and dlib's score (unbounded, higher is surer).
+
+    ``turned``: one of the two filters for faces that look left or right fits best.
+    """
 
     box: Box
     score: float
+    turned: bool = False
 
 
 class FaceDetector:
@@ -127,7 +132,7 @@ class FaceDetector:
             return None
         best = max(seen, key=lambda d: d.score)
         near = [d for d in seen if d.box.iou(best.box) >= SAME_FACE_IOU]
-        return Detection(_mean_box(near).shifted(x1, y1), best.score)
+        return Detection(_mean_box(near).shifted(x1, y1), best.score, best.turned)
 
 
 def _run(
@@ -138,7 +143,7 @@ def _run(
     threshold: float,
 ) -> list[Detection]:
     """Run dlib on one level; boxes divided by the level's scale, right and bottom exclusive."""
-    rectangles, scores, _ = detector.run(np.ascontiguousarray(level), 0, threshold)
+    rectangles, scores, filters = detector.run(np.ascontiguousarray(level), 0, threshold)
     return [
         Detection(
             Box(
@@ -148,8 +153,9 @@ def _run(
                 (r.bottom() + 1) / scale_y,
             ),
             float(score),
+            filter_ in _TURNED,
         )
-        for r, score in zip(rectangles, scores, strict=True)
+        for r, score, filter_ in zip(rectangles, scores, filters, strict=True)
     ]
 
 

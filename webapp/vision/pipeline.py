@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from webapp.card import ModelCard
-from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult
+from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult, Quality
 from webapp.vision import crops, quality
 from webapp.vision.classifier import Classifier
 from webapp.vision.detector import Detection, FaceDetector
@@ -92,7 +95,7 @@ class Pipeline:
             detections = self._detector.search(frame.grey, regions)
         detections = sorted(detections[:max_faces], key=lambda d: d.box.area, reverse=True)
         detected = time.perf_counter()
-        faces = self._classify(frame, detections, mirror)
+        faces = self._classify(frame, detections, mirror, thorough=upsample)
         ended = time.perf_counter()
         return FrameResult(
             width=frame.width,
@@ -108,7 +111,7 @@ class Pipeline:
         )
 
     def _classify(
-        self, frame: Frame, detections: Sequence[Detection], mirror: bool
+        self, frame: Frame, detections: Sequence[Detection], mirror: bool, *, thorough: bool
     ) -> tuple[Face, ...]:
         if not detections:
             return ()
@@ -127,7 +130,25 @@ class Pipeline:
                     scores=scores,
                     raw=scores,
                     label=UNCERTAIN if confidence < self.card.uncertain_below else emotion,
-                    quality=quality.assess(pixels, square.width),
+                    quality=self._judge(frame, detection, square, pixels, thorough),
                 )
             )
         return tuple(faces)
+
+    @staticmethod
+    def _judge(
+        frame: Frame,
+        detection: Detection,
+        square: Box,
+        pixels: npt.NDArray[np.uint8],
+        thorough: bool,
+    ) -> Quality:
+        """The first thing that is wrong. A picture that was sent in cannot be posed again: the
+        advice to turn is for people before a camera (``thorough`` false) only.
+        """
+        judged = quality.in_view(square, frame.width, frame.height)
+        if judged.ok:
+            judged = quality.assess(pixels, square.width)
+        if judged.ok and not thorough:
+            judged = quality.facing(detection.turned, detection.score)
+        return judged
