@@ -196,7 +196,7 @@ def test_with_one_face_each_the_score_test_is_pearsons():
     sample = sample_of(np.zeros(400, dtype=int), groups)
     ours = clustered_p(values, groups == 0, groups == 1, sample, score=True)
     pearson = stats.chi2_contingency([[60, 140], [85, 115]], correction=False).pvalue
-    assert ours == pytest.approx(pearson, rel=0.1)
+    assert ours == pytest.approx(pearson, rel=1e-6)
 
 
 def test_with_the_same_people_in_both_the_score_test_is_mcnemars():
@@ -209,7 +209,19 @@ def test_with_the_same_people_in_both_the_score_test_is_mcnemars():
     from scipy import stats
 
     mcnemar = stats.chi2.sf((40 - 20) ** 2 / 60, 1)
-    assert ours == pytest.approx(mcnemar, rel=0.15)
+    assert ours == pytest.approx(mcnemar, rel=1e-6)
+
+
+def test_a_handful_of_people_who_all_react_alike_prove_what_they_can():
+    people = np.tile(np.arange(6), 2)
+    groups = np.repeat([0, 1], 6)
+    sample = sample_of(np.zeros(12, dtype=int), groups, people)
+    always = (groups == 0).astype(float)
+    ours = clustered_p(always, groups == 0, groups == 1, sample, score=True)
+    assert ours == pytest.approx(2 / 2**6)
+    apart = sample_of(np.zeros(12, dtype=int), groups)
+    ours = clustered_p(always, groups == 0, groups == 1, apart, score=True)
+    assert ours == pytest.approx(2 / 924)  # 12 over 6
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5])
@@ -232,7 +244,7 @@ def test_none_and_all_leave_room_for_doubt():
     nobody = share_interval(0, 40, 40, np.zeros(100))
     assert nobody == pytest.approx([0.0, 0.0881], abs=1e-3)
     assert share_interval(40, 40, 40, np.ones(100)) == pytest.approx([0.9119, 1.0], abs=1e-3)
-    assert share_interval(0, 40, 1, np.zeros(100)) is None
+    assert share_interval(0, 40, 4, np.zeros(100)) is None
 
 
 def test_a_corrected_interval_can_say_none():

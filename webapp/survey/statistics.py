@@ -24,6 +24,7 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 LEVEL = 0.95
+MIN_CLUSTERS = 5  # two or three people say next to nothing of how others differ
 NEGATIVE = tuple(EMOTIONS.index(name) for name in ("angry", "disgust", "fear", "sad"))
 POSITIVE = EMOTIONS.index("happy")
 SIZE = len(EMOTIONS)
@@ -141,13 +142,13 @@ def interval(values: Array) -> list[float] | None:
 
 
 def share_interval(count: int, faces: int, clusters: int, draws: Array) -> list[float] | None:
-    """The 95 % interval of a share ``count / faces``; None with fewer than two clusters.
+    """The 95 % interval of a share ``count / faces``; None with fewer than ``MIN_CLUSTERS``.
 
     Where no face shows an expression (or every one does) all resamples agree, and a percentile
     interval of no width would claim certainty. There the exact interval for that many clusters
     stands in, all without it (Clopper and Pearson 1934): 0 of 40 people leaves up to 8.8 %.
     """
-    if clusters < 2:
+    if clusters < MIN_CLUSTERS:
         return None
     if 0 < count < faces:
         return interval(draws)
@@ -165,8 +166,7 @@ def summarise(
     """Counts, shares, mean probabilities, valence and corrected shares of one group.
 
     ``group`` is an index into ``sample.group_names``, or their number for all faces. Shares and
-    probabilities are in ``[0, 1]``. With fewer than two clusters no interval is given: one person
-    says nothing of how others differ.
+    probabilities are in ``[0, 1]``. With fewer than ``MIN_CLUSTERS`` no interval is given.
     """
     everyone = group == len(sample.group_names)
     member = np.ones(len(sample.groups), dtype=bool) if everyone else sample.groups == group
@@ -184,7 +184,7 @@ def summarise(
     counts = np.bincount(sample.emotions[member], minlength=SIZE)
     means = sample.probabilities[member].mean(axis=0)
     share_draws, mean_draws = draws.shares(group), draws.means(group)
-    known = clusters >= 2
+    known = clusters >= MIN_CLUSTERS
 
     def band(values: Array) -> list[float] | None:
         return interval(values) if known else None
