@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -233,7 +234,9 @@ def version_zip(folder: Path, name: str) -> bytes:
     return buffer.getvalue()
 
 
-def kills(environment: dict[str, str], models: Path, token: str, times: int) -> dict[str, Any]:
+def kills(
+    environment: dict[str, str], models: Path, token: str, times: int, within_s: float
+) -> dict[str, Any]:
     """kill -9 at random moments of an upload and of swaps; what every start found."""
     chance = random.Random(20261123)
     body = {name: version_zip(models / name, f"{name}-copy") for name in VERSIONS}
@@ -263,13 +266,16 @@ def kills(environment: dict[str, str], models: Path, token: str, times: int) -> 
             admin = Admin(server.url, token)
             uploading = number % 2 == 0
 
-            def work(admin: Admin = admin, uploading: bool = uploading) -> None:
+            def work(
+                admin: Admin = admin, uploading: bool = uploading, number: int = number
+            ) -> None:
                 """Goes on until the server is gone."""
-                while True:
+                for turn in itertools.count():
                     for name in VERSIONS:
                         try:
                             if uploading:
-                                path = f"/models/uploads?name={name}-copy&filename=copy.zip"
+                                copy = f"{name}-{number}-{turn}"
+                                path = f"/models/uploads?name={copy}&filename=copy.zip"
                                 admin.call("POST", path, body[name])
                             else:
                                 admin.call("POST", f"/models/{name}/activate")
@@ -280,7 +286,7 @@ def kills(environment: dict[str, str], models: Path, token: str, times: int) -> 
 
             worker = threading.Thread(target=work, daemon=True)
             worker.start()
-            moment = chance.uniform(0.05, 8.0 if uploading else 3.0)
+            moment = chance.uniform(0.05, within_s)
             moments.append(round(moment, 2))
             time.sleep(moment)
             server.process.kill()
@@ -315,6 +321,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two swaps")
     parser.add_argument("--kill", type=int, default=0, help="times of kill -9 after the swaps")
+    parser.add_argument(
+        "--kill-within", type=float, default=10, help="seconds after its start that it lives"
+    )
     parser.add_argument("--models", type=Path, help="what bench.swap_models wrote before")
     parser.add_argument("--json", required=True, help="file to write; - is standard output")
     args = parser.parse_args(argv)
@@ -342,7 +351,7 @@ def main(argv: list[str] | None = None) -> int:
                     line.strip() for line in server.output if "ERROR" in line or "WARN" in line
                 ][:10]
         if args.kill:
-            report["crashes"] = kills(environment, models, token, args.kill)
+            report["crashes"] = kills(environment, models, token, args.kill, args.kill_within)
     text = json.dumps(report, indent=2) + "\n"
     if args.json == "-":
         sys.stdout.write(text)

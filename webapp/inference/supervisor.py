@@ -128,14 +128,18 @@ class Supervisor:
     def _prepare(
         self, processes: list[WorkerProcess], folder: Path
     ) -> list[tuple[WorkerProcess, int, Done]]:
-        """Load ``folder`` in every process at once, or tell all to forget it and raise."""
+        """Load ``folder`` in one process after the other, or tell all to forget it and raise.
+
+        Not in all at once: a process that loads a network answers nothing for some 30 ms, and
+        the others take the frames of that time.
+        """
         until = time.monotonic() + self.spec.start_timeout_s
         calls: list[tuple[WorkerProcess, Call]] = []
         prepared: list[tuple[WorkerProcess, int, Done]] = []
         try:
             for process in processes:
-                calls.append((process, process.post(partial(Prepare, folder=str(folder)))))
-            for process, call in calls:
+                call = process.post(partial(Prepare, folder=str(folder)))
+                calls.append((process, call))
                 reply = call.result(max(0.0, until - time.monotonic()))
                 if not isinstance(reply, Done):
                     raise MienError(f"A worker answered prepare with {reply.kind}.")

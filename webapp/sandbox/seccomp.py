@@ -53,41 +53,6 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "process_vm_writev": (311, 271),
     "process_madvise": (440, 440),
     "kcmp": (312, 272),
-    # changes of files and folders
-    "creat": (85, None),
-    "truncate": (76, 45),
-    "unlink": (87, None),
-    "unlinkat": (263, 35),
-    "rename": (82, None),
-    "renameat": (264, 38),
-    "renameat2": (316, 276),
-    "mkdir": (83, None),
-    "mkdirat": (258, 34),
-    "rmdir": (84, None),
-    "link": (86, None),
-    "linkat": (265, 37),
-    "symlink": (88, None),
-    "symlinkat": (266, 36),
-    "mknod": (133, None),
-    "mknodat": (259, 33),
-    "chmod": (90, None),
-    "fchmod": (91, 52),
-    "fchmodat": (268, 53),
-    "fchmodat2": (452, 452),
-    "chown": (92, None),
-    "fchown": (93, 55),
-    "lchown": (94, None),
-    "fchownat": (260, 54),
-    "utime": (132, None),
-    "utimes": (235, None),
-    "utimensat": (280, 88),
-    "futimesat": (261, None),
-    "setxattr": (188, 5),
-    "lsetxattr": (189, 6),
-    "fsetxattr": (190, 7),
-    "removexattr": (197, 14),
-    "lremovexattr": (198, 15),
-    "fremovexattr": (199, 16),
     # ways around the rules above, and the kernel's less worn parts
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
@@ -139,6 +104,43 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "mq_open": (240, 180),
     "mq_unlink": (241, 181),
 }
+# changes of files and folders
+_CHANGES: dict[str, tuple[int | None, int | None]] = {
+    "creat": (85, None),
+    "truncate": (76, 45),
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "mkdir": (83, None),
+    "mkdirat": (258, 34),
+    "rmdir": (84, None),
+    "link": (86, None),
+    "linkat": (265, 37),
+    "symlink": (88, None),
+    "symlinkat": (266, 36),
+    "mknod": (133, None),
+    "mknodat": (259, 33),
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "utimensat": (280, 88),
+    "futimesat": (261, None),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+}
 # Their arguments lie in memory, where a filter cannot look: libc falls back to the older calls.
 _UNKNOWN = {"clone3": (435, 435), "openat2": (437, 437)}
 
@@ -180,7 +182,7 @@ def _refuse(error: int) -> bytes:
     return _statement(_RETURN, _ERRNO | error)
 
 
-def _program(machine: _Machine, pid: int) -> Iterator[bytes]:
+def _program(machine: _Machine, pid: int, writing: bool) -> Iterator[bytes]:
     """The filter's statements; each block leaves the call's number in the accumulator."""
     yield _statement(_LOAD, _ARCHITECTURE)
     yield _statement(_EQUAL, machine.audit, true=1)
@@ -188,15 +190,17 @@ def _program(machine: _Machine, pid: int) -> Iterator[bytes]:
     yield _statement(_LOAD, _NUMBER)
     yield _statement(_GREATER_EQUAL, _X32_BIT, false=1)
     yield _refuse(errno.EPERM)
-    for table, error in ((_REFUSED, errno.EPERM), (_UNKNOWN, errno.ENOSYS)):
+    changes = {} if writing else _CHANGES
+    for table, error in ((_REFUSED | changes, errno.EPERM), (_UNKNOWN, errno.ENOSYS)):
         for numbers in table.values():
             number = numbers[machine.column]
             if number is not None:
                 yield _statement(_EQUAL, number, false=1)
                 yield _refuse(error)
-    # reading stays allowed: a version that is swapped in has to be loaded
-    yield from _look(machine.open, 1, _statement(_ANY_BIT, _WRITES, false=1))
-    yield from _look(machine.openat, 2, _statement(_ANY_BIT, _WRITES, false=1))
+    if not writing:
+        # reading stays allowed: a version that is swapped in has to be loaded
+        yield from _look(machine.open, 1, _statement(_ANY_BIT, _WRITES, false=1))
+        yield from _look(machine.openat, 2, _statement(_ANY_BIT, _WRITES, false=1))
     # threads are made with clone, too
     yield from _look(machine.clone, 0, _statement(_ANY_BIT, _CLONE_THREAD, true=1))
     # an abort, or a signal to ourselves, must work for a traceback in the log
@@ -218,9 +222,10 @@ def _look(number: int | None, argument: int, test: bytes) -> Iterator[bytes]:
     yield _statement(_LOAD, _NUMBER)
 
 
-def install() -> None:
+def install(*, writing: bool = False) -> None:
     """Put the filter on every thread of this process, for good.
 
+    ``writing`` leaves files and folders changeable, for a process whose work is to write some.
     Raises OSError where the kernel refuses it, for example because it was built without.
     """
     machine = _machine()
@@ -230,7 +235,7 @@ def install() -> None:
     zero = ctypes.c_ulong(0)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero):
         raise OSError(ctypes.get_errno(), "PR_SET_NO_NEW_PRIVS")
-    statements = b"".join(_program(machine, os.getpid()))
+    statements = b"".join(_program(machine, os.getpid(), writing))
     held = ctypes.create_string_buffer(statements, len(statements))
 
     class Program(ctypes.Structure):
