@@ -39,6 +39,7 @@ from webapp.survey.service import surveys_of
 OFFERS: Final = 2
 CALM_WAIT_MS: Final = 30.0
 KEPT_RESULTS: Final = 20
+START_TIMEOUT_MS: Final = 120_000  # it gives way while it starts, too
 MAX_MINUTES: Final = 24 * 60
 _log = logging.getLogger("mien.shadow")
 Tell = Callable[[str, str, dict[str, Any], str], None]
@@ -197,7 +198,10 @@ class Shadow:
     # -- the trial's own thread
 
     def _run(self, trial: Trial, found: ModelVersion, pictures: list[tuple[int, str, str]]) -> None:
-        settings = Settings(**self._settings.as_dict() | {"workers": 1})
+        patient = max(START_TIMEOUT_MS, int(self._settings.worker_start_timeout_ms))
+        settings = Settings(
+            **self._settings.as_dict() | {"workers": 1, "worker_start_timeout_ms": patient}
+        )
         service = InferenceService(settings, found.folder, background=True)
         try:
             service.start()

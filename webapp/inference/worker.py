@@ -22,7 +22,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,8 @@ ONE_THREAD = (
     "VECLIB_MAXIMUM_THREADS",
     "OPENCV_FOR_THREADS_NUM",
 )
+
+STARTING_NICENESS = 10
 
 log = logging.getLogger("mien.worker")
 
@@ -135,8 +137,11 @@ class Worker:
         """End after the request in hand; safe in a signal handler."""
         self._inbox.put(Stop(0))
 
-    def run(self, folder: Path) -> int:
-        """Load ``folder``, serve until stopped and give the process's exit status."""
+    def run(self, folder: Path, ready: Callable[[], None] = lambda: None) -> int:
+        """Load ``folder``, serve until stopped and give the process's exit status.
+
+        ``ready`` is called once, when it can serve.
+        """
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         try:
             pipeline = load_pipeline(self._factory, folder, self._max_pixels)
@@ -144,6 +149,7 @@ class Worker:
             self._send(Failure(0, error.to_json()))
             return 1
         self._version = pipeline.version
+        ready()
         self._send(Ready(os.getpid(), pipeline.version))
         while True:
             message = None  # nothing of the last picture is kept while there is no other
@@ -265,7 +271,7 @@ def give_way() -> None:
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if hasattr(os, "nice"):
-        os.nice(19)
+        os.nice(19 - STARTING_NICENESS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -285,8 +291,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Ctrl-C in a terminal goes to the whole group; the web process decides when workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_native_threads()
-    if options.background:
-        give_way()
+    if options.background and hasattr(os, "nice"):
+        os.nice(STARTING_NICENESS)  # the rest follows once it is ready: it must become ready
     channel = Channel(connect_back(options.socket))
     try:
         # our own code is loaded first; models and pictures come from strangers
@@ -300,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worker = Worker(channel, options.pipeline, options.max_pixels)
     # A service manager sends SIGTERM to every process at once: the frame in hand is still answered.
     signal.signal(signal.SIGTERM, lambda *_: worker.finish())
-    return worker.run(options.version_folder)
+    return worker.run(options.version_folder, give_way if options.background else lambda: None)
 
 
 if __name__ == "__main__":
