@@ -132,7 +132,8 @@ class Face:
     ``detection`` is dlib's detection score (unbounded, higher is surer). ``scores`` are the
     probabilities that are shown, ``raw`` those of this frame alone (calibrated, unsmoothed).
     ``label`` is one of :data:`EMOTIONS` or :data:`UNCERTAIN`; ``track`` is stable within one
-    live connection and None where nothing is tracked.
+    live connection and None where nothing is tracked. ``unadjusted`` is what ``scores`` would be
+    without the resting face's baseline, and None where there is no baseline.
     """
 
     box: Box
@@ -142,6 +143,7 @@ class Face:
     label: str
     quality: Quality = field(default_factory=Quality)
     track: int | None = None
+    unadjusted: EmotionScores | None = None
 
     def __post_init__(self) -> None:
         if self.label not in (*EMOTIONS, UNCERTAIN):
@@ -168,6 +170,7 @@ class Face:
             "raw": self.raw.to_json(),
             "valence": round(self.scores.valence, 4),
             "quality": self.quality.to_json(),
+            **({} if self.unadjusted is None else {"unadjusted": self.unadjusted.to_json()}),
         }
 
     @classmethod

@@ -1,5 +1,6 @@
 // What people do with the reading: each part has a module, and live.js knows only this one.
 
+import { startBaseline } from "./baseline.js";
 import { startSharing } from "./mood-panel.js";
 import { startRecording } from "./record-panel.js";
 import { startSteadiness } from "./steadiness.js";
@@ -15,7 +16,7 @@ export function startTools(page) {
   // a tool that has settings says so by its own settings(), and a recording notes them
   const settings = () => Object.assign({}, page.settings(), ...tools.map((tool) => tool.settings?.()));
   tools.push(startRecording({ ...page, settings }), startSharing(page), startSuggestions(page));
-  tools.push(startSteadiness(page));
+  tools.push(startSteadiness(page), startBaseline(page));
   const all = (name) => (...given) => tools.forEach((tool) => tool[name]?.(...given));
   return Object.freeze({
     tap: Object.freeze({

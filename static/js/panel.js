@@ -37,6 +37,7 @@ export class Panel {
     this.#root.dataset.hasFace = "no";
     this.#headline("none", "uncertain", title, detail);
     this.#setBars(null, null);
+    this.#setMarks(null);
   }
 
   /** Shows one face; `stale` dims it, as its result is old. */
@@ -46,6 +47,7 @@ export class Panel {
     this.#headline(said.tone, said.icon, said.title, said.detail);
     // Scores of a picture that cannot be read would be read as an answer.
     this.#setBars(said.tone === "advice" ? null : face.scores, said.tone === "sure" ? face.label : null);
+    this.#setMarks(said.tone === "advice" ? null : face.unadjusted);
   }
 
   /** The faces to choose from: [{key, number, face}]; hidden when there is only one. */
@@ -104,12 +106,15 @@ export class Panel {
     track.className = "bar__track";
     const fill = document.createElement("span");
     fill.className = "bar__fill";
-    track.append(fill);
+    const mark = document.createElement("span");
+    mark.className = "bar__mark";
+    mark.hidden = true;
+    track.append(fill, mark);
     const value = document.createElement("span");
     value.className = "bar__value";
     row.append(icon(emotion), name, track, value);
     this.#find("bars").append(row);
-    this.#bars.set(emotion, { row, fill, value });
+    this.#bars.set(emotion, { row, fill, mark, value });
   }
 
   #setBars(scores, leading) {
@@ -119,6 +124,15 @@ export class Panel {
       fill.style.transform = `scaleX(${score.toFixed(3)})`;
       setText(value, scores ? percent(score) : "–");
       row.classList.toggle("bar--leading", emotion === leading);
+    });
+  }
+
+  /** Where each bar would end without the resting face's baseline; null: no marks. */
+  #setMarks(scores) {
+    EMOTIONS.forEach((emotion, i) => {
+      const { mark } = this.#bars.get(emotion);
+      mark.hidden = !scores;
+      if (scores) mark.style.left = `${(100 * scores[i]).toFixed(1)}%`;
     });
   }
 

@@ -66,10 +66,21 @@ function face(value, path) {
     scores: scores(given.scores, `${path}.scores`),
     raw: scores(given.raw ?? given.scores, `${path}.raw`),
     valence: given.valence == null ? null : number(given.valence, `${path}.valence`, -1.001, 1.001),
+    unadjusted: given.unadjusted ? scores(given.unadjusted, `${path}.unadjusted`) : null,
     quality: Object.freeze({
       ok: quality.ok !== false,
       advice: typeof quality.advice === "string" && quality.advice ? quality.advice : null,
     }),
+  });
+}
+
+function baseline(value, path) {
+  const given = object(value, path);
+  return Object.freeze({
+    state: text(given.state, `${path}.state`),
+    progress: number(given.progress, `${path}.progress`, 0, 1),
+    remainingS: number(given.remaining_s, `${path}.remaining_s`, 0),
+    trouble: given.trouble ? text(given.trouble, `${path}.trouble`) : null,
   });
 }
 
@@ -135,6 +146,7 @@ export function parseResult(value) {
     }),
     faces: Object.freeze(given.faces.map((f, i) => face(f, `result.faces[${i}]`))),
     timings: Object.freeze({ ...object(given.timings_ms ?? {}, "result.timings_ms") }),
+    baseline: given.baseline ? baseline(given.baseline, "result.baseline") : null,
   });
 }
 

@@ -139,6 +139,10 @@ def create_double() -> tuple[Flask, SocketIO, Double]:
     def options(wanted: dict[str, Any]) -> dict[str, Any]:
         return {"smoothing": True, "steadiness": "balanced", **wanted}
 
+    @socketio.on("baseline", namespace="/live")  # type: ignore[untyped-decorator]
+    def baseline(wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"state": "none", "progress": 0.0, "remaining_s": 0.0, "trouble": None}
+
     @socketio.on("frame", namespace="/live")  # type: ignore[untyped-decorator]
     def frame(meta: dict[str, Any], jpeg: bytes) -> Any:
         double.frames += 1

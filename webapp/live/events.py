@@ -3,6 +3,7 @@
 Client to server
     ``frame(meta, jpeg)`` -> result or error; ``meta = {seq, captured_ms, width, height}``
     ``options({"smoothing": bool, "steadiness": name})`` -> the options now in force, or an error
+    ``baseline({"action": "start" | "cancel" | "reset"})`` -> its state, or an error
     ``share({"on": bool})`` -> see ``webapp.mood.events``
 Server to client
     ``hello``   ``{session, model, workers, emotions, limits}`` once after connecting
@@ -68,6 +69,8 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
         sid, *rest = args
         if event == "frame":
             return self.hub.frame(sid, tuple(rest))
+        if event == "baseline":
+            return self.hub.baseline(sid, tuple(rest))
         if event == "options":
             return self.hub.options(sid, tuple(rest))
         if event == "share":
@@ -81,7 +84,7 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
                 sid, polite=rest[:1] == [self.server.reason.CLIENT_DISCONNECT]
             )
         return InvalidRequest(
-            "Expected the event frame or options. Received another one."
+            "Expected the event frame, options or baseline. Received another one."
         ).to_json()
 
     def _connect(self, sid: str, environ: dict[str, Any], auth: object) -> None:

@@ -119,7 +119,8 @@ class LiveHub:
         try:
             if self.draining:
                 raise InferenceUnavailable("The server is stopping.")
-            result = self._session(sid).analyze(args)
+            session = self._session(sid)
+            result = session.analyze(args)
             for observer in self.observers:
                 observer.saw(sid, result)
         except MienError as error:
@@ -134,7 +135,7 @@ class LiveHub:
         limit_ms = self._services.settings.slow_frame_ms
         if limit_ms and spent_s * 1000 > limit_ms:
             self._tell_slow(sid, result, spent_s * 1000)
-        return result.to_json()
+        return {**result.to_json(), "baseline": session.baseline.to_json()}
 
     @staticmethod
     def _tell_slow(sid: str, result: FrameResult, spent_ms: float) -> None:
@@ -157,6 +158,24 @@ class LiveHub:
         except MienError as error:
             return error.to_json()
         return session.options.to_json()
+
+    def baseline(self, sid: str, args: tuple[Any, ...]) -> dict[str, Any]:
+        """Start, cancel or reset a connection's resting face; answers with its state."""
+        try:
+            session = self._session(sid)
+            wanted = args[0] if len(args) == 1 else None
+            action = wanted.get("action") if isinstance(wanted, dict) else None
+            if action == "start":
+                session.baseline.start()
+            elif action in ("cancel", "reset"):
+                session.baseline.reset()
+            else:
+                raise InvalidRequest(
+                    'baseline: expected {"action": "start"}, or cancel or reset.', field="action"
+                )
+        except MienError as error:
+            return error.to_json()
+        return session.baseline.to_json()
 
     def _session(self, sid: str) -> LiveSession:
         session = self._sessions.get(sid)

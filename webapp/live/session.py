@@ -8,9 +8,10 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from webapp.domain import Box, Face, FrameResult
+from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult
 from webapp.errors import FrameInFlight, InvalidRequest, RateLimited
 from webapp.live.advice import AdviceKeeper
+from webapp.live.baseline import Baseline, adjusted
 from webapp.live.frames import LiveFrame, parse_frame
 from webapp.live.limits import TokenBucket
 from webapp.live.options import LiveOptions
@@ -57,6 +58,8 @@ class LiveSession:
         self._smoother = Smoother()
         self._steadier = Steadier()
         self._advice = AdviceKeeper()
+        self.baseline = Baseline()
+        self._plain = Smoother()  # of tracks with a baseline: the scores without it
         self._believed: frozenset[int] = frozenset()
         self._size: tuple[int, int] | None = None
         self._declared: tuple[int, int] | None = None
@@ -145,24 +148,31 @@ class LiveSession:
         if result.model != self._model:
             # scores of two versions are never mixed: each result names the one it came from
             self._smoother.keep(())
+            self._plain.keep(())
+            if self._model is not None:
+                self.baseline.reset()  # it was measured with the other version
             self._model = result.model
             self._uncertain_below = self._services.uncertain_below(result.model)
         numbers = self._tracker.update([face.box for face in result.faces], now_s)
         faces = []
         for face, number in zip(result.faces, numbers, strict=True):
-            scores, label = self._smoother.update(
-                number, face.raw, now_s, self._uncertain_below, STEADINESS[self.options.steadiness]
-            )
+            scores, label, unadjusted = self._read(number, face, now_s)
             box = self._steadier.update(number, face.box, now_s)
             quality = self._advice.update(number, face.quality, now_s)
             if not self.options.smoothing:
-                scores, label, box, quality = face.raw, face.label, face.box, face.quality
+                box, quality = face.box, face.quality
             if face.detection >= NEW_FACE_SCORE:
                 self._believed |= {number}
             if number in self._believed:
                 faces.append(
                     replace(
-                        face, track=number, box=box, scores=scores, label=label, quality=quality
+                        face,
+                        track=number,
+                        box=box,
+                        scores=scores,
+                        label=label,
+                        quality=quality,
+                        unadjusted=unadjusted,
                     )
                 )
         alive = self._tracker.alive
@@ -170,4 +180,23 @@ class LiveSession:
         self._smoother.keep(alive)
         self._steadier.keep(alive)
         self._advice.keep(alive)
-        return tuple(sorted(faces, key=lambda face: face.track or 0))
+        self._plain.keep(alive)
+        faces.sort(key=lambda face: face.track or 0)
+        self.baseline.observe(faces, alive, now_s)
+        return tuple(faces)
+
+    def _read(
+        self, number: int, face: Face, now_s: float
+    ) -> tuple[EmotionScores, str, EmotionScores | None]:
+        """Scores and label to show of a track, and the scores without its baseline, if any."""
+        off = self.baseline.for_track(number)
+        raw = face.raw if off is None else adjusted(face.raw, off)
+        below, how = self._uncertain_below, STEADINESS[self.options.steadiness]
+        scores, label = self._smoother.update(number, raw, now_s, below, how)
+        if not self.options.smoothing:
+            top, score = raw.top
+            scores, label = raw, face.label if off is None else top if score >= below else UNCERTAIN
+        if off is None:
+            return scores, label, None
+        unadjusted, _ = self._plain.update(number, face.raw, now_s, below, how)
+        return scores, label, unadjusted if self.options.smoothing else face.raw

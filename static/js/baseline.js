@@ -1,0 +1,70 @@
+// The resting face: ten seconds of measuring, told step by step, and what became of it.
+
+import { setText } from "./panel.js";
+
+const TROUBLE = Object.freeze({
+  no_face: "No face in view. The count goes on when you are back.",
+  several_faces: "Only one person may be in view while a resting face is measured.",
+  hard_to_read: "The face is hard to read. Come closer, with more light on it.",
+  interrupted: "Too few pictures came through.",
+});
+const FAILED = Object.freeze({
+  no_face: "No face was in view for long enough.",
+  several_faces: "More than one person was in view.",
+  hard_to_read: "The face was too hard to read. More light helps.",
+  interrupted: "Too few pictures came through.",
+  left: "The resting face was forgotten, because its face left the picture.",
+});
+
+/** What the page says of a state: {text, progress (0 to 1, or null), action: "start"|"cancel"|"reset"}. */
+export function describeBaseline({ state, progress, remainingS, trouble }) {
+  if (state === "measuring") {
+    const count = `Relax your face and look at the camera: ${Math.ceil(remainingS)} s to go.`;
+    return { text: trouble ? TROUBLE[trouble] ?? trouble : count, progress, action: "cancel" };
+  }
+  if (state === "active") {
+    return {
+      text: "Scores are adjusted to your resting face; marks show them without.",
+      progress: null,
+      action: "reset",
+    };
+  }
+  const text = state === "failed" ? `${FAILED[trouble] ?? "It did not work."} Try again.` : "";
+  return { text, progress: null, action: "start" };
+}
+
+const ACTIONS = Object.freeze({ start: "Measure resting face", cancel: "Cancel", reset: "Forget resting face" });
+
+/** The page's part; `request` as for the other tools. Returns {hello, result, phase}. */
+export function startBaseline({ request }) {
+  const root = document.querySelector("[data-baseline]");
+  const find = (name) => root.querySelector(`[data-baseline-${name}]`);
+  const button = find("action");
+  const bar = find("progress");
+  let action = "start";
+
+  function show(baseline) {
+    const said = describeBaseline(baseline);
+    action = said.action;
+    root.dataset.state = baseline.state;
+    setText(button, ACTIONS[action]);
+    setText(find("text"), said.text);
+    bar.hidden = said.progress === null;
+    if (said.progress !== null) bar.value = said.progress;
+  }
+  const none = () => show({ state: "none", progress: 0, remainingS: 0, trouble: null });
+
+  button.addEventListener("click", async () => {
+    try {
+      const answer = await request("baseline", { action });
+      if (answer?.error) throw new Error(answer.error.message);
+    } catch (error) {
+      setText(find("text"), `It did not work: ${error.message}`);
+    }
+  });
+  none();
+  return {
+    hello: none, // a new connection knows no resting face
+    result: (result) => result.baseline && show(result.baseline),
+  };
+}
