@@ -246,6 +246,16 @@ def test_busy_workers_are_asked_again(
     assert inference.version == "new"
 
 
+def test_the_page_says_that_a_start_fell_back(activation: Activation) -> None:
+    activation.journal.add("server", "fell_back", "new", "old", "It is damaged.", automatic=True)
+    activation.start()
+    try:
+        notice = activation.state()["notice"]
+        assert notice["kind"] == "fell_back" and "It is damaged." in notice["message"]
+    finally:
+        activation.stop()
+
+
 def test_the_journal_survives_a_cut_line(models: Path) -> None:
     journal = Journal(models)
     journal.add("ada", "activated", "old", "new")

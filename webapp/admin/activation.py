@@ -230,6 +230,13 @@ class Activation:
 
     def start(self) -> None:
         """Begin to watch, in a thread or greenlet of its own."""
+        last = next(iter(self.journal.entries(1)), None)
+        if last is not None and last.outcome == "fell_back":
+            self.notice = {
+                "kind": "fell_back",
+                "message": f"{last.to_version} serves since a start on {last.at[:10]}. {last.why}",
+                "version": last.from_version,
+            }
         self._thread = threading.Thread(target=self._watch, name="activation", daemon=True)
         self._thread.start()
 
