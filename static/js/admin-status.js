@@ -174,6 +174,8 @@ async function refresh() {
     const stale = find("stale");
     stale.textContent = `${error.message} The figures below are old; trying again.`;
     stale.hidden = false;
+    find("summary").textContent = "No answer from the server.";
+    find("summary").classList.add("bad");
   }
   next();
 }
