@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from bench.server import READY, running_server
 from tests.support.live import FakeInference, LiveClient, served
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames
+from webapp import logs
 from webapp.app import create_app
 from webapp.settings import Settings
 
@@ -96,6 +99,21 @@ def test_slow_frames_are_traced_on_demand(
         assert line["total_ms"] == 1.0
         assert line["size"] == "640x480"
         assert line["live"] == records.named("live connection opened")[0]["live"]
+
+
+def test_packets_that_a_client_broke_do_not_fill_the_log() -> None:
+    import socketio
+
+    def record(fail: Callable[[], object]) -> logging.LogRecord:
+        try:
+            fail()
+        except ValueError:
+            return logging.LogRecord("x", logging.ERROR, "", 0, "m", (), sys.exc_info())
+        raise AssertionError
+
+    assert not logs._is_ours(record(lambda: socketio.packet.Packet(encoded_packet="Z")))
+    assert logs._is_ours(record(lambda: int("Z")))
+    assert logs._is_ours(logging.LogRecord("x", logging.ERROR, "", 0, "m", (), None))
 
 
 def test_json_lines_hold_no_name_no_address_and_nothing_else(tmp_path: Path) -> None:

@@ -45,11 +45,22 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 # Asked every few seconds by machines, or many at a time by a page.
 _QUIET = ("static", "health.")
 LIVE_ID_CHARACTERS = 8
+_PACKETS = ("socketio.packet", "engineio.packet", "engineio.payload")
 
 
 def live_id(sid: str) -> str:
     """What a live connection is called in the log: enough to tell connections apart."""
     return sid[:LIVE_ID_CHARACTERS]
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Drops the traceback of a packet that a client broke; else anybody could fill the log."""
+    trace = record.exc_info[2] if record.exc_info else None
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") in _PACKETS:
+            return False
+        trace = trace.tb_next
+    return True
 
 
 def configure(settings: Settings) -> None:
@@ -74,6 +85,11 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
+    for name in ("engineio.server", "socketio.server"):
+        # with a level of its own it adds no handler of its own, which would write everything twice
+        library = logging.getLogger(name)
+        library.setLevel(logging.ERROR)
+        library.addFilter(_is_ours)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # else a page of plug-in names
 
 
