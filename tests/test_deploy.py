@@ -13,6 +13,7 @@ import yaml
 
 from tests.support.data import REPOSITORY
 from tests.test_import_rules import imports
+from tools import serve_pins
 from webapp.settings import PREFIX, SETTINGS
 from webapp.tls import own_certificate
 
@@ -35,7 +36,8 @@ def package(pin: str) -> str:
 def test_serving_pins_are_the_runtimes_without_what_only_converts() -> None:
     runtime = pins(REPOSITORY / "requirements.txt")
     serving = pins(DEPLOY / "requirements-serve.txt")
-    assert serving == {pin for pin in runtime if package(pin) not in ONLY_CONVERTING}
+    text = (DEPLOY / "requirements-serve.txt").read_text(encoding="utf-8")
+    assert text == serve_pins.serving(), "run: python tools/serve_pins.py"
     assert {package(pin) for pin in runtime - serving} == ONLY_CONVERTING
 
 
