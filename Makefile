@@ -32,7 +32,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.live --clients 8 --fps 15 --seconds 30 --json -
 
 faults: $(VENV)/.dev
-	$(BIN)/python -m bench.faults --json docs/faults.json --markdown docs/faults.md
+	$(BIN)/python -m bench.faults --json - --markdown docs/faults.md
 
 audit: $(VENV)/.dev
 	$(BIN)/python tools/audit.py
