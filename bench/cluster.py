@@ -51,6 +51,11 @@ from webapp.store import FaceRow, Outcome, Store, database_url
 COPY = "cluster-copy"
 
 
+def say(text: str) -> None:
+    """What is being measured, for whoever waits."""
+    click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
+
+
 def counted(database: str, job: int) -> dict[str, int]:
     """Outcomes of a job, different pictures among them, and faces, as the database has them."""
     os.environ["DATABASE_URL"] = database
@@ -114,6 +119,7 @@ def faults(
     made: Rig, a: RunningServer, b: RunningServer, survey: str, workers: list[Worker], images: int
 ) -> dict[str, Any]:
     """The survey with two workers; Redis dies at a quarter, a worker at a half."""
+    say("The survey with two workers, while Redis and one of them die")
     watched = Watched(made, a, b, survey)
     watched.until_done(images // 4)
     made.redis.kill()
@@ -122,11 +128,12 @@ def faults(
     made.redis.start()
     back = time.monotonic()
     events = len(watched.page.told)
-    before = progress(b, survey)["done"]
-    await_true("work goes on", lambda: progress(b, survey)["done"] > before + 64)
+    further = min(images, progress(b, survey)["done"] + images // 32)
+    await_true("work goes on", lambda: progress(b, survey)["done"] >= further)
     resumed_s = time.monotonic() - back
     await_true("the page is told again", lambda: len(watched.page.told) > events)
     page_s = time.monotonic() - back
+    say(f"Work went on {resumed_s:.1f} s after Redis was back")
     watched.until_done(images // 2)
     workers[0].kill()
     report = watched.finish(images)
@@ -141,6 +148,7 @@ def faults(
 
 def activation(made: Rig, a: RunningServer, b: RunningServer, serving: str) -> dict[str, Any]:
     """Seconds from an activation on A until each node serves the version."""
+    say("An activation")
     environment = made.environment("a")
     models = Path(environment["MIEN_MODELS_DIR"])
     shutil.copytree(models / serving, models / COPY)
@@ -172,6 +180,7 @@ def measure(scratch: Path, models: Path, images: int) -> dict[str, Any]:
         rig(scratch, redis, postgres, models) as made,
     ):
         a, b = made.node("a"), made.node("b")
+        say(f"Uploading {images} pictures")
         began = time.monotonic()
         survey = new_survey(a, pictures, keep_until=keep)
         uploaded_s = time.monotonic() - began
@@ -179,9 +188,11 @@ def measure(scratch: Path, models: Path, images: int) -> dict[str, Any]:
         workers = [made.worker("worker-1")]
         start_job(a, warm)
         await_true("the first worker is warm", lambda: ended(a, warm))
+        say("The survey with one worker")
         one = Watched(made, a, b, survey).finish(images)
         workers.append(made.worker("worker-2"))
         await_true("the second worker is ready", workers[1].ready)
+        say("The survey with two workers")
         two = Watched(made, a, b, survey).finish(images)
         broken = faults(made, a, b, survey, workers, images)
         return {

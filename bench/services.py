@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pg8000.dbapi
+import pg8000.exceptions
 
 START_S = 60.0
 
@@ -92,10 +94,26 @@ class PostgresServer:
 
     port: int
 
+    def _connect(self) -> Any:
+        return pg8000.dbapi.connect("mien", "127.0.0.1", "postgres", self.port)
+
+    def await_ready(self) -> None:
+        """Wait until it takes statements: it listens before that. Raises pg8000's error."""
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                self._connect().close()
+            except pg8000.exceptions.DatabaseError:  # it is starting up
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
     def database(self) -> str:
         """The URL of a new, empty database."""
         name = f"mien_{secrets.token_hex(4)}"
-        connection = pg8000.dbapi.connect("mien", "127.0.0.1", "postgres", self.port)
+        connection = self._connect()
         try:
             connection.autocommit = True
             connection.cursor().execute(f"CREATE DATABASE {name}")
@@ -150,7 +168,9 @@ def private_postgres() -> Iterator[PostgresServer]:
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:
             await_port(port, process)
-            yield PostgresServer(port)
+            server = PostgresServer(port)
+            server.await_ready()
+            yield server
         finally:
             stop = [*become, str(programs / "pg_ctl"), "-D", str(data), "stop", "-m", "immediate"]
             subprocess.run(stop, check=False, cwd=folder, stdout=subprocess.DEVNULL)
