@@ -13,12 +13,19 @@ import logging
 import os
 import random
 import threading
+import time
 from typing import Any
 
 from celery import Task
-from celery.signals import worker_process_shutdown, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from webapp.cluster.broker import RedisTrouble, connect, message_queue
 from webapp.cluster.registry import open_registry
 from webapp.cluster.tasks import CHUNK_TASK, make_celery
 from webapp.errors import InferenceUnavailable, MienError, StorageUnavailable
@@ -28,12 +35,14 @@ from webapp.survey.worker import ChunkWorker
 _log = logging.getLogger(__name__)
 ATTEMPTS = 8
 LONGEST_PAUSE_S = 60
+WATCH_S = 1.0
 PASSING = (OperationalError, InterfaceError, StorageUnavailable, InferenceUnavailable)
 PIPELINE_VARIABLE = "SURVEY_WORKER_PIPELINE"  # replaces the vision pipeline in tests
 
 settings = Settings.from_environment()
 app = make_celery(settings)
 _lock = threading.Lock()
+_watching = threading.Event()
 _worker: ChunkWorker | None = None
 
 
@@ -70,6 +79,37 @@ def chunk(self: Task, job_id: int, first: int, uploads: list[int]) -> None:
             raise self.retry(exc=error, countdown=pause_s(attempt)) from error
         if not isinstance(error, (OperationalError, InterfaceError)):
             worker.give_up(job_id, reason)
+
+
+def _connection_lost() -> None:
+    raise ConnectionResetError("Redis was away; the consumer connects anew")
+
+
+def _watch_redis(consumer: Any) -> None:
+    """Have the consumer connect anew after Redis was away.
+
+    Idle, it notices by itself. Busy, it does not: the acknowledgement of the message in hand is
+    lost with the connection, the message counts as in hand for good, and none is taken any more.
+    """
+    client, away = connect(message_queue(settings)), False
+    while True:
+        try:
+            client.ping()
+        except RedisTrouble:
+            away = True
+        else:
+            if away and consumer.hub is not None:
+                _log.warning("Redis is back; the consumer connects anew.")
+                consumer.hub.call_soon(_connection_lost)
+            away = False
+        time.sleep(WATCH_S)
+
+
+@worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
+def _watch(sender: Any, **_: Any) -> None:
+    if not _watching.is_set():  # it is ready again after each new connection
+        _watching.set()
+        threading.Thread(target=_watch_redis, args=(sender,), daemon=True).start()
 
 
 @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
