@@ -30,6 +30,12 @@ SCENE_SIDE = 190.0
 Greys = npt.NDArray[np.uint8]
 
 
+def dimmed(images: Greys, factor: float) -> Greys:
+    """Little light as a camera sees it: darker, and the sensor's noise (sigma 5) stays."""
+    noise = np.random.default_rng(0).normal(0, 5, images.shape)
+    return np.asarray(np.clip(images * factor + noise, 0, 255), np.uint8)
+
+
 def side_lit(images: Greys, strength: float) -> Greys:
     """Light that falls off from right to left; ``strength`` is about the log ratio of halves."""
     ramp = np.exp(np.linspace(-strength, strength, images.shape[2]))
@@ -57,6 +63,7 @@ STEPS: dict[str, tuple[tuple[float, ...], Callable[[Greys, Any], Greys], str]] =
     "size": ((48, 32, 24, 20, 16, 12), shrunk, "side of the face, pixels"),
     "blur": ((0, 1, 1.5, 2, 3), blurred, "sigma, pixels of a 48-pixel face"),
     "brightness": ((0.15, 0.25, 0.5, 1, 1.5, 2), lit, "factor"),
+    "dark_and_noisy": ((0.15, 0.25, 0.35, 0.5, 1), dimmed, "factor, with noise of sigma 5"),
     "side_light": ((0, 0.5, 1, 1.5, 2), side_lit, "log ratio of the halves, about"),
     "cut_below": ((0, 0.1, 0.15, 0.2, 0.3), cut_off("below"), "share of the crop"),
     "cut_above": ((0, 0.15, 0.2, 0.3, 0.4), cut_off("above"), "share of the crop"),
@@ -129,7 +136,12 @@ def main(data: Path, ferplus: Path | None, models: Path, faces: int, target: Any
         report[kind] = {"unit": unit, "steps": []}
         for value in values:
             side = float(value) if kind == "size" else SCENE_SIDE
-            figures = read(change(images, value), truth, classifier, side)
+            figures = read(
+                change(images, int(value) if kind == "size" else float(value)),
+                truth,
+                classifier,
+                side,
+            )
             report[kind]["steps"].append({"value": value, **figures})
     report["pose"] = pose(held, known[: 2 * faces], classifier)
     json.dump(report, target, indent=1)

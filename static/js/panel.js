@@ -4,6 +4,7 @@ import { describe, EMOTIONS, nameOf, percent, shapeOf } from "./emotions.js";
 import { Timeline } from "./timeline.js";
 import { summary } from "./words.js";
 
+const MARK_FROM = 0.01; // a smaller effect of the baseline cannot be seen
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An <svg> of a label's shape in its colour (by CSS class), hidden from screen readers. */
@@ -47,7 +48,7 @@ export class Panel {
     this.#headline(said.tone, said.icon, said.title, said.detail);
     // Scores of a picture that cannot be read would be read as an answer.
     this.#setBars(said.tone === "advice" ? null : face.scores, said.tone === "sure" ? face.label : null);
-    this.#setMarks(said.tone === "advice" ? null : face.unadjusted);
+    this.#setMarks(said.tone === "advice" ? null : face.unadjusted, face.scores);
   }
 
   /** The faces to choose from: [{key, number, face}]; hidden when there is only one. */
@@ -128,10 +129,10 @@ export class Panel {
   }
 
   /** Where each bar would end without the resting face's baseline; null: no marks. */
-  #setMarks(scores) {
+  #setMarks(scores, shown) {
     EMOTIONS.forEach((emotion, i) => {
       const { mark } = this.#bars.get(emotion);
-      mark.hidden = !scores;
+      mark.hidden = !scores || Math.abs(scores[i] - shown[i]) < MARK_FROM;
       if (scores) mark.style.left = `${(100 * scores[i]).toFixed(1)}%`;
     });
   }

@@ -67,7 +67,7 @@ def test_a_frame_is_acknowledged_in_the_contracts_shape(serve: Callable[..., str
     async def run(url: str) -> None:
         async with LiveClient(url) as client:
             result = await client.frame()
-        assert set(result) == {"seq", "frame", "model", "faces", "timings_ms"}
+        assert set(result) == {"seq", "frame", "model", "faces", "timings_ms", "baseline"}
         assert result["seq"] == 1
         assert result["frame"] == {"width": 640, "height": 480}
         (read,) = result["faces"]

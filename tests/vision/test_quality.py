@@ -88,3 +88,8 @@ def test_only_an_unsure_turned_face_should_face_the_camera() -> None:
     assert not quality.facing(True, 0.1).ok
     assert quality.facing(True, 0.9).ok
     assert quality.facing(False, 0.1).ok
+
+
+def test_a_face_that_the_light_has_eaten_is_too_bright(face: Grey) -> None:
+    judged = assess(changed(face, 2.2, 0), 105)
+    assert judged.advice is not None and "bright" in judged.advice
