@@ -269,7 +269,7 @@ def test_suggestions_follow_the_settled_mood_from_a_list_of_ones_own(
     expect(page.locator("[data-suggest-problem-rows]")).to_contain_text("Row 5: “bored”")
     show(double, face([180, 140, 330, 290], "sad", 0.7))
     expect(suggestions).to_have_text("A sad onemusic")
-    page.get_by_text("Lift the mood").click()
+    page.get_by_role("radio", name="Lift the mood").check()
     expect(suggestions).to_have_text('A "glad" songmusic')
     show(double)
     expect(page.locator("[data-suggest-mood-text]")).to_contain_text("No face now")
