@@ -304,7 +304,10 @@ def test_the_mood_is_shared_only_while_the_person_lets_it(
         pass
     assert event is not None and event.data == {"reason": "stopped"}
     assert stream.next() is None
-    assert EventStream(address).status == 404
+    stream.close()
+    gone = EventStream(address)
+    assert gone.status == 404
+    gone.close()
 
     button(page, "Share my mood").click()
     expect(pill).to_be_visible()
@@ -315,6 +318,7 @@ def test_the_mood_is_shared_only_while_the_person_lets_it(
     while (event := stream.next()) and event.name == "mood":
         pass
     assert event is not None and event.data == {"reason": "left"}
+    stream.close()
     expect(pill).to_be_hidden()
 
 
