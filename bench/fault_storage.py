@@ -134,42 +134,6 @@ def database_locked(world: World) -> Row:
     return Row(**{**row.__dict__, "recovery_s": recovery_s, "ok": row.ok and good})
 
 
-def database_gone(world: World, stop: Callable[[], None], start: Callable[[], None]) -> Row:
-    """PostgreSQL ends while a survey is analysed, and comes back."""
-    number = 30
-    survey_id = survey(world.url, pictures(number))
-    since = time.monotonic()
-    analyse(world.url, survey_id)
-    until(lambda: (state_of(world.url, survey_id).get("done") or 0) > 0, "the first picture")
-    stop()
-    codes = {
-        code_of(requests.get(f"{world.url}api/v1/surveys/{survey_id}", timeout=TIMEOUT_S))
-        for _ in range(3)
-    }
-    world.go_on()
-    start()
-    back = time.monotonic()
-    until(lambda: _state(world, survey_id) in ENDED, "the end of the analysis", TIMEOUT_S)
-    recovery_s = time.monotonic() - back
-    used, uploaded = counted(world.url, survey_id)
-    row = world.row(
-        "database gone",
-        f"PostgreSQL is stopped while {number} pictures are analysed, and started again",
-        since,
-        note=f"The interface meanwhile: {', '.join(sorted(codes))}; in the end {used} of "
-        f"{uploaded} pictures counted once. Recovery: until the analysis was done",
-    )
-    good = codes == {"503 database_unavailable"} and used == uploaded == number
-    return Row(**{**row.__dict__, "recovery_s": recovery_s, "ok": row.ok and good})
-
-
-def _state(world: World, survey_id: str) -> str:
-    try:
-        return str(state_of(world.url, survey_id)["state"])
-    except requests.RequestException:
-        return "away"
-
-
 def told_to_stop(folder: Path, settings: Mapping[str, str], short: bool) -> Row:
     """SIGTERM with cameras and an analysis running; the same folder is served again."""
     number, cameras = (12, 3) if short else (60, 8)

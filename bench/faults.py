@@ -78,7 +78,8 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         f"Measured on {told['date']}: {told['cores']} cores, {told['workers']} workers, load "
         f"{told['load_1min']} at the end, Python {told['python']}; a worker counts as hung after "
-        f"{told['worker_hang_ms'] / 1000:.0f} s (by default 10 s).",
+        f"{told['worker_hang_ms'] / 1000:.0f} s (by default 10 s)."
+        + (" The short form: less of everything." if report.get("short") else ""),
         "",
         "| fault | what was done | what the user saw | what was lost | recovery, s |",
         "|---|---|---|---|---|",
