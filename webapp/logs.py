@@ -45,7 +45,6 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 # Asked every few seconds by machines, or many at a time by a page.
 _QUIET = ("static", "health.")
 LIVE_ID_CHARACTERS = 8
-_PACKETS = ("socketio.packet", "engineio.packet", "engineio.payload")
 
 
 def live_id(sid: str) -> str:
@@ -54,13 +53,18 @@ def live_id(sid: str) -> str:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Drops the traceback of a packet that a client broke; else anybody could fill the log."""
+    """Drops the traceback of a packet on which the library itself failed, before any of our code.
+
+    Only a client's broken packet does that, and it would let anybody fill the log.
+    """
     trace = record.exc_info[2] if record.exc_info else None
+    if trace is None:
+        return True
     while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__") in _PACKETS:
-            return False
+        if str(trace.tb_frame.f_globals.get("__name__")).startswith("webapp."):
+            return True
         trace = trace.tb_next
-    return True
+    return False
 
 
 def configure(settings: Settings) -> None:
