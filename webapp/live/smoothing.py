@@ -35,7 +35,7 @@ class Steadiness:
 BALANCED = "balanced"
 STEADINESS: Mapping[str, Steadiness] = {
     "quick": Steadiness(0.15, 0.04, (0.1, 0.4), 0.02, 0.06, 0.05, 0.06, 0.2),
-    BALANCED: Steadiness(0.3, 0.05, (0.3, 0.4), 0.0, 0.08, 0.08, 0.1, 0.3),
+    BALANCED: Steadiness(0.3, 0.05, (0.3, 0.4), 0.02, 0.05, 0.08, 0.1, 0.3),
     "calm": Steadiness(0.6, 0.08, (0.3, 0.5), 0.02, 0.12, 0.12, 0.2, 0.6),
 }
 
