@@ -16,6 +16,7 @@ from tests.support.uploads import faces_zip, upload_files
 from webapp.admin import accounts
 from webapp.store import Store, database_url
 
+CHECK_S = 240.0  # a check gives way to everything else on a busy machine
 PASSWORD = "correct horse battery staple"
 
 
@@ -38,7 +39,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture
 def page(playwright: Playwright, astronaut_mjpeg: Path, server: ServerProcess) -> Iterator[Page]:
     with chromium(playwright, astronaut_mjpeg) as browser:
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
+        # a context of our own, because the test opens the live page beside
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(CHECK_S * 1000)
+        opened = context.new_page()
         problems = collect_problems(opened)
         yield opened
         # a refused file is an answer of 422, which the console reports
@@ -84,7 +88,7 @@ def test_upload_compare_shadow_activate_roll_back(page: Page, server: ServerProc
     page.get_by_role("button", name="Upload and check").click()
     card = page.locator(".upload", has=page.get_by_role("heading", name="second"))
     card.get_by_role("button", name="Go on with this order").click()
-    expect(card.locator(".state")).to_have_text("Ready")
+    expect(card.locator(".state")).to_have_text("Ready", timeout=CHECK_S * 1000)
     expect(card).to_contain_text("kernel filter")
 
     # compared
