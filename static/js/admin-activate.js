@@ -16,3 +16,5 @@ form?.addEventListener("submit", async (event) => {
   button.textContent = "Put into service";
   if (done) globalThis.location.assign(config.done);
 });
+// until here a click would send the form the browser's own way, which does nothing
+if (form) form.querySelector("[type=submit]").disabled = false;

@@ -58,7 +58,7 @@ function figure(label, value) {
 function drawTrial(trial, running) {
   find("trial").hidden = !trial;
   if (!trial) return;
-  const key = JSON.stringify([trial.id, trial.frames, trial.state, trial.dropped, trial.errors]);
+  const key = JSON.stringify([trial.id, trial.frames, trial.state, trial.dropped, trial.errors, running]);
   if (key === drawn) return;
   drawn = key;
   find("trial-title").textContent = `${trial.candidate} beside ${trial.active}`;
@@ -132,3 +132,5 @@ setInterval(async () => {
     find("error").hidden = false;
   }
 }, EVERY_MS);
+// until here a click would send the form the browser's own way, which does nothing
+if (form) form.querySelector("[type=submit]").disabled = false;

@@ -186,3 +186,5 @@ for (const state of [...config.uploads].reverse()) {
   show(state);
   if (!ENDED.has(state.state) && state.state !== "asks") follow(state.id).catch(() => {});
 }
+// until here a click would send the form the browser's own way, which does nothing
+form.querySelector("[type=submit]").disabled = false;

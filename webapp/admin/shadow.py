@@ -37,6 +37,7 @@ from webapp.survey.media import IMAGE
 from webapp.survey.service import surveys_of
 
 OFFERS: Final = 2
+RUNNING: Final = ("starting", "running")
 CALM_WAIT_MS: Final = 30.0
 KEPT_RESULTS: Final = 20
 START_TIMEOUT_MS: Final = 120_000  # it gives way while it starts, too
@@ -90,7 +91,7 @@ class Shadow:
 
     @property
     def running(self) -> bool:
-        return self.trial is not None and self.trial.state in ("starting", "running")
+        return self.trial is not None and self.trial.state in RUNNING
 
     def begin(
         self,

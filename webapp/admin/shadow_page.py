@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from webapp.admin.auth import admin_required
 from webapp.admin.model_api import READ, WRITE, body, text, who
 from webapp.admin.models import models
+from webapp.admin.shadow import RUNNING
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest
 from webapp.registry import Registry
@@ -20,9 +21,11 @@ blueprint = Blueprint("admin_shadow", __name__, url_prefix="/admin")
 
 def _now() -> dict[str, Any]:
     trial = models().shadow.trial
+    now = None if trial is None else trial.to_json()
     return {
-        "running": models().shadow.running,
-        "trial": None if trial is None else trial.to_json(),
+        # of the same moment as the rest: the trial may end while this is written
+        "running": now is not None and now["state"] in RUNNING,
+        "trial": now,
         "results": models().shadow.results(),
     }
 
