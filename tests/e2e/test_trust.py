@@ -1,0 +1,39 @@
+"""Steadiness and the resting face on the real page, before the real server."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browser import start, state, wait_until
+from tests.e2e.servers import ServerProcess
+
+
+def test_a_resting_face_is_measured_shown_and_forgotten(
+    camera_page: Page, real: ServerProcess
+) -> None:
+    page = camera_page
+    start(page, real.url)
+    page.get_by_role("button", name="Measure resting face").click()
+    text = page.locator("[data-baseline-text]")
+    expect(text).to_contain_text("to go")
+    page.get_by_role("button", name="Cancel").click()
+    expect(text).to_have_text("")
+    page.get_by_role("button", name="Measure resting face").click()
+    expect(text).to_contain_text("adjusted to your resting face")
+    assert wait_until(page, lambda: state(page)["result"]["faces"], "a face")[0]["unadjusted"]
+    # she smiles while she "rests", so that happy is taken back a little
+    expect(page.locator(".bar--happy .bar__mark")).to_be_visible()
+    page.get_by_role("button", name="Forget resting face").click()
+    expect(page.locator(".bar--happy .bar__mark")).to_be_hidden()
+
+
+def test_the_steadiness_is_sent_and_remembered(camera_page: Page, real: ServerProcess) -> None:
+    page = camera_page
+    start(page, real.url)
+    choice = page.get_by_role("combobox", name="Labels")
+    expect(choice).to_have_value("balanced")
+    choice.select_option("calm")
+    expect(page.locator("[data-steadiness]")).to_have_attribute("data-applied", "calm")
+    start(page, real.url)
+    expect(choice).to_have_value("calm")
+    expect(page.locator("[data-steadiness]")).to_have_attribute("data-applied", "calm")
