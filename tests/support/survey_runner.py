@@ -35,6 +35,7 @@ class OneFace:
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
         max_faces: int = 16,
+        mirror: bool = False,
     ) -> FrameResult:
         time.sleep(0.005)
         face = Face(Box(10, 10, 110, 110), 1.0, SCORES, SCORES, "happy")
