@@ -164,6 +164,7 @@ def test_review_by_keyboard_and_delete(page: Page, server: ServerProcess) -> Non
     expect(page.locator("[data-status]")).to_contain_text("2 of")
     page.go_back()
     page.get_by_role("link", name="Survey", exact=True).click()
+    expect(page.locator("html[data-ready]")).to_have_count(1)
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete survey").click()
     expect(page.get_by_text("There is no survey yet.")).to_be_visible()

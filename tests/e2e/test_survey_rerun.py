@@ -56,6 +56,7 @@ def test_another_model_reads_the_same_pictures(
     first = json.loads(export(page, "JSON"))
 
     page.get_by_role("link", name="Survey", exact=True).click()
+    expect(page.locator("html[data-ready]")).to_have_count(1)
     page.get_by_label("Model").select_option("second-1")
     page.get_by_role("button", name="Start analysis").click()
     page.wait_for_url("**/report", timeout=PATIENCE_MS)
@@ -77,5 +78,6 @@ def test_another_model_reads_the_same_pictures(
 
     # both reports stay, and the server still serves the first model to everybody else
     page.get_by_role("link", name="Survey", exact=True).click()
+    expect(page.locator("html[data-ready]")).to_have_count(1)
     expect(page.get_by_text("Report ready", exact=True)).to_have_count(2)
     assert server.get_json("api/v1/models")["serving"] == "first-1"

@@ -94,6 +94,7 @@ def test_videos_from_upload_to_curves_and_clusters(
     # frames go with the pictures, figures stay
     page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_role("link", name="Survey", exact=True).click()
+    expect(page.locator("html[data-ready]")).to_have_count(1)
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete pictures").click()
     expect(page.get_by_text("The pictures were deleted on")).to_be_visible()
