@@ -16,6 +16,7 @@ from training.compact import (
     round_to_half,
     save_keras,
 )
+from training.dataset import SIDE
 from training.golden import golden_inputs
 from training.litert import (
     MAX_INT8_DIFFERENCE,
@@ -38,7 +39,8 @@ WEIGHTS = ("auto", "half", "full", "int8")
 class Compiled:
     """``agreement`` is how far the LiteRT form that computes in float32 is from Keras, and
     ``int8`` how far the published one is where that multiplies in int8; ``half_weights`` whether
-    the weights were rounded to float16; ``flip`` whether the mirror image is averaged in.
+    the weights were rounded to float16; ``flip`` whether the mirror image is averaged
+    in.
     """
 
     model: Any
@@ -95,17 +97,27 @@ def compile_model(
     folded = prepared()
     if weights == "auto":
         try:
-            return _compile(folded, inputs, heads, flip, half=True)
+            return _compile(folded, heads, flip, half=True)
         except (ModelInvalid, OverflowError):
             folded = prepared()  # the other was rounded in place
-            return _compile(folded, inputs, heads, flip, half=False)
+            return _compile(folded, heads, flip, half=False)
     half = weights in ("half", "int8")
-    return _compile(folded, inputs, heads, flip, half=half, int8=weights == "int8")
+    return _compile(folded, heads, flip, half=half, int8=weights == "int8")
+
+
+def _margin(model: Any) -> int:
+    """Pixels on each side that a network for smaller pictures leaves of FER2013's 48.
+
+    On validation, ``mien-2`` in int8 read 69.9 / 84.7 % (FER2013 labels / FER+ majority) of the
+    pictures made smaller, 69.7 / 85.2 % with their mirror, and 70.7 / 85.6 % with the mirror of
+    their middle as it is.
+    """
+    _, height, width, _ = model.input_shape
+    return (SIDE - height) // 2 if height == width < SIDE and height % 2 == 0 else 0
 
 
 def _compile(
     ready: Any,
-    inputs: Any,
     heads: tuple[HeadSpec, ...],
     flip: bool,
     half: bool,
@@ -114,7 +126,8 @@ def _compile(
     if half:
         round_to_half(ready)
     if flip:
-        ready = flip_average(ready)
+        ready = flip_average(ready, _margin(ready))
+    inputs = golden_inputs(input_spec_of(ready))
     answers = keras_logits(ready, inputs)
     # a single unnamed output is the FER2013 head in the card, whatever Keras calls it
     golden = dict(zip((head.name for head in heads), answers.values(), strict=True))

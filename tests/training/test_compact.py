@@ -1,5 +1,6 @@
 """Folding, rounding, mirroring and compiling, on a small network with every case in it."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -87,6 +88,15 @@ def test_flip_average_is_the_mean_with_the_mirror_and_survives_saving(network, f
     save_keras(averaged, tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert _difference(keras_logits(again, faces), expected) < 1e-4
+
+
+def test_the_mirror_may_be_a_closer_look(network):
+    larger = golden_inputs(InputSpec(54, 54, 1))
+    whole = np.stack([cv2.resize(x, (48, 48), interpolation=cv2.INTER_LINEAR) for x in larger])
+    plain = keras_logits(network, whole[..., None])
+    mirror = keras_logits(network, np.ascontiguousarray(larger[:, 3:-3, 3:-3][:, :, ::-1]))
+    expected = {name: (plain[name] + mirror[name]) / 2 for name in plain}
+    assert _difference(keras_logits(flip_average(network, margin=3), larger), expected) < 1e-3
 
 
 @pytest.mark.parametrize(("flip", "hard"), [(True, False), (False, True)])
