@@ -11,12 +11,17 @@ import os
 import re
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.data import data_folder, unpack_fer2013
 from tests.support.services import postgres_server, redis_server
 
 __all__ = ["postgres_server", "redis_server"]
+
+# no test asserts how long something takes, not even by a library's default
+hypothesis.settings.register_profile("mien", deadline=None)
+hypothesis.settings.load_profile("mien")
 
 _REQUIRED = {name.strip() for name in os.environ.get("MIEN_TEST_REQUIRE", "").split(",")} - {""}
 _refused: list[str] = []
