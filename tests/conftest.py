@@ -46,8 +46,13 @@ def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _refused and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if _refused:
+        # a second run of what failed must not make this good
+        kept = session.config.rootpath / "test-results" / "refused-skips.txt"
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text("\n".join(_refused) + "\n", encoding="utf-8")
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
