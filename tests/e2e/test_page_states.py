@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, Playwright, expect
 
 from tests.e2e.browser import chromium, start, state, wait_until
 from tests.e2e.servers import ROOT, ServerProcess
-from tests.support.live_double import face
+from tests.support.live_double import face, scores_of
 
 _FAIL_CAMERA = """
 navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', %s); };
@@ -190,6 +191,21 @@ def test_doubt_is_shown_as_doubt_and_advice_instead_of_a_label(
     expect(page.locator("[data-subline]")).to_have_text("Come closer: the face is small.")
     expect(page.locator("[data-reading]")).not_to_contain_text("90 %")
     expect(page.locator("[data-headline]")).not_to_contain_text("Angry")
+
+
+def test_scores_before_and_after_the_resting_face_are_both_shown(
+    page: Page, double: ServerProcess
+) -> None:
+    box = [180.0, 140.0, 330.0, 290.0]
+    adjusted = face(box, "happy", 0.6)
+    adjusted["unadjusted"] = scores_of("happy", 0.8)
+    double.post_json("double", {"faces": [adjusted]})
+    start(page, double.url)
+    mark = page.locator(".bar--happy .bar__mark")
+    expect(mark).to_be_visible()
+    expect(mark).to_have_attribute("style", re.compile("left: 80"))
+    double.post_json("double", {"faces": [face(box, "happy", 0.6)]})
+    expect(mark).to_be_hidden()
 
 
 def test_a_face_is_chosen_by_keyboard_and_by_click(page: Page, double: ServerProcess) -> None:

@@ -21,10 +21,13 @@ def test_a_resting_face_is_measured_shown_and_forgotten(
     page.get_by_role("button", name="Measure resting face").click()
     expect(text).to_contain_text("adjusted to your resting face")
     assert wait_until(page, lambda: state(page)["result"]["faces"], "a face")[0]["unadjusted"]
-    # she smiles while she "rests", so that happy is taken back a little
-    expect(page.locator(".bar--happy .bar__mark")).to_be_visible()
+    # how much it changes depends on the model and the face: here only that it ends when told
     page.get_by_role("button", name="Forget resting face").click()
-    expect(page.locator(".bar--happy .bar__mark")).to_be_hidden()
+    wait_until(
+        page,
+        lambda: all(not face["unadjusted"] for face in state(page)["result"]["faces"]),
+        "the end of the adjustment",
+    )
 
 
 def test_the_steadiness_is_sent_and_remembered(camera_page: Page, real: ServerProcess) -> None:
