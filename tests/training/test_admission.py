@@ -366,3 +366,9 @@ def test_a_card_in_a_version_archive_is_checked(tmp_path: Path) -> None:
     (folder / CARD_FILE).write_text(json.dumps(payload))
     with pytest.raises(ModelInvalid, match="labels"):
         look(_written(tmp_path / "v.zip", zip_of(folder)), tmp_path)
+
+
+@pytest.mark.parametrize("version", ["mien-1", "mien-2"])
+def test_the_versions_that_ship_could_be_uploaded(version: str) -> None:
+    with zipfile.ZipFile(ROOT / "models" / version / KERAS_FILE) as archive:
+        assert check_config(parse_config(archive.read("config.json"))) > 20

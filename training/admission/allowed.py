@@ -40,6 +40,7 @@ OPERATIONS: Final = _words(
     Maximum Minimum Mean Sum Max Min Var Std Reshape Transpose ExpandDims Squeeze Concatenate Stack
     Flip GetItem Pad Take Repeat Tile Matmul Einsum Cast BroadcastTo Relu Relu6 Sigmoid Softmax
     LogSoftmax Softplus Softsign Silu Gelu Elu Selu LeakyRelu HardSigmoid HardSilu Tanh Normalize
+    Resize
     """
 )
 # plain data inside a description
