@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ from webapp.errors import Conflict, InvalidRequest, NotFound, WorkerCrashed
 from webapp.inference.client import Request
 from webapp.registry import Registry
 from webapp.settings import Settings
+from webapp.survey.catalog import NewSurvey
+from webapp.survey.service import surveys_of
 
 
 def result(model: str, *faces: Any, wait: float = 1.0) -> FrameResult:
@@ -194,3 +197,16 @@ def test_what_cannot_be_tried(
     with pytest.raises(error):
         shadow.begin(**wanted)
     assert shadow.trial is None
+
+
+def test_every_kept_picture_of_a_survey_is_read_by_both(app: Flask, shadow: Shadow) -> None:
+    opened = surveys_of(app).open()
+    survey = opened.catalog.create(NewSurvey("Packages", "product", True, ("A",)))
+    for number in range(3):
+        content = io.BytesIO(b"\xff\xd8\xff picture %d" % number)
+        opened.uploads.receive(survey.id, "A", f"{number}.jpg", content)
+    trial = shadow.begin("new", "ada", survey=survey.id)
+    until(lambda: trial.state not in ("starting", "running"))
+    found = trial.tally.to_json()
+    assert (found["frames"], found["faces"], trial.total) == (3, 0, 3)
+    opened.close()
