@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from training.augment import augment_batch, mixup_batch
 from training.dataset import LabelledFaces, one_hot, soft_ferplus
+from training.distil import Taught, blend
 from training.recipes import MienRecipe
 from webapp.domain import EMOTIONS
 
@@ -37,10 +38,16 @@ def targets_of(
 
 
 def epoch_batches(
-    faces: LabelledFaces, recipe: MienRecipe, epoch: int, seed: int
+    faces: LabelledFaces,
+    recipe: MienRecipe,
+    epoch: int,
+    seed: int,
+    answers: Taught | None = None,
 ) -> Iterator[Batch]:
     """One epoch's batches in an order and with changes fixed by ``(seed, epoch)`` alone.
 
+    ``answers`` are teachers' probabilities for ``faces``, mixed in by ``recipe.teacher_share``; a
+    picture without votes learns the FER+ head from its teachers alone.
     The last incomplete batch is left out where there is at least one whole batch.
     """
     generator = np.random.default_rng([seed, epoch])
@@ -49,6 +56,12 @@ def epoch_batches(
         strength = replace(strength, mixup=0.0)
     side = recipe.side_of(epoch)
     hard, shares, weight = targets_of(faces, recipe.smoothing)
+    if answers is not None:
+        hard = blend(hard, answers["fer2013"], recipe.teacher_share)
+        unvoted = (weight == 0)[:, None]
+        blended = blend(shares, answers["ferplus"], recipe.teacher_share)
+        shares = np.where(unvoted, answers["ferplus"], blended)
+        weight = np.maximum(weight, np.float32(recipe.teacher_share))
     order = generator.permutation(len(faces))
     size = min(recipe.batch, len(order))
     for start in range(0, len(order) - size + 1, size):

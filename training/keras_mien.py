@@ -17,6 +17,7 @@ from training.augment import resize_batch
 from training.batches import epoch_batches, in_background
 from training.checkpoints import mean_of, read_state, restore, save_state
 from training.dataset import LabelledFaces, ferplus_majority
+from training.distil import Taught
 from training.litert import FloatArray, keras_logits
 from training.networks import HEADS, build_mien
 from training.recipes import MienRecipe
@@ -76,6 +77,7 @@ def train_keras_mien(
     resume: bool,
     report: Callable[[dict[str, Any]], None],
     precision: str = "auto",
+    answers: Taught | None = None,
 ) -> Any:
     """Train and return the averaged network, float32, for 48x48 pictures.
 
@@ -101,7 +103,7 @@ def train_keras_mien(
     for epoch in range(first, recipe.epochs):
         keras.utils.set_random_seed(seed * 100_003 + epoch)
         started, losses = time.monotonic(), []
-        batches = in_background(epoch_batches(training, recipe, epoch, seed))
+        batches = in_background(epoch_batches(training, recipe, epoch, seed, answers))
         for number, batch in enumerate(batches):
             step = epoch * per_epoch + number
             rate = recipe.rate_of(step, steps)

@@ -21,7 +21,8 @@ class MienRecipe:
     the FER+ head's loss against the FER2013 head's. ``serving_side`` is the side of the pictures
     that the saved network takes, like the last resolution: on validation, a network trained to 44
     read 66.5 % at 44 and 65.6 % at 48, at five sixths of the cost. ``continues`` says
-    that training begins with the weights of a published version.
+    that training begins with the weights of a published version. ``teacher_share`` is the part
+    of every target that comes from teachers, where there are any (``distil.py``).
     """
 
     epochs: int = 24
@@ -38,6 +39,7 @@ class MienRecipe:
     serving_side: int = 44
     validation: float = 0.1
     continues: bool = False
+    teacher_share: float = 0.5
     augmentation: Augmentation = field(default_factory=Augmentation)
     network: MienSpec = field(default_factory=MienSpec)
 

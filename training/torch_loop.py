@@ -20,6 +20,7 @@ from torch.nn import functional
 from training.augment import resize_batch
 from training.batches import Batch, epoch_batches, in_background
 from training.dataset import LabelledFaces, ferplus_majority
+from training.distil import Taught
 from training.recipes import MienRecipe
 from training.runs import read_history, replacing, write_history
 from training.torch_engine import MienTorch, predict_logits
@@ -85,12 +86,13 @@ def train_mien(
     resume: bool,
     report: Callable[[dict[str, Any]], None],
     start: Start | None = None,
+    answers: Taught | None = None,
 ) -> MienTorch:
     """Train and return the averaged network (eval mode).
 
     ``report`` gets a dict now and then (``event`` step or epoch, with epoch, step, steps, rate,
     loss, seconds left). Writes ``checkpoint.pt`` and ``history.jsonl`` into ``run``. ``start`` is
-    the version whose weights it begins with.
+    the version whose weights it begins with, ``answers`` what teachers say of ``training``.
     """
     torch.manual_seed(seed)
     network = MienTorch(recipe.network)
@@ -116,7 +118,7 @@ def train_mien(
         torch.manual_seed(seed * 100_003 + epoch)
         network.train()
         started, losses = time.monotonic(), []
-        batches = in_background(epoch_batches(training, recipe, epoch, seed))
+        batches = in_background(epoch_batches(training, recipe, epoch, seed, answers))
         for number, batch in enumerate(batches):
             step = epoch * per_epoch + number
             rate = recipe.rate_of(step, steps)

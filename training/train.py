@@ -20,7 +20,9 @@ from training.archive import opened
 from training.augment import resize_batch
 from training.classic import FIT_RECIPES, FitRecipe, WeightsError
 from training.dataset import DatasetError, LabelledFaces
+from training.distil import taught
 from training.journal import journal
+from training.lineage import check_same_split, version_facts
 from training.litert import keras_logits, quieten
 from training.publish import Options, publish, summary
 from training.recipes import MIEN_RECIPES, MienRecipe
@@ -42,7 +44,7 @@ from webapp.vision.crops import to_batch
 MODEL_FILE = "model.keras"
 ENGINES = ("auto", "torch", "keras")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
-_MUST_MATCH = ("recipe", "parameters", "seed", "engine", "started_from")
+_MUST_MATCH = ("recipe", "parameters", "seed", "engine", "started_from", "teachers")
 
 Recipe = MienRecipe | FitRecipe
 Report = Callable[[dict[str, Any]], None]
@@ -61,6 +63,7 @@ class Job:
     precision: str = "auto"
     weights: str | None = None
     start: Path | None = None
+    teachers: tuple[Path, ...] = ()
 
 
 def recipe_named(name: str, epochs: int | None, batch: int | None) -> Recipe:
@@ -76,6 +79,15 @@ def recipe_named(name: str, epochs: int | None, batch: int | None) -> Recipe:
     fit = FIT_RECIPES[name]
     fit = fit.with_epochs(epochs) if epochs else fit
     return fit.with_batch(batch) if batch else fit
+
+
+def taught_share(recipe: MienRecipe, teachers: tuple[Path, ...], wanted: float | None) -> float:
+    """The teachers' part of every target; 0 without teachers."""
+    if not teachers:
+        if wanted is not None:
+            raise click.BadParameter("--teacher-share needs a --teacher.")
+        return 0.0
+    return recipe.teacher_share if wanted is None else wanted
 
 
 def engine_for(recipe: Recipe, wanted: str) -> str:
@@ -106,6 +118,7 @@ def train(job: Job, training: LabelledFaces, held: LabelledFaces, report: Report
         return train_keras_mien(
             job.run, job.recipe, training, held,
             seed=job.seed, resume=job.resume, report=report, precision=job.precision,
+            answers=taught(job.teachers, training),
         )  # fmt: skip
     return _train_natively(job, job.recipe, training, held, report)
 
@@ -129,6 +142,7 @@ def _train_natively(
     network = train_mien(
         job.run, recipe, training, held,
         seed=job.seed, resume=job.resume, report=report, start=start,
+        answers=taught(job.teachers, training),
     )  # fmt: skip
     model = build_mien(recipe.network, side=recipe.serving_side)
     copy_to_keras(network, model)
@@ -176,7 +190,8 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
         "parameters": job.recipe.to_json(),
         "seed": job.seed,
         "engine": job.engine,
-        "started_from": _version_facts(job.start) if job.start else None,
+        "started_from": version_facts(job.start) if job.start else None,
+        "teachers": [version_facts(folder) for folder in job.teachers] or None,
         "data": facts,
         "ferplus": ferplus is not None,
         "ferplus_sha256": sha256_of(ferplus) if ferplus else None,
@@ -199,11 +214,6 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
             )
     if old.get("data", {}).get("fingerprint") != facts["fingerprint"]:
         raise click.ClickException(f"{job.run} was begun on other pictures; name another --out.")
-
-
-def _version_facts(folder: Path) -> dict[str, str]:
-    """The version that a training begins with, by name and content."""
-    return {"version": folder.name, "model_sha256": sha256_of(folder / MODEL_FILE)}
 
 
 def _short(value: Any) -> str:
@@ -261,6 +271,14 @@ def _versions(job: Job) -> dict[str, str]:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="mien-tune: the version (folder) to go on from.",
 )
+@click.option(
+    "--teacher",
+    "teachers",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    help="A version (folder) to learn from beside the labels; may be given again.",
+)
+@click.option("--teacher-share", type=click.FloatRange(0, 1), help="Its part of every target.")
 @click.option("--weights", help="efficientnetb2: a file, none, or imagenet (the default).")
 @click.option("--publish", "name", help="Publish as this version when done.")
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
@@ -268,7 +286,8 @@ def _versions(job: Job) -> dict[str, str]:
 def main(
     data: Path, recipe_name: str, ferplus: Path | None, run: Path, resume: bool,
     epochs: int | None, batch: int | None, seed: int, engine: str, precision: str,
-    start: Path | None, weights: str | None, name: str | None, models_dir: Path, threads: int,
+    start: Path | None, teachers: tuple[Path, ...], teacher_share: float | None,
+    weights: str | None, name: str | None, models_dir: Path, threads: int,
 ) -> None:  # fmt: skip
     """Train a model from labelled faces."""
     quieten()
@@ -279,7 +298,11 @@ def main(
         raise click.BadParameter("Only the torch engine can go on from a version.")
     if getattr(recipe, "continues", False) != (start is not None):
         raise click.BadParameter("--start-from and the recipe mien-tune go together.")
-    job = Job(run, recipe, engine, seed, resume, threads, precision, weights, start)
+    if isinstance(recipe, MienRecipe):
+        recipe = replace(recipe, teacher_share=taught_share(recipe, teachers, teacher_share))
+    elif teachers or teacher_share is not None:
+        raise click.BadParameter("Only the recipes mien and mien-tune learn from teachers.")
+    job = Job(run, recipe, engine, seed, resume, threads, precision, weights, start, teachers)
     if (run / RUN_FILE).exists() and not resume:
         raise click.ClickException(f"{run} holds a run already; add --resume or name another.")
     if name is not None and (models_dir / name).exists():
@@ -288,6 +311,8 @@ def main(
         with opened(data) as source:
             ready = prepare(source, ferplus, recipe.validation, seed)
             run.mkdir(parents=True, exist_ok=True)
+            for folder in (*teachers, *([start] if start else [])):
+                check_same_split(folder, ready.facts["fingerprint"], seed)
             record(job, recipe_name, ready.facts, ferplus)
             _tell(ready.training, ready.validation, ready.facts)
             with journal(run) as report:

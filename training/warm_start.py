@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.augment import resize_batch
+from training.lineage import check_same_split, version_facts
 from training.litert import keras_logits
 from training.networks import HEADS
 from training.torch_engine import Block, ConvNorm, MienTorch, predict_logits
-from webapp.card import ModelCard, sha256_of
+from webapp.card import KERAS_FILE
 from webapp.errors import MienError, ModelInvalid
 
 MEASURED_ON = 2048
@@ -38,25 +39,11 @@ class Start:
 
 
 def read_start(folder: Path, fingerprint: str, seed: int) -> Start:
-    """Open a version that was trained with the same pictures held back.
-
-    Raises :class:`ModelInvalid` where it was split otherwise: its training may then have seen
-    what this one validates on.
-    """
+    """Open a version to go on from. Raises :class:`ModelInvalid` as :func:`check_same_split`."""
     from training.scoring import load_keras
 
-    card = ModelCard.load(folder)
-    seen = card.data.get("training", {})
-    if (seen.get("fingerprint"), seen.get("split_seed")) != (fingerprint, seed):
-        raise ModelInvalid(
-            f"{folder.name} was trained on other pictures or another split (seed "
-            f"{seen.get('split_seed')}): it may have seen what is held back for validation here. "
-            "Start from a version of the same --data and --seed."
-        )
-    file = folder / "model.keras"
-    return Start(
-        folder, load_keras(file), {"version": card.version, "model_sha256": sha256_of(file)}
-    )
+    check_same_split(folder, fingerprint, seed)
+    return Start(folder, load_keras(folder / KERAS_FILE), version_facts(folder))
 
 
 def load_into(network: MienTorch, start: Start, pictures: NDArray[np.uint8], side: int) -> None:
