@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from training.calibration import UNCERTAIN_RULE, fit_temperature, fit_uncertain_below
+from training.compact import MIRROR
 from training.compiled import Compiled
 from training.dataset import LabelledFaces
 from training.finished import FinishedRun
 from training.litert import FloatArray, softmax
+from training.members import Member, run_facts
 from training.metrics import score
 from webapp.card import ModelCard, sha256_of
 from webapp.errors import ModelInvalid
@@ -86,29 +88,25 @@ def data_facts(
     return facts
 
 
-def training_facts(run: FinishedRun, compiled: Compiled) -> dict[str, Any]:
-    """Recipe, seed, versions, the last epoch, and what publishing did to the network."""
+def training_facts(
+    run: FinishedRun, compiled: Compiled, members: Sequence[Member] = ()
+) -> dict[str, Any]:
+    """Recipe, seed, versions, every epoch, and what publishing did to the network."""
     versions = dict(run.facts["versions"])
     for name in ("tensorflow", "keras", "ai-edge-litert"):
         try:
             versions[f"publish {name}"] = installed(name)
         except PackageNotFoundError:
             continue
-    return {
-        "recipe": run.facts["recipe"],
-        "parameters": run.facts["parameters"],
-        "seed": run.facts["seed"],
-        "engine": run.facts.get("engine", "keras"),
-        "started_from": run.facts.get("started_from"),
+    return run_facts(run) | {
         "versions": versions,
-        "epochs": len(run.history),
-        "history": run.history,
-        "run_model_sha256": run.model_sha256,
+        "members": [member.facts for member in members],
         "parameters_count": int(compiled.model.count_params()),
         "published": {
             "batch_norms_folded": True,
             "weights": _weights(compiled),
-            "mirror_averaged": compiled.flip,
+            "mirror_averaged": any(view == MIRROR for _, view in compiled.views),
+            "views": [list(view) for view in compiled.views],
             "litert_difference": {
                 "probabilities": compiled.agreement.probabilities,
                 "logits": compiled.agreement.logits,

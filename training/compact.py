@@ -1,18 +1,21 @@
 """A trained Keras model made ready to serve: norms folded in, half the bytes, mirror averaging.
 
-Nothing here changes what the model answers beyond rounding; publishing measures by how much.
+Folding and rounding change what a model answers by rounding alone, and publishing measures by how
+much; averaging makes another model, which is measured as such.
 """
 
 from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training.litert import head_names
+from webapp.errors import ModelInvalid
 
 
 def fold_batch_norms(model: Any) -> Any:
@@ -129,36 +132,79 @@ def round_to_half(model: Any) -> None:
             layer.set_weights(rounded)
 
 
-def flip_average(model: Any, margin: int = 0) -> Any:
-    """A model that answers the mean of the logits of a picture and of its mirror image.
+WHOLE, MIRROR = "whole", "mirror"
+View = tuple[int, str]  # which network, and what it looks at
 
-    With a ``margin`` the new model takes pictures larger by that many pixels on every side: the
-    one view is the whole picture made smaller, the other the mirror of its middle as it is. Two
-    scales tell more than one, at no more cost. One input, the same head names; twice the cost.
-    Only for outputs that are logits.
+
+def views_of(networks: int, how: str) -> tuple[View, ...]:
+    """What ``networks`` networks look at: ``one`` the whole picture each; ``both`` that and the
+    mirror each; ``alternate`` one of the two each, in turn.
+    """
+    if how == "both":
+        return tuple((number, view) for number in range(networks) for view in (WHOLE, MIRROR))
+    if how == "alternate":
+        return tuple((number, (WHOLE, MIRROR)[number % 2]) for number in range(networks))
+    return tuple((number, WHOLE) for number in range(networks))
+
+
+def average_views(networks: Sequence[Any], views: Sequence[View], margin: int = 0) -> Any:
+    """A model that answers the mean of the logits of several looks at one picture.
+
+    ``networks`` take the same input and have the same heads, all of them logits; more than one
+    make an ensemble. A view is the index of a network and what it sees: the whole picture or its
+    mirror image. With a ``margin`` the new model takes pictures larger by that many pixels on
+    every side: the whole picture is then made smaller, and the mirror is that of its middle as it
+    is. Two scales tell more than one, at no more cost. One input, the same head names; each view
+    costs what its network costs.
     """
     import keras
 
-    names = head_names(model)
-    _, height, width, channels = model.input_shape
+    names = head_names(networks[0])
+    _, height, width, channels = networks[0].input_shape
+    for number, network in enumerate(networks, start=1):
+        if network.input_shape != networks[0].input_shape or head_names(network) != names:
+            raise ModelInvalid(
+                "Networks of an ensemble need the same input and the same heads. Expected "
+                f"{networks[0].input_shape} and {names}. Received {network.input_shape} and "
+                f"{head_names(network)}."
+            )
+        if len(networks) > 1:
+            network.name = f"{network.name.rstrip('_0123456789')}_{number}"
     picture = keras.Input((height + 2 * margin, width + 2 * margin, channels), name="picture")
-    whole = middle = picture
+    seen = {WHOLE: picture, MIRROR: picture}
     if margin:
         # the operation: the layer Resizing would run all that follows as in training
-        whole = keras.ops.image.resize(picture, (height, width))
-        middle = keras.layers.Cropping2D(margin, name="middle")(picture)
-    plain, mirrored = model(whole), model(keras.ops.flip(middle, axis=2))
-    if not isinstance(plain, dict):
-        pairs = [(plain, mirrored)] if len(names) == 1 else zip(plain, mirrored, strict=True)
-        outputs: Any = {
-            name: keras.layers.Average(name=name)(list(pair))
-            for name, pair in zip(names, pairs, strict=True)
-        }
-    else:
-        outputs = {
-            name: keras.layers.Average(name=name)([plain[name], mirrored[name]]) for name in names
-        }
-    return keras.Model(picture, outputs, name=f"{model.name}_mirror")
+        seen[WHOLE] = keras.ops.image.resize(picture, (height, width))
+        seen[MIRROR] = keras.layers.Cropping2D(margin, name="middle")(picture)
+    seen[MIRROR] = keras.ops.flip(seen[MIRROR], axis=2)
+    answers = [_by_name(names, networks[number](seen[view])) for number, view in views]
+    outputs = {
+        name: keras.layers.Average(name=name)([answer[name] for answer in answers])
+        if len(answers) > 1
+        else answers[0][name]
+        for name in names
+    }
+    return keras.Model(picture, outputs, name="_".join([network.name for network in networks]))
+
+
+def _by_name(names: Sequence[str], outputs: Any) -> dict[str, Any]:
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    rows = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    return dict(zip(names, rows, strict=True))
+
+
+def flip_average(model: Any, margin: int = 0) -> Any:
+    """A model that answers the mean of the logits of a picture and of its mirror image."""
+    return average_views([model], views_of(1, "both"), margin)
+
+
+def one_view(model: Any) -> Any:
+    """The network inside mirror averaging, or ``model`` itself where it looks once."""
+    import keras
+
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    return inner[0] if len(inner) == 1 else model
 
 
 def save_keras(model: Any, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from training.compact import (
-    flip_average,
+    View,
+    average_views,
     fold_batch_norms,
     keras_copy,
     round_to_half,
     save_keras,
+    views_of,
 )
 from training.dataset import SIDE
 from training.golden import golden_inputs
@@ -33,14 +35,14 @@ from webapp.errors import ModelInvalid
 H5_FILE = "model.h5"
 WEIGHTS_FILE = "model.weights.h5"
 WEIGHTS = ("auto", "half", "full", "int8")
+VIEWS = ("one", "both", "alternate")
 
 
 @dataclass(frozen=True)
 class Compiled:
     """``agreement`` is how far the LiteRT form that computes in float32 is from Keras, and
     ``int8`` how far the published one is where that multiplies in int8; ``half_weights`` whether
-    the weights were rounded to float16; ``flip`` whether the mirror image is averaged
-    in.
+    the weights were rounded to float16; ``views`` the looks whose logits are averaged.
     """
 
     model: Any
@@ -49,7 +51,7 @@ class Compiled:
     agreement: Agreement
     heads: tuple[HeadSpec, ...]
     half_weights: bool
-    flip: bool
+    views: tuple[View, ...]
     int8: Agreement | None = None
 
     def write(self, folder: Path, *, h5: bool = False) -> dict[str, str]:
@@ -57,8 +59,8 @@ class Compiled:
 
         Raises :class:`ModelInvalid` where ``h5`` is asked for and cannot hold the network.
         """
-        if h5 and self.flip:
-            raise ModelInvalid("The .h5 format cannot hold mirror averaging; leave out --h5.")
+        if h5 and len(self.views) > 1:
+            raise ModelInvalid("The .h5 format cannot hold several views; leave out --h5.")
         save_keras(self.model, folder / KERAS_FILE)
         (folder / TFLITE_FILE).write_bytes(self.tflite)
         (folder / GOLDEN_FILE).write_bytes(self.golden)
@@ -71,13 +73,16 @@ class Compiled:
 def compile_model(
     model: Any,
     *,
-    flip: bool = False,
+    members: Sequence[Any] = (),
+    views: str = "one",
     weights: str = "auto",
     fold: bool = True,
     adapt: Callable[[Any], Any] | None = None,
 ) -> Compiled:
-    """Fold norms, adapt, round, mirror, convert, and compare LiteRT with Keras.
+    """Fold norms, adapt, round, average views, convert, and compare LiteRT with Keras.
 
+    ``members`` are further networks of an ensemble, and ``views`` of :data:`VIEWS` is what its
+    networks look at (:func:`training.compact.views_of`).
     ``weights`` half stores float16 (half the size), full float32; auto takes half where LiteRT
     stays within the tolerance with it. ``int8`` is checked as half first, so that what it differs
     by is rounding alone: about four times as fast where the processor multiplies int8 natively,
@@ -87,22 +92,23 @@ def compile_model(
     """
     inputs = golden_inputs(input_spec_of(model))
     heads = heads_of(model, keras_logits(model, inputs))
-    if flip and any(head.kind != "logits" for head in heads):
-        raise ModelInvalid("Mirror averaging needs heads that answer logits.")
+    looks = views_of(1 + len(members), views)
+    if len(looks) > 1 and any(head.kind != "logits" for head in heads):
+        raise ModelInvalid("Averaging views needs heads that answer logits.")
 
-    def prepared() -> Any:
-        ready = fold_batch_norms(model) if fold else keras_copy(model)
-        return ready if adapt is None else adapt(ready)
+    def prepared() -> list[Any]:
+        ready = [fold_batch_norms(m) if fold else keras_copy(m) for m in (model, *members)]
+        return ready if adapt is None else [adapt(one) for one in ready]
 
     folded = prepared()
     if weights == "auto":
         try:
-            return _compile(folded, heads, flip, half=True)
+            return _compile(folded, heads, looks, half=True)
         except (ModelInvalid, OverflowError):
             folded = prepared()  # the other was rounded in place
-            return _compile(folded, heads, flip, half=False)
+            return _compile(folded, heads, looks, half=False)
     half = weights in ("half", "int8")
-    return _compile(folded, heads, flip, half=half, int8=weights == "int8")
+    return _compile(folded, heads, looks, half=half, int8=weights == "int8")
 
 
 def _margin(model: Any) -> int:
@@ -117,16 +123,18 @@ def _margin(model: Any) -> int:
 
 
 def _compile(
-    ready: Any,
+    networks: list[Any],
     heads: tuple[HeadSpec, ...],
-    flip: bool,
+    views: tuple[View, ...],
     half: bool,
     int8: bool = False,
 ) -> Compiled:
     if half:
-        round_to_half(ready)
-    if flip:
-        ready = flip_average(ready, _margin(ready))
+        for network in networks:
+            round_to_half(network)
+    ready = networks[0]
+    if len(views) > 1:
+        ready = average_views(networks, views, _margin(ready))
     inputs = golden_inputs(input_spec_of(ready))
     answers = keras_logits(ready, inputs)
     # a single unnamed output is the FER2013 head in the card, whatever Keras calls it
@@ -148,4 +156,4 @@ def _compile(
     }
     placed = tuple(replace(head, output=outputs[head.name]) for head in heads)
     golden_file = golden_bytes(inputs, logits)
-    return Compiled(ready, content, golden_file, agreement, placed, half, flip, rounded)
+    return Compiled(ready, content, golden_file, agreement, placed, half, views, rounded)

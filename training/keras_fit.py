@@ -15,6 +15,7 @@ from training.classic import FitRecipe
 from training.dataset import LabelledFaces, class_weights
 from training.metrics import confusion_matrix, macro_scores
 from training.pipeline import dataset, steps_of
+from training.precision import set_precision
 from training.runs import read_history, write_history
 
 
@@ -28,8 +29,9 @@ def train_fit(
     resume: bool,
     report: Callable[[dict[str, Any]], None],
     weights: str | None = None,
+    precision: str = "auto",
 ) -> Any:
-    """Fit and return the Keras model. Raises :class:`training.classic.WeightsError`.
+    """Fit and return the Keras model, float32. Raises :class:`training.classic.WeightsError`.
 
     Each epoch reports accuracy and Keras' thresholded precision and recall (what the first
     notebook showed) beside the macro ones. An epoch's order and changes follow from ``(seed,
@@ -40,7 +42,9 @@ def train_fit(
     keras.utils.set_random_seed(seed)
     state = read_state(run) if resume else None
     # a resumed run has its weights in the checkpoint
+    set_precision(precision)
     model = recipe.build("none" if state is not None else weights)
+    keras.mixed_precision.set_global_policy("float32")
     first, history = 0, []
     if state is not None:
         first = int(state["epochs_done"])
@@ -86,7 +90,11 @@ def train_fit(
     if state is not None:  # resumed after the last epoch: only the saving was cut off
         _compile(model, recipe, len(recipe.phases) - 1)
         restore(state, model)
-    return model
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    whole = recipe.build("none")
+    whole.set_weights(model.get_weights())
+    return whole
 
 
 def _compile(model: Any, recipe: FitRecipe, phase: int) -> None:

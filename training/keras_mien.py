@@ -20,32 +20,12 @@ from training.dataset import LabelledFaces, ferplus_majority
 from training.distil import Taught
 from training.litert import FloatArray, keras_logits
 from training.networks import HEADS, build_mien
+from training.precision import has_gpu, set_precision
 from training.recipes import MienRecipe
 from training.runs import read_history, write_history
 
 AVERAGE_EVERY = 8
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
-
-
-def has_gpu() -> bool:
-    """Whether Keras' backend sees a GPU."""
-    import keras
-
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return bool(torch.cuda.is_available())
-    return bool(keras.distribution.list_devices("gpu"))
-
-
-def set_precision(name: str) -> str:
-    """Choose Keras' precision and return it; ``auto`` is mixed_bfloat16 on a GPU."""
-    import keras
-
-    if name == "auto":
-        name = "mixed_bfloat16" if has_gpu() else "float32"
-    keras.mixed_precision.set_global_policy(name)
-    return name
 
 
 def _compiled(recipe: MienRecipe) -> Any:

@@ -28,7 +28,7 @@ from training.cards import (
     data_facts,
     training_facts,
 )
-from training.compiled import WEIGHTS, Compiled, compile_model
+from training.compiled import VIEWS, WEIGHTS, Compiled, compile_model
 from training.dataset import DatasetError, LabelledFaces
 from training.evaluate import answer, describe
 from training.finished import (
@@ -39,6 +39,7 @@ from training.finished import (
     validation_pictures,
 )
 from training.litert import keras_logits, quieten, softmax
+from training.members import open_member
 from training.scoring import input_spec_of, load_keras, open_version
 from training.sources import read_source
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
@@ -62,7 +63,8 @@ class Options:
     models_dir: Path = Path("models")
     data: Path | None = None
     ferplus: Path | None = None
-    flip: bool = False
+    views: str = "one"
+    members: tuple[Path, ...] = ()
     weights: str = "auto"
     h5: bool = False
     serving_head: str | None = None
@@ -87,7 +89,16 @@ def publish(run_folder: Path, options: Options) -> Path:
     pictures, test = _pictures(run, options)
     if pictures is not None:
         _check_same_model(run, model, pictures)
-    compiled = compile_model(model, flip=options.flip, weights=options.weights)
+    members = [open_member(folder, run) for folder in options.members]
+    for member in members:
+        if pictures is not None and member.run is not None:
+            _check_same_model(member.run, member.model, pictures)
+    compiled = compile_model(
+        model,
+        members=[member.model for member in members],
+        views=options.views,
+        weights=options.weights,
+    )
     with _staging(options.models_dir) as folder:
         card = _on_files(draft, compiled, compiled.write(folder, h5=options.h5), options)
         if pictures is None:
@@ -105,7 +116,7 @@ def publish(run_folder: Path, options: Options) -> Path:
             card,
             metrics=metrics,
             data=data_facts(run, test, options.ferplus),
-            training=training_facts(run, compiled),
+            training=training_facts(run, compiled, members),
         )
         card.save(folder)
         make_durable(folder)
@@ -157,9 +168,9 @@ def _pictures(
 ) -> tuple[LabelledFaces | None, LabelledFaces | None]:
     """The run's validation pictures and the test ones, as far as ``--data`` has them."""
     if options.data is None:
-        if options.flip:
+        if options.views != "one" or options.members:
             raise ModelInvalid(
-                "Mirror averaging changes the logits, so those of the run do not fit: "
+                "Averaging views changes the logits, so those of the run do not fit: "
                 "give the training data with --data."
             )
         return None, None
@@ -243,7 +254,21 @@ def summary(folder: Path) -> str:
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), help="What training read, with test/.")
 @click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (CSV).")
-@click.option("--flip-average", "flip", is_flag=True, help="Average with the mirror: twice the ms.")
+@click.option(
+    "--with",
+    "members",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    help="A run or version (folder) whose logits are averaged in: an ensemble.",
+)
+@click.option(
+    "--views",
+    type=click.Choice(VIEWS),
+    default="one",
+    show_default=True,
+    help="What each network sees: the picture, that and its mirror, or one of them in turn.",
+)
+@click.option("--flip-average", "flip", is_flag=True, help="The same as --views both.")
 @click.option("--weights", type=click.Choice(WEIGHTS), default="auto", show_default=True)
 @click.option("--h5", is_flag=True, help="Write model.h5 and model.weights.h5 too.")
 @click.option("--serving-head", help="The head that the app shows; ferplus where there is one.")
@@ -251,15 +276,25 @@ def summary(folder: Path) -> str:
 @click.option("--crop-shift-up", default=CropSpec().shift_up, show_default=True)
 @click.option("--activate", is_flag=True, help="Let it serve even where another does.")
 def main(
-    run: Path, name: str, models_dir: Path, data: Path | None, ferplus: Path | None, flip: bool,
-    weights: str, h5: bool, serving_head: str | None, crop_scale: float, crop_shift_up: float,
-    activate: bool,
+    run: Path, name: str, models_dir: Path, data: Path | None, ferplus: Path | None,
+    members: tuple[Path, ...], views: str, flip: bool, weights: str, h5: bool,
+    serving_head: str | None, crop_scale: float, crop_shift_up: float, activate: bool,
 ) -> None:  # fmt: skip
     """Make a model version of a finished RUN."""
     quieten()
     crop = CropSpec(crop_scale, crop_shift_up)
     options = Options(
-        name, models_dir, data, ferplus, flip, weights, h5, serving_head, crop, activate
+        name,
+        models_dir,
+        data,
+        ferplus,
+        "both" if flip else views,
+        members,
+        weights,
+        h5,
+        serving_head,
+        crop,
+        activate,
     )
     try:
         with contextlib.ExitStack() as stack:

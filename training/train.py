@@ -111,6 +111,7 @@ def train(job: Job, training: LabelledFaces, held: LabelledFaces, report: Report
         return train_fit(
             job.run, job.recipe, training, held,
             seed=job.seed, resume=job.resume, report=report, weights=job.weights,
+            precision=job.precision,
         )  # fmt: skip
     if job.engine == "keras":
         from training.keras_mien import train_keras_mien

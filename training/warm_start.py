@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.augment import resize_batch
+from training.compact import one_view
 from training.lineage import check_same_split, version_facts
 from training.litert import keras_logits
 from training.networks import HEADS
@@ -43,7 +44,8 @@ def read_start(folder: Path, fingerprint: str, seed: int) -> Start:
     from training.scoring import load_keras
 
     check_same_split(folder, fingerprint, seed)
-    return Start(folder, load_keras(folder / KERAS_FILE), version_facts(folder))
+    model = one_view(load_keras(folder / KERAS_FILE))
+    return Start(folder, model, version_facts(folder))
 
 
 def load_into(network: MienTorch, start: Start, pictures: NDArray[np.uint8], side: int) -> None:

@@ -99,15 +99,15 @@ def test_the_mirror_may_be_a_closer_look(network):
     assert _difference(keras_logits(flip_average(network, margin=3), larger), expected) < 1e-3
 
 
-@pytest.mark.parametrize(("flip", "hard"), [(True, False), (False, True)])
-def test_compiled_model_agrees_with_keras(faces, flip, hard):
+@pytest.mark.parametrize(("views", "hard"), [("both", False), ("one", True)])
+def test_compiled_model_agrees_with_keras(faces, views, hard):
     model = _network(hard=hard)
-    compiled = compile_model(model, flip=flip)
+    compiled = compile_model(model, views=views)
     # LiteRT would round what it makes of a norm that stays, so such a network keeps float32
     assert compiled.half_weights is not hard
     assert compiled.agreement.probabilities <= 1e-5
     assert sorted(head.output for head in compiled.heads) == [0, 1]
-    if not flip:
+    if views == "one":
         before, after = keras_logits(model, faces), keras_logits(compiled.model, faces)
         assert _difference(before, after) < 1e-3
 
@@ -116,7 +116,7 @@ def test_softmax_heads_are_told_from_logits(faces):
     compiled = compile_model(_network("softmax"), weights="full")
     assert {head.kind for head in compiled.heads} == {"probabilities"}
     with pytest.raises(ModelInvalid, match="answer logits"):
-        compile_model(_network("softmax"), flip=True)
+        compile_model(_network("softmax"), views="both")
 
 
 def test_litert_of_another_network_is_refused(network, faces):
