@@ -91,6 +91,15 @@ def test_one_odd_frame_changes_no_label() -> None:
     assert label == "happy"
 
 
+def test_a_frame_that_leaves_no_doubt_changes_the_label_at_once() -> None:
+    smoother = Smoother()
+    sure, other = scores(happy=0.98), scores(sad=0.98)
+    now = settle(smoother, sure, 2.0)
+    assert smoother.update(1, other, now, BELOW)[1] == "sad"
+    # but not back again before the eye has read it
+    assert smoother.update(1, sure, now + 0.05, BELOW)[1] == "sad"
+
+
 def test_a_lasting_change_changes_the_label_once() -> None:
     smoother = Smoother()
     now = settle(smoother, HAPPY, 2.0)

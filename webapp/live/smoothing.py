@@ -30,13 +30,14 @@ class Steadiness:
     lead: float  # another emotion replaces the shown one when it leads by this
     persist_s: float  # a new label must be asked for without a break for this long
     min_dwell_s: float  # a label stays at least this long
+    decisive: float  # a reading as far from the scores as this needs no second one
 
 
 BALANCED = "balanced"
 STEADINESS: Mapping[str, Steadiness] = {
-    "quick": Steadiness(0.15, 0.04, (0.1, 0.4), 0.02, 0.06, 0.05, 0.06, 0.2),
-    BALANCED: Steadiness(0.3, 0.05, (0.3, 0.4), 0.02, 0.05, 0.08, 0.1, 0.3),
-    "calm": Steadiness(0.6, 0.08, (0.3, 0.5), 0.02, 0.12, 0.12, 0.2, 0.6),
+    "quick": Steadiness(0.15, 0.03, (0.3, 0.5), 0.01, 0.05, 0.08, 0.03, 0.2, 0.8),
+    BALANCED: Steadiness(0.5, 0.03, (0.3, 0.5), 0.03, 0.04, 0.1, 0.06, 0.3, 0.93),
+    "calm": Steadiness(0.8, 0.03, (0.3, 0.5), 0.05, 0.05, 0.15, 0.15, 0.5, 0.95),
 }
 
 MAX_STEP_S = 1.0  # a longer gap than this starts afresh
@@ -104,6 +105,7 @@ class Smoother:
             label = top if score >= uncertain_below else UNCERTAIN
             self._states[track] = _State(raw.values, raw.values, now_s, label, now_s, label, now_s)
             return raw, label
+        decisive = _apart(raw.values, state.values) >= how.decisive
         _average(state, raw.values, max(0.0, now_s - state.at_s), how)
         state.at_s = now_s
         wanted = _wanted_label(state, uncertain_below, how)
@@ -111,7 +113,7 @@ class Smoother:
             state.wanted, state.wanted_since_s = wanted, now_s
         if (
             wanted != state.label
-            and now_s - state.wanted_since_s >= how.persist_s
+            and (now_s - state.wanted_since_s >= how.persist_s or decisive)
             and now_s - state.since_s >= how.min_dwell_s
         ):
             state.label, state.since_s = wanted, now_s
@@ -122,12 +124,16 @@ class Smoother:
         self._states = {n: state for n, state in self._states.items() if n in tracks}
 
 
+def _apart(one: Sequence[float], other: Sequence[float]) -> float:
+    """The total variation distance of two distributions, in ``[0, 1]``."""
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / 2
+
+
 def _average(state: _State, raw: Sequence[float], step_s: float, how: Steadiness) -> None:
     """Take one reading into both means of a track."""
     state.latest = _mixed(state.latest, raw, step_s / how.quick_s)
-    apart = sum(abs(a - b) for a, b in zip(state.latest, state.values, strict=True)) / 2
     low, high = how.change
-    sure = min(1.0, max(0.0, (apart - low) / (high - low)))
+    sure = min(1.0, max(0.0, (_apart(state.latest, state.values) - low) / (high - low)))
     speed = (1 - sure) / how.calm_s + sure / how.quick_s
     # of a change the quick mean is believed; else the reading itself, or noise were averaged twice
     state.values = _mixed(state.values, state.latest if sure else raw, step_s * speed)
