@@ -66,7 +66,7 @@ export class History {
     for (const bin of this.#bins) {
       const label = [...bin.labels].reduce((a, b) => (b[1] > a[1] ? b : a))[0];
       const run = runs.at(-1);
-      if (run && run.label === label && bin.ms - run.toMs <= HISTORY.gapMs) {
+      if (run && run.label === label && bin.ms - run.toMs <= HISTORY.gapMs - HISTORY.binMs) {
         run.toMs = bin.ms + HISTORY.binMs;
       } else runs.push({ label, fromMs: bin.ms, toMs: bin.ms + HISTORY.binMs });
     }
@@ -86,28 +86,5 @@ export class History {
     return [...counts]
       .map(([label, count]) => ({ label, share: count / total }))
       .sort((a, b) => b.share - a.share);
-  }
-}
-
-/** One History for each face; those of faces that went away are dropped in time. */
-export class Histories {
-  #byKey = new Map();
-
-  add(key, face, ms) {
-    let entry = this.#byKey.get(key);
-    if (!entry) this.#byKey.set(key, (entry = { history: new History(), lastMs: ms }));
-    entry.lastMs = ms;
-    entry.history.add(face, ms);
-    for (const [other, { lastMs }] of this.#byKey) {
-      if (ms - lastMs > HISTORY.spanMs) this.#byKey.delete(other);
-    }
-  }
-
-  get(key) {
-    return this.#byKey.get(key)?.history ?? null;
-  }
-
-  clear() {
-    this.#byKey.clear();
   }
 }

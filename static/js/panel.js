@@ -1,6 +1,7 @@
 // The reading beside the picture: the headline, seven bars, the choice of a face, the timeline.
 
 import { describe, EMOTIONS, nameOf, percent, shapeOf } from "./emotions.js";
+import { faceTag, showTag } from "./face-tag.js";
 import { Timeline } from "./timeline.js";
 import { summary } from "./words.js";
 
@@ -68,10 +69,15 @@ export class Panel {
         chip.shape.replaceChildren(icon(said.icon));
         chip.icon = said.icon;
       }
-      setText(chip.text, `Face ${number}`);
+      showTag(chip.tag, number);
       chip.input.setAttribute("aria-label", `Face ${number}: ${said.title}`);
       if (chip.input.checked !== (key === chosen)) chip.input.checked = key === chosen;
     }
+  }
+
+  /** The number of the face that is shown, where there are several; null: one face needs none. */
+  tag(number) {
+    for (const name of ["reading-tag", "timeline-tag"]) showTag(this.#find(name), number || null);
   }
 
   /** Draws the last minute of the chosen face. */
@@ -147,10 +153,10 @@ export class Panel {
     input.addEventListener("change", () => this.#onChoose(key));
     const shape = document.createElement("span");
     shape.className = "chip__shape";
-    const text = document.createElement("span");
-    root.append(input, shape, text);
+    const tag = faceTag(1);
+    root.append(input, "Face", tag, shape);
     box.append(root);
-    const chip = { root, input, shape, text, icon: null };
+    const chip = { root, input, shape, tag, icon: null };
     this.#chips.set(key, chip);
     return chip;
   }

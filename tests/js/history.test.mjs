@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMOTIONS } from "../../static/js/emotions.js";
-import { Histories, History, HISTORY, STACK } from "../../static/js/history.js";
+import { History, HISTORY, STACK } from "../../static/js/history.js";
 import { parseResult } from "../../static/js/protocol.js";
 import { summary } from "../../static/js/words.js";
 import { wireFace, wireResult } from "./support.mjs";
@@ -63,13 +63,4 @@ test("runs of one label", () => {
     { label: "happy", fromMs: 0, toMs: 5000 },
     { label: "sad", fromMs: 5000, toMs: 6000 },
   ]);
-});
-
-test("faces have histories of their own, forgotten after a minute away", () => {
-  const all = new Histories();
-  all.add("1", face({ label: "happy" }), 0);
-  all.add("2", face({ label: "sad" }), 0);
-  assert.equal(all.get("2").shares()[0].label, "sad");
-  all.add("1", face({ label: "happy" }), HISTORY.spanMs + 1);
-  assert.equal(all.get("2"), null);
 });
