@@ -17,8 +17,8 @@ export class FacesSeen {
 
   /** Takes the faces of a result whose frame was taken at `capturedMs`. */
   update(faces, capturedMs) {
+    const beforeMs = this.#latestMs;
     this.#latestMs = capturedMs;
-    this.#drop(capturedMs);
     faces.forEach((face, index) => {
       const key = keyOf(face, index);
       let entry = this.#byKey.get(key);
@@ -26,9 +26,10 @@ export class FacesSeen {
         entry = { number: this.#freeNumber(), history: new History(), firstMs: capturedMs };
         this.#byKey.set(key, entry);
       }
+      entry.history.add(face, capturedMs, entry.lastMs === beforeMs);
       entry.lastMs = capturedMs;
-      entry.history.add(face, capturedMs);
     });
+    this.#drop(capturedMs);
   }
 
   has(key) {
@@ -83,8 +84,11 @@ export class FacesSeen {
 
   #drop(nowMs) {
     for (const [key, entry] of this.#byKey) {
-      const keepMs = isBrief(entry) ? SEEN.briefKeepMs : SEEN.keepMs;
-      if (nowMs - entry.lastMs > keepMs) this.#byKey.delete(key);
+      // Only results tell that a face was there for a moment only; on a slow line they come late.
+      const over = isBrief(entry)
+        ? this.#latestMs - entry.lastMs > SEEN.briefKeepMs
+        : nowMs - entry.lastMs > SEEN.keepMs;
+      if (over) this.#byKey.delete(key);
     }
   }
 

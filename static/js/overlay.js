@@ -147,10 +147,10 @@ export class Overlay {
     context.lineJoin = "round";
     context.setLineDash([]);
     context.strokeStyle = "rgb(0 0 0 / 0.55)"; // a dark rim keeps any colour visible on any picture
-    context.lineWidth = strong ? 6 : 4;
+    context.lineWidth = strong ? 6.5 : 4.75;
     context.stroke(outline);
     context.strokeStyle = this.#colours[faceColour(this.#numberOf(key))];
-    context.lineWidth = strong ? 3 : 1.75;
+    context.lineWidth = strong ? 3.5 : 2.25;
     if (said.tone !== "sure") context.setLineDash([7, 6]);
     context.stroke(outline);
     context.setLineDash([]);

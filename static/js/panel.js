@@ -62,8 +62,10 @@ export class Panel {
       chip.root.remove();
       this.#chips.delete(key);
     }
-    for (const { key, number, face } of list) {
-      const chip = this.#chips.get(key) ?? this.#addChip(box, key);
+    list.forEach(({ key, number, face }, index) => {
+      const chip = this.#chips.get(key) ?? this.#addChip(key);
+      const place = box.children[index] ?? null;
+      if (place !== chip.root) box.insertBefore(chip.root, place);
       const said = describe(face);
       if (chip.icon !== said.icon) {
         chip.shape.replaceChildren(icon(said.icon));
@@ -72,7 +74,7 @@ export class Panel {
       showTag(chip.tag, number);
       chip.input.setAttribute("aria-label", `Face ${number}: ${said.title}`);
       if (chip.input.checked !== (key === chosen)) chip.input.checked = key === chosen;
-    }
+    });
   }
 
   /** The number of the face that is shown, where there are several; null: one face needs none. */
@@ -143,7 +145,7 @@ export class Panel {
     });
   }
 
-  #addChip(box, key) {
+  #addChip(key) {
     const root = document.createElement("label");
     root.className = "chip";
     const input = document.createElement("input");
@@ -155,7 +157,6 @@ export class Panel {
     shape.className = "chip__shape";
     const tag = faceTag(1);
     root.append(input, "Face", tag, shape);
-    box.append(root);
     const chip = { root, input, shape, tag, icon: null };
     this.#chips.set(key, chip);
     return chip;

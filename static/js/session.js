@@ -98,12 +98,13 @@ export class LiveSession {
     return this.#sender.stats;
   }
 
-  /** The faces of the newest result: [{key, number, face}]. */
+  /** The faces of the newest result by number: [{key, number, face}]. */
   get faces() {
-    return (this.#latest?.result.faces ?? []).map((face, i) => {
+    const faces = (this.#latest?.result.faces ?? []).map((face, i) => {
       const key = keyOf(face, i);
       return { key, number: this.#seen.numberOf(key), face };
     });
+    return faces.sort((a, b) => a.number - b.number);
   }
 
   /** The chosen face: {face, stale}, or null when there is none to show. */

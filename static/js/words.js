@@ -92,7 +92,7 @@ export function summary(shares, most = 2) {
 const MOST_PIECES = 8;
 const LEAST_PIECE_MS = 1000; // what is shorter cannot be followed by ear
 
-/** The lane of a face in words, oldest first: "Neutral 12 s, away 4 s, happy 20 s." */
+/** The lane of a face in words, oldest first: "Neutral 12 s, not seen 4 s, happy 20 s." */
 export function laneWords(runs, nowMs) {
   const pieces = [];
   const add = (label, fromMs, toMs) => {
@@ -105,10 +105,10 @@ export function laneWords(runs, nowMs) {
   };
   runs.forEach(({ label, fromMs, toMs }, i) => {
     add(label, fromMs, toMs);
-    add("away", toMs, runs[i + 1]?.fromMs ?? nowMs);
+    add("", toMs, runs[i + 1]?.fromMs ?? nowMs);
   });
   const said = pieces.slice(-MOST_PIECES).map(({ label, ms }) => {
-    const name = label === "away" ? "away" : nameOf(label).toLowerCase();
+    const name = label ? nameOf(label).toLowerCase() : "not seen";
     return `${name} ${Math.round(ms / 1000)} s`;
   });
   if (!said.length) return "Seen for a moment.";

@@ -44,8 +44,8 @@ _OUTLINES = """() => {
 _PAINTED = """(canvas) => canvas.getContext('2d')
   .getImageData(0, 0, canvas.width, canvas.height).data.some((v, i) => i % 4 === 3 && v > 100)"""
 
-_SECONDS = re.compile(r"^[A-Z][a-z]+ \d+ s(, [a-z]+ \d+ s)*\.$")  # "Neutral 12 s, happy 3 s."
-_AWAY = re.compile(r"^Sad \d+ s, away \d+ s\.$")
+_SECONDS = re.compile(r"^[A-Z][a-z]+ \d+ s(, [a-z ]+ \d+ s)*\.$")  # "Neutral 12 s, happy 3 s."
+_AWAY = re.compile(r"^Sad \d+ s, not seen \d+ s\.$")
 
 
 @contextmanager

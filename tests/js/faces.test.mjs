@@ -58,6 +58,19 @@ test("what was there for a moment gets no lane, and its number is soon free", ()
   assert.deepEqual(lanesOf(seen, 6000), [["1", 1, true], ["3", 2, true]]);
 });
 
+test("results that come late and far apart lose no face", () => {
+  const seen = new FacesSeen();
+  seen.update(faces({ track: 1 }, { track: 2 }), 0);
+  assert.deepEqual(seen.lanes(2500), []);
+  assert.deepEqual(["1", "2"].map((key) => seen.numberOf(key)), [1, 2]);
+  seen.update(faces({ track: 2 }, { track: 1 }), 2600);
+  assert.deepEqual(lanesOf(seen, 5000), [["1", 1, true], ["2", 2, true]]);
+  assert.equal(seen.historyOf("1").runs().length, 1, "no gap where no result said so");
+  seen.update(faces({ track: 1 }), 5000);
+  seen.update(faces({ track: 1 }, { track: 2 }), 7600);
+  assert.deepEqual(["1", "2"].map((key) => seen.historyOf(key).runs().length), [1, 2]);
+});
+
 test("a face missing from one result is not away yet", () => {
   const seen = new FacesSeen();
   show(seen, [1, 2], 0, 2000);
@@ -96,9 +109,9 @@ test("eight colours, in turn", () => {
 test("a lane in words, gaps included and moments left out", () => {
   const run = (label, from, to) => ({ label, fromMs: 1000 * from, toMs: 1000 * to });
   const runs = [run("neutral", 0, 12), run("angry", 12, 12.4), run("neutral", 12.4, 14), run("happy", 20, 40)];
-  assert.equal(laneWords(runs, 40_000), "Neutral 14 s, away 6 s, happy 20 s.");
-  assert.equal(laneWords([run("happy", 0, 5)], 15_000), "Happy 5 s, away 10 s.");
-  assert.equal(laneWords([run("sad", 0, 20)], 10_000 + HISTORY.spanMs), "Sad 10 s, away 50 s.");
+  assert.equal(laneWords(runs, 40_000), "Neutral 14 s, not seen 6 s, happy 20 s.");
+  assert.equal(laneWords([run("happy", 0, 5)], 15_000), "Happy 5 s, not seen 10 s.");
+  assert.equal(laneWords([run("sad", 0, 20)], 10_000 + HISTORY.spanMs), "Sad 10 s, not seen 50 s.");
   assert.equal(laneWords([run("sad", 0, 0.4)], 500), "Seen for a moment.");
 });
 

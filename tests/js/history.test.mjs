@@ -37,6 +37,18 @@ test("time without a face is a gap, not a line across it", () => {
   assert.equal(short.history.columns(short.ms)[1].includes(null), false);
 });
 
+test("a run lasts until the next one begins, also on a slow line, and a long silence is a gap", () => {
+  const history = new History();
+  history.add(face({ label: "happy" }), 0);
+  history.add(face({ label: "sad" }), 2000, true);
+  history.add(face({ label: "sad" }), 4000, true);
+  history.add(face({ label: "sad" }), 4000 + HISTORY.joinedGapMs + 200, true);
+  assert.deepEqual(history.runs().map(({ label, fromMs, toMs }) => [label, fromMs, toMs]), [
+    ["happy", 0, 2000], ["sad", 2000, 4200], ["sad", 8200, 8400],
+  ]);
+  assert.equal(history.columns(9000)[1].filter((y) => y === null).length, 1);
+});
+
 test("only the last minute is kept, in a bounded number of bins", () => {
   const { history, ms } = recorded([[{}, 90_000]], 20);
   const [x] = history.columns(ms);
