@@ -4,7 +4,7 @@
 export const LIGHT = Object.freeze({
   everyMs: 1000,
   // Mean grey value, 0 to 255. NASA's astronaut before a wall, darkened, with noise of 10 grey
-  // levels, is found by dlib at a mean of 63 and hardly any more at 38.
+  // levels, is found by dlib in 30 of 30 frames at a mean of 51, 28 at 45, 19 at 38, 1 at 32.
   darkBelow: 45,
   width: 32,
   height: 24,

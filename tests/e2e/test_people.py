@@ -197,6 +197,20 @@ def test_a_face_that_left_keeps_its_lane_and_can_be_looked_at(
     expect(page.locator("[data-headline]")).to_have_text("Happy")
 
 
+def test_after_a_new_connection_nobody_goes_on_in_the_lane_of_another(
+    page: Page, double: ServerProcess
+) -> None:
+    start(page, double.url)
+    expect(lanes(page)).to_have_count(2)
+    double.kill()
+    try:
+        expect(page.locator("[data-connection-text]")).to_have_text("Reconnecting")
+    finally:
+        double.start()  # it counts its faces from 1 again
+    expect(page.get_by_role("radio", name=re.compile("Face [34], in view"))).to_have_count(2)
+    expect(page.get_by_role("radio", name=re.compile("Face [12], away"))).to_have_count(2)
+
+
 def test_stop_takes_the_lanes_away(page: Page, double: ServerProcess) -> None:
     start(page, double.url)
     expect(lanes(page)).to_have_count(2)
