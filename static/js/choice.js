@@ -1,4 +1,4 @@
-// Which face the panel shows, and the small numbers that faces have for people.
+// Which face the panel shows.
 
 import { area } from "./geometry.js";
 import { keyOf } from "./motion.js";
@@ -9,35 +9,44 @@ export const CHOICE = Object.freeze({
 });
 
 export class FaceChoice {
-  #key = null; #byHand = false; #seenMs = 0; #numbers = new Map();
+  #key = null; #byHand = false; #away = false; #seenMs = 0;
 
   /** The key of the face shown, or null. */
   get key() {
     return this.#key;
   }
 
-  choose(key) {
+  /** Whether a face that is not in view was chosen, to look at its last minute. */
+  get away() {
+    return this.#away;
+  }
+
+  /** Takes a choice by hand; that of a face which is `away` holds until release(). */
+  choose(key, { away = false } = {}) {
     this.#key = key;
     this.#byHand = true;
+    this.#away = away;
+  }
+
+  /** Ends a choice by hand: the next update() takes the largest face. */
+  release() {
+    this.#byHand = false;
+    this.#away = false;
   }
 
   clear() {
     this.#key = null;
-    this.#byHand = false;
-    this.#numbers.clear();
-  }
-
-  /** The number of a face for people, from 1; stable while the face is there. */
-  numberOf(key) {
-    return this.#numbers.get(key)?.number ?? 0;
+    this.release();
   }
 
   /** Takes the faces of a result and returns the key of the one to show, or null. */
   update(faces, nowMs) {
     const present = faces.map((face, index) => ({ key: keyOf(face, index), face }));
-    this.#count(present, nowMs);
     const current = present.find(({ key }) => key === this.#key);
-    if (current) this.#seenMs = nowMs;
+    if (current) {
+      this.#seenMs = nowMs;
+      this.#away = false;
+    }
     const largest = present.reduce(
       (best, item) => (!best || area(item.face.box) > area(best.face.box) ? item : best),
       null,
@@ -45,6 +54,8 @@ export class FaceChoice {
     if (current) {
       const larger = area(largest.face.box) > CHOICE.largerBy * area(current.face.box);
       if (!this.#byHand && larger) this.#take(largest.key, nowMs);
+    } else if (this.#away) {
+      return this.#key;
     } else if (this.#key === null || nowMs - this.#seenMs > CHOICE.keepMs || !this.#byHand) {
       this.#take(largest?.key ?? null, nowMs);
     }
@@ -57,21 +68,4 @@ export class FaceChoice {
     this.#seenMs = nowMs;
   }
 
-  #count(present, nowMs) {
-    for (const { key } of present) {
-      const entry = this.#numbers.get(key);
-      if (entry) entry.seenMs = nowMs;
-    }
-    for (const [key, entry] of this.#numbers) {
-      if (nowMs - entry.seenMs > CHOICE.keepMs) this.#numbers.delete(key);
-    }
-    const used = new Set([...this.#numbers.values()].map(({ number }) => number));
-    for (const { key } of present) {
-      if (this.#numbers.has(key)) continue;
-      let number = 1;
-      while (used.has(number)) number += 1;
-      used.add(number);
-      this.#numbers.set(key, { number, seenMs: nowMs });
-    }
-  }
 }

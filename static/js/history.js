@@ -2,7 +2,12 @@
 
 import { EMOTIONS, UNCERTAIN } from "./emotions.js";
 
-export const HISTORY = Object.freeze({ spanMs: 60_000, binMs: 200, gapMs: 1200 });
+export const HISTORY = Object.freeze({
+  spanMs: 60_000,
+  binMs: 200,
+  gapMs: 1200, // longer without the face is a gap,
+  joinedGapMs: 4000, // as is longer without any result
+});
 
 // From unpleasant at the bottom to pleasant at the top, so that the height of a colour means something.
 export const STACK = Object.freeze(["angry", "disgust", "fear", "sad", "neutral", "surprise", "happy"]);
@@ -10,12 +15,16 @@ export const STACK = Object.freeze(["angry", "disgust", "fear", "sad", "neutral"
 export class History {
   #bins = [];
 
-  /** Adds one reading of `face` at `ms`; readings must not go back in time. */
-  add(face, ms) {
+  /**
+   * Adds one reading of `face` at `ms`; readings must not go back in time. `joined`: the result
+   * before had this face too, so that the time between them is no gap, however slow the line.
+   */
+  add(face, ms, joined = false) {
     const start = Math.floor(ms / HISTORY.binMs) * HISTORY.binMs;
     let bin = this.#bins.at(-1);
     if (!bin || bin.ms !== start) {
-      bin = { ms: start, count: 0, sums: new Float64Array(EMOTIONS.length), labels: new Map() };
+      const sums = new Float64Array(EMOTIONS.length);
+      bin = { ms: start, joined, count: 0, sums, labels: new Map() };
       this.#bins.push(bin);
     }
     bin.count += 1;
@@ -45,7 +54,7 @@ export class History {
     let last = null;
     for (const bin of this.#bins) {
       const x = (bin.ms + HISTORY.binMs / 2 - nowMs) / 1000;
-      if (last !== null && bin.ms - last > HISTORY.gapMs) {
+      if (last !== null && !continues(bin, last)) {
         columns[0].push(x - 0.001);
         for (let i = 1; i < columns.length; i += 1) columns[i].push(null);
       }
@@ -60,15 +69,19 @@ export class History {
     return columns;
   }
 
-  /** Runs of one label: [{label, fromMs, toMs}], the label that most readings of a bin had. */
+  /**
+   * Runs of one label: [{label, fromMs, toMs}], the label that most readings of a bin had. A run
+   * lasts until the next one begins, unless the face was not seen in between.
+   */
   runs() {
     const runs = [];
     for (const bin of this.#bins) {
       const label = [...bin.labels].reduce((a, b) => (b[1] > a[1] ? b : a))[0];
       const run = runs.at(-1);
-      if (run && run.label === label && bin.ms - run.toMs <= HISTORY.gapMs) {
-        run.toMs = bin.ms + HISTORY.binMs;
-      } else runs.push({ label, fromMs: bin.ms, toMs: bin.ms + HISTORY.binMs });
+      const seen = run && continues(bin, run.toMs - HISTORY.binMs);
+      if (seen) run.toMs = bin.ms;
+      if (seen && run.label === label) run.toMs = bin.ms + HISTORY.binMs;
+      else runs.push({ label, fromMs: bin.ms, toMs: bin.ms + HISTORY.binMs });
     }
     return runs;
   }
@@ -89,25 +102,7 @@ export class History {
   }
 }
 
-/** One History for each face; those of faces that went away are dropped in time. */
-export class Histories {
-  #byKey = new Map();
-
-  add(key, face, ms) {
-    let entry = this.#byKey.get(key);
-    if (!entry) this.#byKey.set(key, (entry = { history: new History(), lastMs: ms }));
-    entry.lastMs = ms;
-    entry.history.add(face, ms);
-    for (const [other, { lastMs }] of this.#byKey) {
-      if (ms - lastMs > HISTORY.spanMs) this.#byKey.delete(other);
-    }
-  }
-
-  get(key) {
-    return this.#byKey.get(key)?.history ?? null;
-  }
-
-  clear() {
-    this.#byKey.clear();
-  }
+/** Whether the face was in view from the bin at `lastMs` to `bin`. */
+function continues(bin, lastMs) {
+  return bin.ms - lastMs <= (bin.joined ? HISTORY.joinedGapMs : HISTORY.gapMs);
 }

@@ -4,9 +4,13 @@ import { listCameras, openCamera, openFile, SourceError } from "./camera.js";
 import { makeCapture, onEachFrame } from "./capture.js";
 import { MotionField } from "./motion.js";
 import { Overlay } from "./overlay.js";
+import { chore } from "./pace.js";
 import { Panel, setText } from "./panel.js";
 import { LiveSession } from "./session.js";
 import { startTools } from "./live-tools.js";
+import { Lanes } from "./lanes.js";
+import { watchLight } from "./picture-light.js";
+import { awayText, BLANK, CONNECTION_WORDS } from "./words.js";
 
 const TICK_MS = 50;
 const PANEL_EVERY_MS = 100;
@@ -14,20 +18,6 @@ const METERS_EVERY_MS = 250;
 const TIMELINE_EVERY_MS = 200;
 const TIMELINE_EVERY_REDUCED_MS = 1000;
 const SILENT_AFTER_MS = 3000; // no result for as long: say so instead of "no face"
-
-const CONNECTION_WORDS = Object.freeze({
-  off: "Ready",
-  connecting: "Connecting",
-  connected: "Connected",
-  reconnecting: "Reconnecting",
-  refused: "Refused by the server",
-});
-const IDLE = Object.freeze(["No face yet", "Start the camera or open a video file."]);
-const LOOKING = Object.freeze(["Looking for a face", "Face the camera, with light on your face."]);
-const ABSENT = Object.freeze(["No face in view", "Face the camera and come a little closer."]);
-const SILENT = Object.freeze(["No fresh result", "The reader has not answered for a while."]);
-const PAUSED = Object.freeze(["Paused", "Nothing is sent while this tab is hidden."]);
-const FAILED = Object.freeze(["No picture", "Mien sees nothing until a camera or a video runs."]);
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const $ = (name) => document.querySelector(`[data-${name}]`);
@@ -45,8 +35,10 @@ let endFrames = () => {};
 let attempts = 0; // a camera that comes late, after Stop, is closed again
 
 const field = new MotionField({ reduced: reducedMotion.matches });
-const overlay = new Overlay($("overlay"), field);
+const overlay = new Overlay($("overlay"), field, { numberOf: (key) => session.numberOf(key) });
 const panel = new Panel($("reading"), { onChoose: chooseFace });
+const lanes = new Lanes($("timeline-part"), { onChoose: chooseFace });
+const isDark = watchLight(video);
 const tools = startTools({
   config,
   request: (event, payload) => session.request(event, payload),
@@ -57,6 +49,7 @@ const session = new LiveSession({
   config,
   field,
   capture: makeCapture(video),
+  isDark,
   onConnection(state) {
     connectionState = state;
     $("connection").dataset.connection = state;
@@ -91,7 +84,7 @@ async function start(open, waiting) {
   const attempt = (attempts += 1);
   setPhase("starting");
   setText($("starting-text"), waiting);
-  panel.blank("Starting", "One moment.");
+  panel.blank(...BLANK.starting);
   let opened;
   try {
     opened = await open({ onLost: fail });
@@ -108,7 +101,7 @@ async function start(open, waiting) {
   applyMirror();
   applyRatio();
   setPhase("running");
-  panel.blank(...LOOKING);
+  panel.blank(...BLANK.looking);
   overlay.start();
   session.open();
   session.begin();
@@ -141,14 +134,16 @@ function halt() {
   source?.stop();
   source = null;
   panel.faces([], null);
+  panel.tag(null);
   panel.timeline(null, performance.now());
+  lanes.update([], null, performance.now());
   showMeters(performance.now());
 }
 
 function stop() {
   halt();
   setPhase("idle");
-  panel.blank(...IDLE);
+  panel.blank(...BLANK.idle);
 }
 
 function fail(error) {
@@ -158,7 +153,7 @@ function fail(error) {
   setText($("failure-title"), words.title);
   setText($("failure-text"), words.text);
   setText($("failure-hint"), words.hint);
-  panel.blank(...FAILED);
+  panel.blank(...BLANK.failed);
   setPhase("failed");
 }
 
@@ -166,14 +161,14 @@ function pause() {
   if (phase !== "running") return;
   setPhase("paused");
   session.pause();
-  panel.blank(...PAUSED);
+  panel.blank(...BLANK.paused);
 }
 
 function resume() {
   if (phase !== "paused") return;
   setPhase("running");
   session.begin();
-  panel.blank(...LOOKING);
+  panel.blank(...BLANK.looking);
   if (video.paused) video.play().catch(() => {});
 }
 
@@ -200,15 +195,24 @@ async function refreshCameras(selected = $("camera").value) {
 function chooseFace(key) {
   session.choose(key);
   showFaces(performance.now());
+  showTimeline(performance.now());
 }
 
 function showFaces(nowMs) {
   overlay.chosen = session.chosenKey;
+  overlay.several = session.several(nowMs);
   if (phase !== "running" || !session.latest) return;
   const chosen = session.chosen(nowMs);
   if (chosen) panel.face(chosen.face, { stale: chosen.stale });
-  else panel.blank(...(nowMs - session.latest.arrivedMs > SILENT_AFTER_MS ? SILENT : ABSENT));
+  else panel.blank(...noFaceWords(nowMs));
   panel.faces(session.faces, session.chosenKey);
+  panel.tag(overlay.several ? session.numberOf(session.shownKey) : null);
+}
+
+function noFaceWords(nowMs) {
+  if (nowMs - session.latest.arrivedMs > SILENT_AFTER_MS) return BLANK.silent;
+  if (session.chosenAway !== null) return awayText(session.chosenAway);
+  return isDark(nowMs) ? BLANK.dark : BLANK.absent;
 }
 
 function showMeters(nowMs) {
@@ -221,17 +225,9 @@ function showMeters(nowMs) {
 }
 
 function showTimeline(nowMs) {
-  if (phase === "running") panel.timeline(session.chosenHistory, nowMs);
-}
-
-/** A chore that runs at most once in `everyMs()`. */
-function chore(everyMs, call) {
-  let last = -Infinity;
-  return (nowMs) => {
-    if (nowMs - last < everyMs()) return;
-    last = nowMs;
-    call(nowMs);
-  };
+  if (phase !== "running") return;
+  panel.timeline(session.shownHistory, nowMs);
+  lanes.update(session.lanes(nowMs), session.shownKey, nowMs);
 }
 
 const chores = [
@@ -277,10 +273,13 @@ document.addEventListener("visibilitychange", () => (document.hidden ? pause() :
 window.addEventListener("pagehide", () => source && stop());
 navigator.mediaDevices?.addEventListener?.("devicechange", () => refreshCameras());
 reducedMotion.addEventListener("change", () => (field.reduced = reducedMotion.matches));
-darkTheme.addEventListener("change", () => panel.recolour());
+darkTheme.addEventListener("change", () => {
+  panel.recolour();
+  lanes.recolour();
+});
 
 setPhase("idle");
-panel.blank(...IDLE);
+panel.blank(...BLANK.idle);
 showMeters(performance.now());
 
 // What the page holds, to read only: for tests and for people who build upon the page.
@@ -298,7 +297,10 @@ Object.defineProperty(window, "mien", {
         stats: session.stats,
         model: session.model,
         result: latest && { ...latest.result, capturedMs: latest.capturedMs },
-        drawn: overlay.drawn.map(({ key, box, opacity }) => ({ key, box, opacity })),
+        drawn: overlay.drawn.map(({ key, box, opacity }) => ({
+          key, box, opacity, number: session.numberOf(key),
+        })),
+        lanes: session.lanes(nowMs).map(({ key, number, present }) => ({ key, number, present })),
       });
     },
   }),

@@ -2,6 +2,7 @@
 // shapes never are. Colours come from the stage's CSS, so that they suit pictures, not pages.
 
 import { describe, EMOTIONS, shapeOf, UNCERTAIN } from "./emotions.js";
+import { FACE_COLOURS, faceColour } from "./face-tag.js";
 import { area, contain, contains, iou, toView } from "./geometry.js";
 
 const LABEL_EVERY_MS = 250; // a percentage that changes faster cannot be read
@@ -11,10 +12,14 @@ const EDGE = 8; // room between a label and the edge of the stage, CSS px
 export class Overlay {
   #canvas; #context; #field; #colours = {}; #paths = new Map(); #labels = new Map();
   #handle = null; #observer; #view = { width: 0, height: 0, dpr: 1 };
-  #mirror = false; #chosen = null; #drawn = [];
+  #mirror = false; #chosen = null; #drawn = []; #several = false; #numberOf;
 
-  /** `canvas` covers the stage; `field` is the MotionField that holds the boxes. */
-  constructor(canvas, field) {
+  /**
+   * `canvas` covers the stage; `field` is the MotionField that holds the boxes; numberOf(key) is
+   * the face's number for people.
+   */
+  constructor(canvas, field, { numberOf }) {
+    this.#numberOf = numberOf;
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
     this.#field = field;
@@ -26,7 +31,7 @@ export class Overlay {
     this.readColours();
   }
 
-  /** What was drawn last: [{key, box (CSS pixels of the stage), opacity}]. */
+  /** What was drawn last: [{key, face, box (CSS pixels of the stage), opacity}]. */
   get drawn() {
     return this.#drawn;
   }
@@ -39,10 +44,23 @@ export class Overlay {
     this.#chosen = key;
   }
 
+  /** Whether there are several faces to tell apart: then each label begins with its number. */
+  set several(value) {
+    this.#several = value;
+  }
+
+  get several() {
+    return this.#several;
+  }
+
   readColours() {
     const style = getComputedStyle(this.#canvas);
     for (const label of [...EMOTIONS, UNCERTAIN]) {
       this.#colours[label] = style.getPropertyValue(`--emotion-${label}`).trim() || "#fff";
+    }
+    for (let number = 1; number <= FACE_COLOURS; number += 1) {
+      const name = faceColour(number);
+      this.#colours[name] = style.getPropertyValue(name).trim() || "#fff";
     }
   }
 
@@ -117,7 +135,8 @@ export class Overlay {
     }
   }
 
-  #box({ box: [x1, y1, x2, y2], face }, strong) {
+  /** The outline has the face's own colour: whose it is. What it shows is said in the label. */
+  #box({ key, box: [x1, y1, x2, y2], face }, strong) {
     const context = this.#context;
     const said = describe(face);
     const width = x2 - x1;
@@ -128,10 +147,10 @@ export class Overlay {
     context.lineJoin = "round";
     context.setLineDash([]);
     context.strokeStyle = "rgb(0 0 0 / 0.55)"; // a dark rim keeps any colour visible on any picture
-    context.lineWidth = strong ? 6 : 4;
+    context.lineWidth = strong ? 6.5 : 4.75;
     context.stroke(outline);
-    context.strokeStyle = this.#colours[said.icon];
-    context.lineWidth = strong ? 3 : 1.75;
+    context.strokeStyle = this.#colours[faceColour(this.#numberOf(key))];
+    context.lineWidth = strong ? 3.5 : 2.25;
     if (said.tone !== "sure") context.setLineDash([7, 6]);
     context.stroke(outline);
     context.setLineDash([]);
@@ -144,9 +163,12 @@ export class Overlay {
     const { icon, text } = this.#words(key, face, nowMs);
     const size = viewWidth < 480 ? 13 : 15;
     const pad = size * 0.6;
-    const indent = pad + size + 6; // of the text, behind the shape
     const height = size * 1.9;
     context.font = `600 ${size}px ${FONT}`;
+    const number = this.#several ? String(this.#numberOf(key)) : "";
+    const tag = number && Math.max(size * 1.35, context.measureText(number).width + size * 0.7);
+    const before = number ? size * 0.28 + tag + 6 : pad; // of the shape
+    const indent = before + size + 6; // of the text, behind the shape
     const said = ellipsis(context, text, viewWidth - 2 * EDGE - pad - indent);
     const width = context.measureText(said).width + pad + indent;
     const left = clamp((x1 + x2 - width) / 2, EDGE, viewWidth - EDGE - width);
@@ -157,26 +179,38 @@ export class Overlay {
     const clear = (top) => taken.every((other) => iou(other, rectangle(top)) === 0);
     const top = tops.find(clear) ?? tops[0] ?? EDGE;
     taken.push(rectangle(top));
-    return { icon, said, left, top, width, height, pad, size, indent };
+    const colour = this.#colours[faceColour(this.#numberOf(key))];
+    return { icon, said, left, top, width, height, before, size, indent, number, tag, colour };
   }
 
-  #label({ icon, said, left, top, width, height, pad, size, indent }) {
+  #label({ icon, said, left, top, width, height, before, size, indent, number, tag, colour }) {
     const context = this.#context;
     const pill = new Path2D();
-    pill.roundRect(left, top, width, height, height / 2);
+    pill.roundRect(left, top, width, height, number ? size * 0.6 : height / 2);
     context.fillStyle = "rgb(9 13 12 / 0.86)";
     context.fill(pill);
     const middle = top + height / 2;
     const iconSize = size - 1;
+    context.font = `600 ${size}px ${FONT}`;
+    context.textBaseline = "middle";
+    if (number) {
+      const square = new Path2D();
+      const edge = (height - size * 1.35) / 2;
+      square.roundRect(left + edge, top + edge, tag, height - 2 * edge, size * 0.35);
+      context.fillStyle = colour;
+      context.fill(square);
+      context.fillStyle = "#0b0e0d";
+      context.textAlign = "center";
+      context.fillText(number, left + edge + tag / 2, middle + size * 0.06);
+      context.textAlign = "start";
+    }
     context.save();
-    context.translate(left + pad, middle - iconSize / 2);
+    context.translate(left + before, middle - iconSize / 2);
     context.scale(iconSize / 24, iconSize / 24);
     context.fillStyle = this.#colours[icon];
     context.fill(this.#paths.get(icon), "evenodd");
     context.restore();
-    context.font = `600 ${size}px ${FONT}`;
     context.fillStyle = "#fff";
-    context.textBaseline = "middle";
     context.fillText(said, left + indent, middle + size * 0.06);
   }
 

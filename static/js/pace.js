@@ -105,3 +105,13 @@ export class RateMeter {
     this.#times = [];
   }
 }
+
+/** A chore that runs at most once in `everyMs()`. */
+export function chore(everyMs, call) {
+  let last = -Infinity;
+  return (nowMs) => {
+    if (nowMs - last < everyMs()) return;
+    last = nowMs;
+    call(nowMs);
+  };
+}

@@ -1,6 +1,7 @@
 // The reading beside the picture: the headline, seven bars, the choice of a face, the timeline.
 
 import { describe, EMOTIONS, nameOf, percent, shapeOf } from "./emotions.js";
+import { faceTag, showTag } from "./face-tag.js";
 import { Timeline } from "./timeline.js";
 import { summary } from "./words.js";
 
@@ -61,17 +62,24 @@ export class Panel {
       chip.root.remove();
       this.#chips.delete(key);
     }
-    for (const { key, number, face } of list) {
-      const chip = this.#chips.get(key) ?? this.#addChip(box, key);
+    list.forEach(({ key, number, face }, index) => {
+      const chip = this.#chips.get(key) ?? this.#addChip(key);
+      const place = box.children[index] ?? null;
+      if (place !== chip.root) box.insertBefore(chip.root, place);
       const said = describe(face);
       if (chip.icon !== said.icon) {
         chip.shape.replaceChildren(icon(said.icon));
         chip.icon = said.icon;
       }
-      setText(chip.text, `Face ${number}`);
+      showTag(chip.tag, number);
       chip.input.setAttribute("aria-label", `Face ${number}: ${said.title}`);
       if (chip.input.checked !== (key === chosen)) chip.input.checked = key === chosen;
-    }
+    });
+  }
+
+  /** The number of the face that is shown, where there are several; null: one face needs none. */
+  tag(number) {
+    for (const name of ["reading-tag", "timeline-tag"]) showTag(this.#find(name), number || null);
   }
 
   /** Draws the last minute of the chosen face. */
@@ -137,7 +145,7 @@ export class Panel {
     });
   }
 
-  #addChip(box, key) {
+  #addChip(key) {
     const root = document.createElement("label");
     root.className = "chip";
     const input = document.createElement("input");
@@ -147,10 +155,9 @@ export class Panel {
     input.addEventListener("change", () => this.#onChoose(key));
     const shape = document.createElement("span");
     shape.className = "chip__shape";
-    const text = document.createElement("span");
-    root.append(input, shape, text);
-    box.append(root);
-    const chip = { root, input, shape, text, icon: null };
+    const tag = faceTag(1);
+    root.append(input, "Face", tag, shape);
+    const chip = { root, input, shape, tag, icon: null };
     this.#chips.set(key, chip);
     return chip;
   }

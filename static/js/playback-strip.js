@@ -2,15 +2,17 @@
 // and the markers with their names above.
 
 import { shapeOf } from "./emotions.js";
+import { faceColour } from "./face-tag.js";
 import { UNREADABLE } from "./record-analysis.js";
 
 const LANE = 22;
 const SPACE = 6;
+const TAG = 18;
 const HEAD = 20; // room for the markers' names
 const ICON = 12;
 const NAME_PX = 90; // two markers closer than this share no line of text
 
-/** Draws `lanes` ([{name, runs}]) and `markers` between range.from and range.to (s). */
+/** Draws `lanes` ([{number of the face, runs}]) and `markers` between range.from and range.to (s). */
 export function drawStrip(canvas, { lanes, markers, range, playhead, area }) {
   const width = canvas.parentElement.clientWidth;
   const height = HEAD + lanes.length * (LANE + SPACE);
@@ -28,13 +30,11 @@ export function drawStrip(canvas, { lanes, markers, range, playhead, area }) {
   const x = (ms) => area.left + (area.width * (ms / 1000 - range.from)) / (range.to - range.from);
   const inside = (px) => px >= area.left - 0.5 && px <= area.left + area.width + 0.5;
 
-  lanes.forEach(({ name, runs }, lane) => {
+  lanes.forEach(({ number, runs }, lane) => {
     const top = HEAD + lane * (LANE + SPACE);
     g.fillStyle = colour("--surface-sunk");
     g.fillRect(area.left, top, area.width, LANE);
-    g.fillStyle = colour("--ink-soft");
-    g.textAlign = "right";
-    g.fillText(name.replace("Face ", "F"), area.left - 6, top + LANE / 2);
+    tag(g, number, area.left - 8, top, colour);
     for (const { state, fromMs, toMs } of runs) {
       const left = Math.max(area.left, x(fromMs));
       const right = Math.min(area.left + area.width, Math.max(x(toMs), x(fromMs) + 1));
@@ -66,6 +66,22 @@ export function drawStrip(canvas, { lanes, markers, range, playhead, area }) {
     g.fillStyle = colour("--ink");
     g.fillRect(head - 1, HEAD - 4, 2, height);
   }
+}
+
+/** The face's number in a square of its colour, which ends at `right`. */
+function tag(g, number, right, top, colour) {
+  const text = String(number);
+  g.save();
+  g.font = g.font.replace("12px", "700 12px");
+  const width = Math.max(TAG, g.measureText(text).width + 8);
+  g.fillStyle = colour(faceColour(number));
+  g.beginPath();
+  g.roundRect(right - width, top + (LANE - TAG) / 2, width, TAG, 5);
+  g.fill();
+  g.fillStyle = colour("--on-face");
+  g.textAlign = "center";
+  g.fillText(text, right - width / 2, top + LANE / 2 + 0.5);
+  g.restore();
 }
 
 function fitted(g, text, room) {

@@ -2,6 +2,7 @@
 // lives in the modules; here elements meet them.
 
 import { EMOTIONS, nameOf, percent } from "./emotions.js";
+import { FACE_COLOURS, faceColour } from "./face-tag.js";
 import { icon, setText } from "./panel.js";
 import { PlaybackChart } from "./playback-chart.js";
 import { columnsOf, MEASURES, nextChange, readAt, zoomed } from "./playback-data.js";
@@ -14,9 +15,8 @@ import { MAX_FILE_BYTES, parseRecording, RecordingError } from "./record-file.js
 import { RecordStore } from "./record-store.js";
 import { clock, signed, stateName } from "./record-words.js";
 
-const MOST_LANES = 6;
-const DASHES = [undefined, [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2]];
-const FACE_COLOURS = ["--face-1", "--face-2", "--face-3", "--face-4", "--face-5", "--face-6"];
+const MOST_LANES = 8;
+const DASHES = [undefined, [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2], [12, 6], [6, 2, 2, 2, 2, 2]];
 
 const $ = (name) => document.querySelector(`[data-${name}]`);
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -94,10 +94,10 @@ function fillChoices() {
 function curves() {
   const measure = $("measure").value;
   const chosen = $("face").value;
-  const faces = shown.faces.filter(({ key }) => chosen === "all" || key === chosen).slice(0, FACE_COLOURS.length);
+  const faces = shown.faces.filter(({ key }) => chosen === "all" || key === chosen).slice(0, FACE_COLOURS);
   if (measure !== "all") {
     return faces.map(({ key, name, number }) => ({
-      key, measure, name, colour: FACE_COLOURS[(number - 1) % FACE_COLOURS.length], dash: DASHES[(number - 1) % DASHES.length],
+      key, measure, name, colour: faceColour(number), dash: DASHES[(number - 1) % DASHES.length],
     }));
   }
   return EMOTIONS.map((emotion, k) => ({
@@ -131,7 +131,7 @@ function legendItem(name, colour) {
 }
 
 function drawLanes() {
-  const lanes = shown.faces.slice(0, MOST_LANES).map(({ key, name }) => ({ name, runs: shown.summary.runs.get(key) ?? [] }));
+  const lanes = shown.faces.slice(0, MOST_LANES).map(({ key, number }) => ({ number, runs: shown.summary.runs.get(key) ?? [] }));
   drawStrip($("strip"), { lanes, markers: shown.recording.markers, range: shown.range, playhead, area: chart.area });
 }
 

@@ -3,7 +3,7 @@
 
 import { FaceChoice } from "./choice.js";
 import { connect } from "./connection.js";
-import { Histories } from "./history.js";
+import { FacesSeen } from "./faces-seen.js";
 import { keyOf, MOTION, MotionField } from "./motion.js";
 import { Sender, SENDER, TransmitError } from "./sender.js";
 import { Notice, RateMeter, Throttled } from "./pace.js";
@@ -19,17 +19,19 @@ export class LiveSession {
   #model; #latest = null; #face = null; #firstTrouble = null; #active = false; #lastKey = null;
   #field; #notice; #speaker;
   #choice = new FaceChoice();
-  #histories = new Histories();
+  #seen = new FacesSeen();
   #rate = new RateMeter();
-  #sender; #tap;
+  #sender; #tap; #isDark;
 
   /**
    * config: the page's JSON block; capture: as the Sender takes it; field: the MotionField that
    * the overlay draws. onConnection(state), onNotice({text, tone} | null), onSpeak(text).
    * tap: what else on the page listens: {hello(hello), connection(state), result(result,
    * capturedMs), sharing(news)}, each of them called after the session itself is done.
+   * isDark(nowMs): whether the picture is too dark for a face to be found in it.
    */
-  constructor({ config, capture, field, onConnection, onNotice, onSpeak, tap = {} }) {
+  constructor({ config, capture, field, onConnection, onNotice, onSpeak, tap = {}, isDark = () => false }) {
+    this.#isDark = isDark;
     this.#tap = tap;
     this.#config = config;
     this.#capture = capture;
@@ -63,21 +65,46 @@ export class LiveSession {
     return this.#choice.key;
   }
 
-  /** The last minute of the chosen face, or of the one that was chosen last; null before any. */
-  get chosenHistory() {
-    return this.#histories.get(this.#lastKey);
+  /** The number of a face that is not in view and was chosen all the same, or null. */
+  get chosenAway() {
+    return this.#choice.away ? this.#seen.numberOf(this.#choice.key) : null;
+  }
+
+  /** The face whose last minute is shown: the chosen one, or the one that was chosen last. */
+  get shownKey() {
+    return this.#lastKey;
+  }
+
+  /** Its last minute; null before any. */
+  get shownHistory() {
+    return this.#seen.historyOf(this.#lastKey);
+  }
+
+  /** Every face of the last minute, as FacesSeen gives them. */
+  lanes(nowMs) {
+    return this.#seen.lanes(nowMs);
+  }
+
+  /** Whether there are faces to tell apart: in view together, or within the last minute. */
+  several(nowMs) {
+    return this.faces.length > 1 || this.#seen.lanes(nowMs).length > 1;
+  }
+
+  numberOf(key) {
+    return this.#seen.numberOf(key);
   }
 
   get stats() {
     return this.#sender.stats;
   }
 
-  /** The faces of the newest result: [{key, number, face}]. */
+  /** The faces of the newest result by number: [{key, number, face}]. */
   get faces() {
-    return (this.#latest?.result.faces ?? []).map((face, i) => {
+    const faces = (this.#latest?.result.faces ?? []).map((face, i) => {
       const key = keyOf(face, i);
-      return { key, number: this.#choice.numberOf(key), face };
+      return { key, number: this.#seen.numberOf(key), face };
     });
+    return faces.sort((a, b) => a.number - b.number);
   }
 
   /** The chosen face: {face, stale}, or null when there is none to show. */
@@ -138,10 +165,11 @@ export class LiveSession {
   }
 
   choose(key) {
-    this.#choice.choose(key);
-    const index = this.faces.findIndex((item) => item.key === key);
+    const chosen = this.faces.find((item) => item.key === key);
+    this.#choice.choose(key, { away: !chosen });
     this.#lastKey = key;
-    if (index >= 0) this.#keepFace(this.#latest.result.faces[index]);
+    if (chosen) this.#keepFace(chosen.face);
+    else this.#face = null;
   }
 
   tick(nowMs) {
@@ -162,7 +190,7 @@ export class LiveSession {
     this.#firstTrouble = null;
     this.#field.clear();
     this.#choice.clear();
-    this.#histories.clear();
+    this.#seen.clear();
     this.#rate.clear();
     this.#speaker.reset();
     this.#notice.clear();
@@ -205,6 +233,11 @@ export class LiveSession {
   #hello(hello) {
     this.#model = hello.model;
     this.#sender.setLimits(hello.limits);
+    // One face before and one after are most likely the same; of several, nobody knows.
+    if (this.#seen.lanes(performance.now()).length > 1) {
+      this.#seen.retire();
+      this.#choice.clear();
+    }
     if (!this.#active) this.#notice.clear();
     this.#sender.reconnected();
     this.#tap.hello?.(hello);
@@ -222,8 +255,9 @@ export class LiveSession {
     this.#model = result.model;
     this.#rate.mark(arrivedMs);
     this.#field.update(result, capturedMs, arrivedMs);
+    this.#seen.update(result.faces, capturedMs);
+    if (!this.#seen.has(this.#choice.key)) this.#choice.release();
     const key = this.#choice.update(result.faces, arrivedMs);
-    result.faces.forEach((face, i) => this.#histories.add(keyOf(face, i), face, capturedMs));
     const face = result.faces.find((f, i) => keyOf(f, i) === key) ?? null;
     if (face) {
       this.#lastKey = key;
@@ -236,7 +270,8 @@ export class LiveSession {
       if (text) this.#notice.settle(text, arrivedMs);
       else this.#notice.clear();
     }
-    this.#speaker.offer(spokenText(result.faces, face), arrivedMs);
+    const dark = result.faces.length === 0 && this.#isDark(arrivedMs);
+    this.#speaker.offer(spokenText(result.faces, face, { dark }), arrivedMs);
     this.#tap.result?.(result, capturedMs);
   }
 

@@ -31,6 +31,12 @@ def astronaut_mjpeg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def two_people_mjpeg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A camera file with two real faces that sway beside each other."""
+    return scenes.two_people_camera(tmp_path_factory.mktemp("camera") / "two.mjpeg")
+
+
+@pytest.fixture(scope="session")
 def any_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped models where there are any, otherwise a tiny untrained one."""
     if (ROOT / "models" / "ACTIVE").is_file():

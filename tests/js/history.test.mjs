@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMOTIONS } from "../../static/js/emotions.js";
-import { Histories, History, HISTORY, STACK } from "../../static/js/history.js";
+import { History, HISTORY, STACK } from "../../static/js/history.js";
 import { parseResult } from "../../static/js/protocol.js";
 import { summary } from "../../static/js/words.js";
 import { wireFace, wireResult } from "./support.mjs";
@@ -37,6 +37,18 @@ test("time without a face is a gap, not a line across it", () => {
   assert.equal(short.history.columns(short.ms)[1].includes(null), false);
 });
 
+test("a run lasts until the next one begins, also on a slow line, and a long silence is a gap", () => {
+  const history = new History();
+  history.add(face({ label: "happy" }), 0);
+  history.add(face({ label: "sad" }), 2000, true);
+  history.add(face({ label: "sad" }), 4000, true);
+  history.add(face({ label: "sad" }), 4000 + HISTORY.joinedGapMs + 200, true);
+  assert.deepEqual(history.runs().map(({ label, fromMs, toMs }) => [label, fromMs, toMs]), [
+    ["happy", 0, 2000], ["sad", 2000, 4200], ["sad", 8200, 8400],
+  ]);
+  assert.equal(history.columns(9000)[1].filter((y) => y === null).length, 1);
+});
+
 test("only the last minute is kept, in a bounded number of bins", () => {
   const { history, ms } = recorded([[{}, 90_000]], 20);
   const [x] = history.columns(ms);
@@ -63,13 +75,4 @@ test("runs of one label", () => {
     { label: "happy", fromMs: 0, toMs: 5000 },
     { label: "sad", fromMs: 5000, toMs: 6000 },
   ]);
-});
-
-test("faces have histories of their own, forgotten after a minute away", () => {
-  const all = new Histories();
-  all.add("1", face({ label: "happy" }), 0);
-  all.add("2", face({ label: "sad" }), 0);
-  assert.equal(all.get("2").shares()[0].label, "sad");
-  all.add("1", face({ label: "happy" }), HISTORY.spanMs + 1);
-  assert.equal(all.get("2"), null);
 });

@@ -67,13 +67,17 @@ test("the largest face is shown until another is chosen; a choice holds", () => 
   assert.equal(choice.update([], 5000), null);
 });
 
-test("faces keep their numbers, and numbers are used again", () => {
+test("a face chosen after it left is shown until it is released", () => {
   const choice = new FaceChoice();
-  choice.update(faces({ track: 14 }, { track: 15 }), 0);
-  assert.deepEqual(["14", "15"].map((k) => choice.numberOf(k)), [1, 2]);
-  choice.update(faces({ track: 15 }), CHOICE.keepMs + 1);
-  choice.update(faces({ track: 15 }, { track: 21 }), CHOICE.keepMs + 2);
-  assert.deepEqual(["15", "21"].map((k) => choice.numberOf(k)), [2, 1]);
+  choice.update(faces({ track: 1 }), 0);
+  choice.choose("2", { away: true });
+  assert.equal(choice.update(faces({ track: 1 }), 100 + CHOICE.keepMs), "2");
+  assert.equal(choice.away, true);
+  choice.release();
+  assert.equal(choice.update(faces({ track: 1 }), 200 + CHOICE.keepMs), "1");
+  choice.choose("2", { away: true });
+  assert.equal(choice.update(faces({ track: 1 }, { track: 2 }), 9000), "2", "it came back");
+  assert.equal(choice.away, false);
 });
 
 test("every failure of a camera has words that say what to do", () => {
@@ -107,6 +111,8 @@ test("the picture in one sentence", () => {
   const [happy, doubt] = faces({ label: "happy" }, { label: "uncertain", track: 2 });
   assert.equal(spokenText([], null), "No face in the picture.");
   assert.equal(spokenText([happy], happy), "One face. Happy.");
+  assert.match(spokenText([], null, { dark: true }), /dark: more light/);
+  assert.match(spokenText([happy, doubt], null), /^2 faces. The chosen one is not in view/);
   assert.match(spokenText([happy, doubt], doubt), /^2 faces. The chosen one: Unclear. Perhaps/);
 });
 

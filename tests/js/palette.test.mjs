@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { EMOTIONS } from "../../static/js/emotions.js";
+import { FACE_COLOURS, faceColour } from "../../static/js/face-tag.js";
 
 const css = readFileSync(new URL("../../static/css/tokens.css", import.meta.url), "utf8");
 
@@ -80,6 +81,47 @@ for (const [name, set, ground] of [
     });
   }
 }
+
+const FACES = Array.from({ length: FACE_COLOURS }, (_, i) => faceColour(i + 1).slice(2));
+const sets = [["light", light, light.surface], ["dark", dark, dark.surface], ["picture", picture, "#0e1312"]];
+
+for (const [name, set, ground] of sets) {
+  test(`${name}: faces stand out (3:1) and their numbers can be read on them (4.5:1)`, () => {
+    for (const face of FACES) {
+      const [out, number] = [contrast(set[face], ground), contrast(set[face], set["on-face"])];
+      assert.ok(out >= 3 && number >= 4.5, `${face} ${set[face]}: ${out.toFixed(2)}, ${number.toFixed(2)}`);
+    }
+  });
+
+  for (const [deficiency, matrix] of Object.entries(DEFICIENCIES)) {
+    test(`${name}: faces can be told apart, and from expressions (${deficiency})`, () => {
+      // Number and square carry the difference too; fifteen colours cannot be far apart for all.
+      const [least, leastToEmotion] = deficiency === "none" ? [10, 6] : [7, 3];
+      FACES.forEach((face, i) => {
+        for (const other of FACES.slice(i + 1)) {
+          const apart = distance(set[face], set[other], matrix);
+          assert.ok(apart >= least, `${face} and ${other}: ${apart.toFixed(1)}`);
+        }
+        for (const emotion of EMOTIONS) {
+          const apart = distance(set[face], set[`emotion-${emotion}`], matrix);
+          assert.ok(apart >= leastToEmotion, `${face} and ${emotion}: ${apart.toFixed(1)}`);
+        }
+      });
+    });
+  }
+}
+
+test("a face has the same hue on light pages, on dark ones and on pictures", () => {
+  const hue = (hex) => {
+    const [, a, b] = oklab(linear(hex));
+    return (180 / Math.PI) * Math.atan2(b, a);
+  };
+  for (const face of FACES) {
+    assert.equal(dark[face], picture[face]);
+    const apart = Math.abs(((hue(light[face]) - hue(dark[face]) + 540) % 360) - 180);
+    assert.ok(apart <= 25, `${face}: ${apart.toFixed(0)} degrees`);
+  }
+});
 
 test("text is readable in both themes (4.5:1)", () => {
   for (const set of [light, dark]) {
