@@ -46,8 +46,8 @@ def content_security_policy(host: str) -> str:
 
 
 class _AnyFuture(TimestampSigner):
-    """Signatures grow too old, but none is too young: after the server's clock was set back, what it
-    signed before is still its own.
+    """Signatures grow too old, but none is too young: what the server signed before its clock was
+    set back is still its own.
     """
 
     def unsign(

@@ -11,12 +11,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from bench.services import Missing, PostgresServer, private_postgres
+from bench.witness import until
 from tests.support.live import FakeInference
 from webapp.app import create_app
 from webapp.database import database_of
 from webapp.postgres import sql_state
 from webapp.settings import Settings
 from webapp.store import Store, database_url
+from webapp.survey.service import resume_surveys, surveys_of
 
 AWAY = (OperationalError, InterfaceError)
 
@@ -106,3 +108,16 @@ def test_requests_are_answered_with_503_until_it_is_back(
         own_postgres.stop()
         own_postgres.start()
         assert client.get("/api/v1/surveys").status_code == 200
+
+
+def test_a_server_that_started_without_its_database_goes_on_by_itself(
+    own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", own_postgres.database())
+    own_postgres.stop()
+    app = create_app(Settings(async_mode="threading"), FakeInference())
+    resume_surveys(app)
+    assert surveys_of(app).opened is None
+    own_postgres.start()
+    until(lambda: surveys_of(app).opened is not None, "the surveys")
+    surveys_of(app).close()

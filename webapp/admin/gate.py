@@ -75,7 +75,9 @@ def admit(app: Flask, scope: str | None, environ: dict[str, Any], auth: object) 
     try:
         _admit(app, scope, environ, auth)
     except SQLAlchemyError as error:
-        raise DatabaseUnavailable("Whether you may connect cannot be read now; try again.") from error
+        raise DatabaseUnavailable(
+            "Whether you may connect cannot be read now; try again."
+        ) from error
 
 
 def _admit(app: Flask, scope: str | None, environ: dict[str, Any], auth: object) -> None:
