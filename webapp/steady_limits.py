@@ -43,7 +43,7 @@ class SteadyStorage(Storage, MovingWindowSupport):
         return ValueError
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count ``amount`` hits of ``key``; not where ``expiry`` s would have more than ``limit``."""
+        """Count ``amount`` hits of ``key``, or False: more than ``limit`` in ``expiry`` s."""
         with self._lock:
             now = self._clock()
             self._sweep(now)
