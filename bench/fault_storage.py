@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,44 +15,39 @@ from pathlib import Path
 import requests
 
 from bench.fault_world import (
+    ENDED,
     TIMEOUT_S,
     Row,
     World,
     analyse,
     code_of,
     counted,
+    pictures,
     state_of,
     survey,
     upload,
 )
-from bench.scenes import frames_of_a_face
 from bench.server import running_server
-from bench.survey import marked
+from bench.services import Missing
 from bench.witness import Witness, until
 
 TMPFS_MB = 12
-ENDED = ("done", "failed", "cancelled")
 
 
 @contextmanager
-def small_disk() -> Iterator[Path | None]:
-    """A file system of a few megabytes, or None where we may not mount one."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_MB}m", "tmpfs", folder]
-        try:
-            mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-        except OSError:
-            mounted = False
-        try:
-            yield Path(folder) if mounted else None
-        finally:
-            if mounted:
-                subprocess.run(["umount", "-l", folder], check=True)
-
-
-def pictures(number: int) -> list[bytes]:
-    """Different pictures with a face each."""
-    return [marked(frames_of_a_face()[n % 12], n) for n in range(number)]
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of a few megabytes. Raises :class:`Missing` where we may not mount one."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={TMPFS_MB}m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        raise Missing("needs mount: this user may not mount a small file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def disk_full(world: World) -> Row:
@@ -173,20 +167,14 @@ def told_to_stop(folder: Path, settings: Mapping[str, str], short: bool) -> Row:
     )
 
 
-def rows(short: bool, settings: Mapping[str, str], tell: Callable[[str], None]) -> list[Row]:
-    """Every case that can be brought about here."""
-    made = []
-    with small_disk() as disk:
-        if disk is not None:
-            tell("disk_full")
-            made.append(_observed(disk_full, disk, settings, short))
-    with tempfile.TemporaryDirectory() as folder:
-        tell("database_locked")
-        made.append(_observed(database_locked, Path(folder), settings, short))
-    with tempfile.TemporaryDirectory() as folder:
-        tell("told_to_stop")
-        made.append(told_to_stop(Path(folder), settings, short))
-    return made
+def with_full_disk(folder: Path, settings: Mapping[str, str], short: bool) -> Row:
+    """Raises :class:`Missing` where no file system may be mounted."""
+    with small_disk(folder) as disk:
+        return _observed(disk_full, disk, settings, short)
+
+
+def with_lock(folder: Path, settings: Mapping[str, str], short: bool) -> Row:
+    return _observed(database_locked, folder, settings, short)
 
 
 def _observed(
@@ -196,3 +184,10 @@ def _observed(
     with running_server(environment) as server, Witness(server.url) as memory:
         world = World(server, memory, folder, short, int(settings["MIEN_WORKERS"]))
         return case(world)
+
+
+CASES: tuple[tuple[str, Callable[[Path, Mapping[str, str], bool], Row]], ...] = (
+    ("disk full", with_full_disk),
+    ("database locked", with_lock),
+    ("server told to stop", told_to_stop),
+)

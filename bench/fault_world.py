@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 import psutil
 import requests
 
+from bench.scenes import frames_of_a_face
 from bench.server import RunningServer
-from bench.witness import Memory
+from bench.survey import marked
+from bench.witness import Memory, until
 
 TIMEOUT_S = 60
+ENDED = ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Row:
     """One line of the table. ``recovery_s`` is 0 where the witness noticed nothing.
 
     ``lost`` must be "nothing" but for what its fault makes unavoidable; ``ok`` says whether it was.
+    ``needs`` names what is absent where the fault could not be brought about.
     """
 
     fault: str
@@ -30,9 +35,24 @@ class Row:
     lost: str
     recovery_s: float
     ok: bool
+    needs: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"recovery_s": round(self.recovery_s, 2)}
+
+
+def not_tried(fault: str, reason: str) -> Row:
+    """The row of a fault that cannot be brought about here: ``reason`` is as tests skip with."""
+    return Row(fault, f"not tried here: {reason}", "", "", 0.0, ok=True, needs=reason)
+
+
+def ended_early(fault: str, error: Exception, output: Sequence[str] = ()) -> Row:
+    """The row of a case that could not go on, with all that says why."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    told = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+    said = " / ".join(line.strip() for line in output[-8:])
+    seen = f"the case ended early: {told}; the server said last: {said or 'nothing'}"
+    return Row(fault, "", seen.replace("|", "/").replace("\n", " "), "unknown", 0.0, ok=False)
 
 
 @dataclass
@@ -54,11 +74,7 @@ class World:
 
     def settle(self, results: int = 5) -> None:
         """Wait until the witness has had that many results in a row."""
-        end = time.monotonic() + TIMEOUT_S
-        while not self._good(results):
-            if time.monotonic() > end:
-                raise TimeoutError("the witness had no results again")
-            time.sleep(0.02)
+        self._await(results, 0)
 
     def _good(self, results: int, since: int = 0) -> bool:
         latest = self.memory.answers[since:][-results:]
@@ -66,11 +82,27 @@ class World:
 
     def go_on(self, results: int = 10) -> None:
         """Wait for that many more results, so that what the fault does has time to show."""
-        before, end = self.answers(), time.monotonic() + TIMEOUT_S
-        while not self._good(results, before):
-            if time.monotonic() > end:
-                raise TimeoutError("the witness had no results again")
+        self._await(results, self.answers())
+
+    def _await(self, results: int, since: int) -> None:
+        end = time.monotonic() + TIMEOUT_S
+        while not self._good(results, since):
+            if self.memory.failed or time.monotonic() > end:
+                latest = [code or "result" for _, code in self.memory.answers[-results:]]
+                raise TimeoutError(
+                    f"the witness had no {results} results in a row again; its latest answers: "
+                    f"{latest}; it ended with: {self.memory.failed or 'nothing'}"
+                )
             time.sleep(0.02)
+
+    def all_ready(self) -> None:
+        """Wait until every worker is there and reads pictures."""
+        until(self._ready, "all workers", TIMEOUT_S)
+
+    def _ready(self) -> bool:
+        told = requests.get(f"{self.url}readyz", timeout=TIMEOUT_S).json()
+        workers = told.get("workers", {})
+        return bool(workers.get("ready") == workers.get("total") == self.workers)
 
     def row(self, fault: str, done: str, since: float, *, may_lose: int = 0, note: str = "") -> Row:
         """The row of a fault that the witness lived through from ``since`` to now.
@@ -96,14 +128,21 @@ class World:
 Case = Callable[[World], Row]
 
 
-def survey(url: str, pictures: list[bytes], name: str = "Faults") -> str:
+def pictures(number: int) -> list[bytes]:
+    """Different pictures with a face each."""
+    return [marked(frames_of_a_face()[n % 12], n) for n in range(number)]
+
+
+def survey(
+    url: str, contents: list[bytes], name: str = "Faults", keep_until: str = "2035-01-31"
+) -> str:
     """A new survey with those pictures, not analysed yet; its id."""
     api = f"{url}api/v1/surveys"
-    new = {"name": name, "purpose": "research", "consent": True, "keep_until": "2035-01-31"}
+    new = {"name": name, "purpose": "research", "consent": True, "keep_until": keep_until}
     made = requests.post(api, json=new, timeout=TIMEOUT_S)
     made.raise_for_status()
     survey_id = str(made.json()["id"])
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(contents):
         upload(url, survey_id, f"{number}.jpg", picture).raise_for_status()
     return survey_id
 
@@ -147,5 +186,6 @@ def code_of(answer: requests.Response) -> str:
 
 
 def worker(world: World) -> psutil.Process:
-    """Some inference worker."""
+    """Some inference worker; one that is being replaced is waited for."""
+    world.all_ready()
     return world.server.workers()[0]

@@ -19,12 +19,18 @@ from typing import Any
 import click
 import psutil
 
-from bench import fault_live, fault_storage
-from bench.fault_world import Row, World
+from bench import fault_clock, fault_live, fault_services, fault_storage
+from bench.fault_world import Row, World, ended_early, not_tried
 from bench.server import running_server
+from bench.services import Missing
 from bench.witness import Witness
 
 WORKERS = 2
+OTHERS = (
+    (fault_clock.FAULT, fault_clock.with_clock),
+    *fault_storage.CASES,
+    *fault_services.CASES,
+)
 SETTINGS = {
     "MIEN_WORKERS": str(WORKERS),
     "MIEN_WORKER_HANG_MS": "2000",
@@ -42,15 +48,30 @@ def live_rows(short: bool, tell: Callable[[str], None]) -> Iterable[Row]:
             world = World(server, memory, Path(folder), short, WORKERS)
             for case in fault_live.CASES:
                 tell(case.__name__)
-                world.settle()
-                memory.reconnections = 0
-                yield case(world)
+                try:
+                    world.settle()
+                    memory.reconnections = 0
+                    yield case(world)
+                except Exception as error:  # noqa: BLE001 - the others are still worth knowing
+                    yield ended_early(case.__name__, error, server.output)
+
+
+def other_rows(short: bool, tell: Callable[[str], None]) -> Iterable[Row]:
+    """Every case that has a server of its own."""
+    for name, case in OTHERS:
+        tell(name)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                yield case(Path(folder), SETTINGS, short)
+            except Missing as missing:
+                yield not_tried(name, str(missing))
+            except Exception as error:  # noqa: BLE001 - the others are still worth knowing
+                yield ended_early(name, error)
 
 
 def run(short: bool, tell: Callable[[str], None] = lambda _name: None) -> dict[str, Any]:
     """All rows with the conditions they were measured under."""
-    rows = list(live_rows(short, tell))
-    rows += fault_storage.rows(short, SETTINGS, tell)
+    rows = [*live_rows(short, tell), *other_rows(short, tell)]
     return {
         "rows": [row.to_json() for row in rows],
         "ok": all(row.ok for row in rows),

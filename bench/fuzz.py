@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from bench.fuzz_socket import fuzz_socket
 from bench.mutate import damaged, files
 from bench.scenes import frames_of_a_face
 from bench.server import running_server
+from bench.witness import until
 
 SETTINGS = {
     "MIEN_WORKERS": "2",
@@ -70,6 +72,14 @@ def fuzz_uploads(url: str, number: int, seed: int) -> Findings:
     return findings
 
 
+def live_sessions(url: str) -> float:
+    """How many live connections the server knows of."""
+    text = requests.get(f"{url}metrics", timeout=TIMEOUT_S).text
+    found = re.search(r"^mien_live_sessions (\S+)$", text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
 def run(messages: int, uploads: int, examples: int, seed: int) -> dict[str, Any]:
     """Everything against one server; the report."""
     began = time.monotonic()
@@ -78,8 +88,12 @@ def run(messages: int, uploads: int, examples: int, seed: int) -> dict[str, Any]
         running_server(SETTINGS | {"MIEN_INSTANCE_DIR": folder}) as server,
     ):
         workers = {worker.pid for worker in server.workers()}
-        parts = {
-            "sockets": fuzz_socket(server.url, messages, seed),
+        parts = {"sockets": fuzz_socket(server.url, messages, seed)}
+        try:
+            until(lambda: live_sessions(server.url) == 0, "the end of all live connections", 10)
+        except TimeoutError as error:
+            parts["sockets"].blame("connections stay open after their end", str(error))
+        parts |= {
             "uploads": fuzz_uploads(server.url, uploads, seed),
             "interface": fuzz_api(server.url, examples, seed),
         }

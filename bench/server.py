@@ -34,7 +34,11 @@ class RunningServer:
     def workers(self) -> list[psutil.Process]:
         """The inference workers that live now."""
         found = []
-        for child in psutil.Process(self.pid).children(recursive=True):
+        try:
+            children = psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:  # the server itself has ended
+            return []
+        for child in children:
             try:
                 if "webapp.inference.worker" in child.cmdline():
                     found.append(child)

@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +87,45 @@ def private_redis() -> Iterator[RedisServer]:
         server.kill()
 
 
-@dataclass(frozen=True)
 class PostgresServer:
-    """A running PostgreSQL; ``database()`` makes an empty database and gives its URL."""
+    """A PostgreSQL cluster of its own; ``database()`` makes an empty database and gives its URL."""
 
-    port: int
+    def __init__(self, folder: Path) -> None:
+        self._programs, self._become = _programs(), _user()
+        self._folder, self._data = folder, folder / "data"
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._become:
+            shutil.chown(folder, "postgres")
+        self._run("initdb", "-U", "mien", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        return [*self._become, str(self._programs / program), "-D", str(self._data), *arguments]
+
+    def _run(self, program: str, *arguments: str, check: bool = True) -> None:
+        command = self._command(program, *arguments)
+        subprocess.run(command, check=check, cwd=self._folder, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Start it, also after it was stopped, and wait until it takes statements."""
+        # not through runuser -c: the signal at the end must reach postgres itself
+        command = self._command("postgres", "-p", str(self.port), "-h", "127.0.0.1")
+        command += ["-k", str(self._folder), "-c", "fsync=off"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
+        await_port(self.port, self._process)
+        self.await_ready()
+
+    def stop(self, how: str = "immediate") -> None:
+        """End it: "immediate" as a crash does, "fast" as a service manager does."""
+        if self._process is not None:
+            self._run("pg_ctl", "stop", "-m", how, check=False)
+            self._process.wait()
+            self._process = None
+
+    def retire(self) -> None:
+        """Begin to end, and wait for nobody: open connections go on, new ones are refused."""
+        self._run("pg_ctl", "stop", "-m", "smart", "-W")
 
     def _connect(self) -> Any:
         return pg8000.dbapi.connect("mien", "127.0.0.1", "postgres", self.port)
@@ -103,8 +136,8 @@ class PostgresServer:
         while True:
             try:
                 self._connect().close()
-            except pg8000.exceptions.DatabaseError:  # it is starting up
-                if time.monotonic() > until:
+            except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError):
+                if time.monotonic() > until:  # it is starting up
                     raise
                 time.sleep(0.05)
             else:
@@ -152,28 +185,13 @@ def _user() -> tuple[str, ...]:
 @contextmanager
 def private_postgres() -> Iterator[PostgresServer]:
     """A running PostgreSQL with a fresh cluster. Raises :class:`Missing`."""
-    programs, become = _programs(), _user()
     folder = Path(tempfile.mkdtemp(prefix="mien-postgres-"))
     try:
-        if become:
-            shutil.chown(folder, "postgres")
-        data, port = folder / "data", free_port()
-        command = [*become, str(programs / "initdb"), "-D", str(data), "-U", "mien"]
-        command += ["-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
-        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
-        # not through runuser -c: the signal at the end must reach postgres itself
-        command = [*become, str(programs / "postgres"), "-D", str(data), "-p", str(port)]
-        command += ["-h", "127.0.0.1", "-k", str(folder), "-c", "fsync=off"]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        server = PostgresServer(folder)
         try:
-            await_port(port, process)
-            server = PostgresServer(port)
-            server.await_ready()
+            server.start()
             yield server
         finally:
-            stop = [*become, str(programs / "pg_ctl"), "-D", str(data), "stop", "-m", "immediate"]
-            subprocess.run(stop, check=False, cwd=folder, stdout=subprocess.DEVNULL)
-            process.wait()
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -24,8 +24,15 @@ import click
 import psutil
 import requests
 
-from bench.fault_storage import ENDED, pictures
-from bench.fault_world import TIMEOUT_S, analyse, code_of, state_of, survey
+from bench.fault_world import (
+    ENDED,
+    TIMEOUT_S,
+    analyse,
+    code_of,
+    pictures,
+    state_of,
+    survey,
+)
 from bench.live import Tally, Window, camera
 from bench.scenes import frames_of_a_face
 from bench.server import RunningServer, running_server

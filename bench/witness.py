@@ -7,10 +7,12 @@ import itertools
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+import aiohttp
 import socketio
 
 from bench.scenes import HEIGHT, WIDTH, frames_of_a_face
@@ -25,6 +27,7 @@ class Memory:
 
     answers: list[tuple[float, str | None]] = field(default_factory=list)
     reconnections: int = 0
+    failed: str = ""  # why the witness itself could not go on
 
     def since(self, moment: float) -> list[tuple[float, str | None]]:
         return [answer for answer in self.answers if answer[0] >= moment]
@@ -55,14 +58,15 @@ class Witness:
         self._fps = fps
         self._stop = threading.Event()
         self._seen = threading.Event()
-        self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Memory:
         self._thread.start()
         self._seen.wait(PATIENCE_S)
         if not self.memory.answers:
-            raise RuntimeError(f"The server gave the witness no answer: {self._failed}.")
+            raise RuntimeError(
+                f"The server gave the witness no answer: {self.memory.failed or 'none came'}."
+            )
         return self.memory
 
     def __exit__(
@@ -78,7 +82,7 @@ class Witness:
         try:
             asyncio.run(self._watch())
         except BaseException as error:  # noqa: BLE001 - told by whoever waits
-            self._failed = error
+            self.memory.failed = f"{type(error).__name__}: {error}"
             self._seen.set()
 
     async def _watch(self) -> None:
@@ -87,12 +91,13 @@ class Witness:
             try:
                 await client.connect(self.url, namespaces=["/live"], transports=["websocket"])
                 await self._stream(client)
-            except (socketio.exceptions.SocketIOError, OSError):
+            except (socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError):
                 self.memory.answers.append((time.monotonic(), "disconnected"))
                 self.memory.reconnections += 1
                 await asyncio.sleep(0.1)
             finally:
-                await client.disconnect()
+                with suppress(socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError):
+                    await client.disconnect()
 
     async def _stream(self, client: Any) -> None:
         frames, seq = frames_of_a_face(), 0

@@ -9,6 +9,7 @@ from flask_limiter.util import get_remote_address
 
 from webapp.cluster.broker import message_queue, options
 from webapp.settings import Settings
+from webapp.steady_limits import SCHEME
 
 # The moving window lets no double portion through at the turn of a minute.
 limiter = Limiter(get_remote_address, strategy="moving-window", headers_enabled=True)
@@ -21,7 +22,7 @@ def limits_config(settings: Settings) -> dict[str, Any]:
     """
     url = message_queue(settings)
     if not url:
-        return {"RATELIMIT_STORAGE_URI": "memory://"}
+        return {"RATELIMIT_STORAGE_URI": f"{SCHEME}://"}
     return {
         "RATELIMIT_STORAGE_URI": url.replace("unix://", "redis+unix://"),
         "RATELIMIT_STORAGE_OPTIONS": options(answer_s=1.0),

@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from jinja2 import TemplateNotFound
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import HTTPException
 
 from webapp.errors import (
@@ -55,15 +56,16 @@ def _answer(status: int, code: str, message: str, body: dict[str, object]) -> Re
     return page, status
 
 
-def trouble_of(error: DBAPIError | OSError) -> MienError:
+def trouble_of(error: DBAPIError | NoConnectionFree | OSError) -> MienError:
     """What a visitor is told of a database that is away or a disk that is full; the log has all."""
-    if isinstance(error, OSError) or "disk is full" in str(error.orig):
-        _log.error("There is no space left: %s", getattr(error, "orig", error))
+    orig = getattr(error, "orig", error)
+    if isinstance(error, OSError) or "disk is full" in str(orig):
+        _log.error("There is no space left: %s", orig)
         return StorageFull(
             "There is no space left on the server. Nothing that was stored is lost; "
             "try again when its administrator has made room."
         )
-    _log.error("The database does not answer: %s", error.orig)
+    _log.error("The database does not answer: %s", orig)
     return DatabaseUnavailable(
         "The database does not answer at the moment. Nothing that was stored is lost; try again."
     )
@@ -78,7 +80,8 @@ def add_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(OperationalError)
     @app.errorhandler(InterfaceError)
-    def database(error: DBAPIError) -> ResponseReturnValue:
+    @app.errorhandler(NoConnectionFree)
+    def database(error: DBAPIError | NoConnectionFree) -> ResponseReturnValue:
         return known(trouble_of(error))
 
     @app.errorhandler(OSError)

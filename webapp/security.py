@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from webapp.errors import SettingsError
@@ -44,8 +45,28 @@ def content_security_policy(host: str) -> str:
     )
 
 
+class _AnyFuture(TimestampSigner):
+    """Signatures grow too old, but none is too young: what the server signed before its clock was
+    set back is still its own.
+    """
+
+    def unsign(
+        self, signed_value: Any, max_age: int | None = None, return_timestamp: bool = False
+    ) -> Any:
+        value, signed_at = super().unsign(signed_value, return_timestamp=True)
+        if max_age is not None and signed_at.timestamp() <= self.get_timestamp():
+            super().unsign(signed_value, max_age)
+        return (value, signed_at) if return_timestamp else value
+
+
 class Sessions(SecureCookieSessionInterface):
     """Session cookies that a browser which got them over HTTPS never sends without it."""
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        serializer = super().get_signing_serializer(app)
+        if serializer is not None:
+            serializer.signer = _AnyFuture
+        return serializer
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure or super().get_cookie_secure(app)

@@ -39,6 +39,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from webapp.domain import EMOTIONS
+from webapp.postgres import ANSWER_S, notice_going_away
 from webapp.sqlite_wait import INSIDE_S, patient, wait_in_python
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -258,7 +259,7 @@ def make_engine(url: str) -> Engine:
     """An engine for ``url``; SQLite gets WAL, foreign keys and a wait for the write lock."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return _remote_engine(url)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": INSIDE_S})
@@ -273,6 +274,15 @@ def make_engine(url: str) -> Engine:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
+    return engine
+
+
+def _remote_engine(url: str) -> Engine:
+    ours = make_url(url).drivername == "postgresql+pg8000"
+    options = {"connect_args": {"timeout": ANSWER_S}} if ours else {}
+    engine = create_engine(url, pool_pre_ping=True, **options)
+    if ours:
+        notice_going_away(engine)
     return engine
 
 

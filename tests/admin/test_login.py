@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from argon2 import PasswordHasher, extract_parameters
 from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from tests.admin.conftest import PASSWORD, Browser
 from webapp import passwords
@@ -55,6 +57,27 @@ def test_over_tls_the_cookie_is_secure(app: Flask, people: dict[str, int]) -> No
     client = app.test_client()
     page = client.get("/admin/login", base_url="https://mien.example")
     assert "Secure" in page.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(("hours", "status"), [(-1, 200), (1, 200), (13, 302)])
+def test_a_login_outlives_a_step_of_the_clock(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch, hours: int, status: int
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
+    assert admin.get("/admin/audit").status_code == status
+
+
+def test_without_a_database_nobody_is_told_to_log_in(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    monkeypatch.setattr(accounts, "by_id", away)
+    answer = admin.get("/admin/audit")
+    assert answer.status_code == 503
+    assert "cannot be read at the moment" in answer.text
 
 
 @pytest.mark.parametrize(

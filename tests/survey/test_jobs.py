@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -9,7 +10,7 @@ from sqlalchemy import func, select
 from tests.survey.doubles import FakeInference, picture
 from webapp.errors import Conflict, InferenceUnavailable, InvalidRequest, WorkerCrashed
 from webapp.store import FaceRow, Job, Outcome, utcnow
-from webapp.survey.jobqueue import JobQueue
+from webapp.survey.jobqueue import LEASE_S, JobQueue
 from webapp.survey.jobs import JobRunner, latest_job, shared
 from webapp.survey.ledger import ledger_of
 
@@ -111,6 +112,32 @@ def test_a_dead_process_is_taken_over_and_nothing_is_analysed_twice(
     assert latest_job(catalog, filled.id).state == "done"
     assert first.jobs.renew(job.id) == "lost"
     assert not first.jobs.set_state(job.id, "failed")
+
+
+def test_a_claim_from_the_future_is_taken_over_after_a_while(store, filled):
+    """A node died, and the clock was set back: its claim is an hour ahead of everybody."""
+    now = 100.0
+    dead, other = JobQueue(store, "here|1|dead"), JobQueue(store, clock=lambda: now)
+    job = dead.start(filled.id, MODEL)
+    assert dead.claim().id == job.id
+    with store.session() as session:
+        session.get_one(Job, job.id).heartbeat_at = utcnow() + timedelta(hours=1)
+    assert other.claim() is None
+    now += LEASE_S - 1
+    assert other.claim() is None
+    assert dead.renew(job.id) == "ok"  # it lived after all
+    now += 2
+    assert other.claim() is None
+    now += LEASE_S + 1
+    assert other.claim().id == job.id
+    assert dead.renew(job.id) == "lost"
+
+
+def test_a_job_that_was_dropped_without_a_database_is_taken_again_at_once(store, filled):
+    queue = JobQueue(store)
+    job = queue.start(filled.id, MODEL)
+    assert queue.claim().id == job.id
+    assert queue.claim().id == job.id  # release() did not reach the database
 
 
 def test_two_processes_that_both_believe_to_own_a_job_count_once(store, filled, make_runner):

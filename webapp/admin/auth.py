@@ -31,7 +31,7 @@ from wtforms.validators import ValidationError
 
 from webapp.admin import accounts, tokens
 from webapp.database import store
-from webapp.errors import Forbidden, MienError, Unauthorized
+from webapp.errors import DatabaseUnavailable, Forbidden, MienError, Unauthorized
 from webapp.security import allowed_origins, origin_allowed
 from webapp.services import services, services_of
 from webapp.store_admin import ADMIN, Account
@@ -87,7 +87,8 @@ def load_user(text: str) -> SessionUser | None:
     try:
         account = accounts.by_id(store(), int(number))
     except (MienError, SQLAlchemyError):
-        _log.exception("The account of a session cannot be read; it counts as logged out.")
+        _log.exception("The account of a session cannot be read.")
+        g.mien_account_unread = True
         return None
     if account is None or account.generation != int(generation):
         return None
@@ -95,7 +96,8 @@ def load_user(text: str) -> SessionUser | None:
 
 
 def principal() -> Principal | None:
-    """Who asks, or None. Raises :class:`Unauthorized` for a bearer token that is not valid.
+    """Who asks, or None. Raises :class:`Unauthorized` for a bearer token that is not valid, and
+    :class:`DatabaseUnavailable` where the account of a session cannot be read.
 
     A request with a token is judged by the token alone; its cookies count for nothing.
     """
@@ -120,6 +122,8 @@ def _principal() -> Principal | None:
     if current_user and current_user.is_authenticated:
         user = cast(SessionUser, current_user)
         return Principal("session", user.account_id, user.name, user.role, user.name)
+    if g.get("mien_account_unread"):  # "log in first" would be wrong, and of no use
+        raise DatabaseUnavailable("Who you are cannot be read at the moment; try again.")
     return None
 
 
@@ -127,7 +131,7 @@ def logged_in() -> Principal | None:
     """As :func:`principal`, for templates: an invalid token is nobody, and nothing is raised."""
     try:
         return principal()
-    except MienError:
+    except (MienError, SQLAlchemyError):
         return None
 
 

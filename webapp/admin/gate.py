@@ -24,7 +24,7 @@ from webapp.admin.auth import (
     wants_page,
 )
 from webapp.database import database_of
-from webapp.errors import Forbidden, InvalidRequest, MienError, Unauthorized
+from webapp.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauthorized
 from webapp.services import services_of
 
 # What the login page itself needs, and what watches whether the server is alive.
@@ -75,7 +75,9 @@ def admit(app: Flask, scope: str | None, environ: dict[str, Any], auth: object) 
     try:
         _admit(app, scope, environ, auth)
     except SQLAlchemyError as error:
-        raise MienError("Whether you may connect cannot be read now; try again.") from error
+        raise DatabaseUnavailable(
+            "Whether you may connect cannot be read now; try again."
+        ) from error
 
 
 def _admit(app: Flask, scope: str | None, environ: dict[str, Any], auth: object) -> None:

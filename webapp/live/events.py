@@ -27,6 +27,7 @@ from webapp.admin.gate import admission
 from webapp.cluster.broker import message_queue
 from webapp.cluster.sockets import NodeManager
 from webapp.errors import InvalidRequest, MienError
+from webapp.live.broken_packets import end_connections_of
 from webapp.live.hub import WATCH_EVERY_S, LiveHub
 from webapp.security import allowed_origins, origin_allowed
 from webapp.services import Services
@@ -135,6 +136,8 @@ def init_live(app: Flask, services: Services) -> SocketIO:
         manage_session=False,
         http_compression=False,
     )
+
+    end_connections_of(socket.server.eio)
 
     def make_hub(namespace: LiveNamespace) -> LiveHub:
         def emit(event: str, payload: dict[str, Any], sid: str | None) -> None:

@@ -7,7 +7,10 @@ lies about sizes is found out by the count.
 
 from __future__ import annotations
 
+import errno
+import lzma
 import stat
+import struct
 import time
 import zipfile
 import zlib
@@ -22,6 +25,15 @@ from webapp.survey.media import is_system_file
 _BLOCK = 1 << 18
 _RATIO_FLOOR_BYTES = 1_000_000
 _ENCRYPTED = 0x1
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    struct.error,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +121,35 @@ class Archive:
         :class:`PayloadTooLarge` when the whole ZIP has given more than it may.
         """
         size = 0
+        for block in self._blocks(member):
+            size += len(block)
+            self._written += len(block)
+            if size > self._limits.member_bytes:
+                raise MemberRefused("larger than its header says and than is allowed")
+            if self._written > self._limits.total_bytes:
+                raise PayloadTooLarge(
+                    f"Expected at most {self._limits.total_bytes} bytes in one ZIP after "
+                    "decompression.",
+                    limit=self._limits.total_bytes,
+                )
+            target.write(block)
+            time.sleep(0)  # lets other requests run: decompression never yields by itself
+        return size
+
+    def _blocks(self, member: Member) -> Iterator[bytes]:
+        """A member's bytes; what its file brings about while it is read is its own fault, and
+        what writing brings about (a full disk) is not.
+        """
         try:
             with self._zip.open(member.info) as source:
                 while block := source.read(_BLOCK):
-                    size += len(block)
-                    self._written += len(block)
-                    if size > self._limits.member_bytes:
-                        raise MemberRefused("larger than its header says and than is allowed")
-                    if self._written > self._limits.total_bytes:
-                        raise PayloadTooLarge(
-                            f"Expected at most {self._limits.total_bytes} bytes in one ZIP after "
-                            "decompression.",
-                            limit=self._limits.total_bytes,
-                        )
-                    target.write(block)
-                    time.sleep(0)  # lets other requests run: decompression never yields by itself
+                    yield block
         except NotImplementedError as error:  # a RuntimeError, therefore first
             raise MemberRefused(f"compressed in a way that cannot be read: {error}") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise MemberRefused(f"damaged in the ZIP: {error}") from error
-        return size
+        except OSError as error:
+            # a place outside of the file (EINVAL), or a decompressor's word, which has no number
+            if error.errno not in (None, errno.EINVAL):
+                raise
+            raise MemberRefused(f"damaged in the ZIP: {error}") from error

@@ -1,8 +1,10 @@
 """Jobs in the database: started, claimed by one process, taken over after a crash, ended.
 
 A process that works on a job renews its claim; a claim whose process is gone (on this host) or has
-not been renewed for ``LEASE_S`` may be taken over. Even two processes that believe to own one job
-count nothing twice: the outcomes' unique constraint sees to that.
+not been renewed for ``LEASE_S`` may be taken over. How long that is, is also measured by whoever
+waits: a claim from the future, made before a clock was set back, would otherwise hold for as long.
+Even two processes that believe to own one job count nothing twice: the outcomes' unique constraint
+sees to that.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Sequence
-from datetime import timedelta
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
@@ -53,9 +56,17 @@ def owner_is_gone(owner: str, me: str) -> bool:
 class JobQueue:
     """Everything that is read from and written to the ``jobs`` and ``outcomes`` tables."""
 
-    def __init__(self, store: Store, owner: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        owner: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.store = store
         self.owner = owner or make_owner()
+        self._clock = clock
+        # the claims of others: as they were last seen to change, and when that was by our clock
+        self._seen: dict[int, tuple[str | None, datetime | None, float]] = {}
 
     def start(self, survey_id: str, model: dict[str, Any]) -> Job:
         """Queue an analysis under the model described by ``model`` (at least ``version``).
@@ -87,22 +98,20 @@ class JobQueue:
             raise Conflict("An analysis of this survey is queued or running already.") from None
 
     def claim(self) -> Job | None:
-        """Take the oldest job that waits or whose process is gone; None where there is none."""
+        """Take the oldest job that waits or whose process is gone; None where there is none.
+
+        Asked only by whoever works on nothing: a claim of ours that is still there is of a job
+        that was dropped while the database was away, and is taken again at once.
+        """
         with self.store.session() as session:
             jobs = list(
                 session.scalars(
                     select(Job).where(Job.state.in_(ACTIVE_JOB_STATES)).order_by(Job.id)
                 )
             )
+        self._seen = {job.id: self._seen[job.id] for job in jobs if job.id in self._seen}
         for job in jobs:
-            stale = utcnow() - timedelta(seconds=LEASE_S)
-            free = (
-                job.owner is None
-                or job.heartbeat_at is None
-                or job.heartbeat_at < stale
-                or owner_is_gone(job.owner, self.owner)
-            )
-            if not free:
+            if not self._free(job):
                 continue
             same = Job.owner.is_(None) if job.owner is None else Job.owner == job.owner
             with self.store.session() as session:
@@ -119,6 +128,20 @@ class JobQueue:
                 if taken.rowcount:  # type: ignore[attr-defined]
                     return session.get_one(Job, job.id, populate_existing=True)
         return None
+
+    def _free(self, job: Job) -> bool:
+        if job.owner is None or job.heartbeat_at is None or job.owner == self.owner:
+            return True
+        if job.heartbeat_at < utcnow() - timedelta(seconds=LEASE_S):
+            return True
+        if owner_is_gone(job.owner, self.owner):
+            return True
+        now, claim = self._clock(), (job.owner, job.heartbeat_at)
+        *seen, since = self._seen.get(job.id, (None, None, now))
+        if claim != tuple(seen):
+            since = now
+        self._seen[job.id] = (*claim, since)
+        return now - since > LEASE_S
 
     def renew(self, job_id: int, busy_s: float = 0.0) -> str:
         """Renew the claim: "ok", "cancel" when a person asked, "lost" when it is not ours."""

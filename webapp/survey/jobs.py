@@ -12,15 +12,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from sqlalchemy import select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from webapp.errors import MienError, StorageUnavailable
 from webapp.settings import Settings
-from webapp.store import Job, Survey, utcnow
+from webapp.store import Job, Survey
 from webapp.survey.analysis import Analyzer, ModelChanged
+from webapp.survey.calendar import Calendar
 from webapp.survey.catalog import Catalog
 from webapp.survey.chunks import Chunk, Item, work_on
 from webapp.survey.jobqueue import JobQueue
@@ -80,6 +81,7 @@ class JobRunner:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._swept_at = 0.0
+        self._calendar = Calendar()
 
     @property
     def parallel(self) -> int:
@@ -120,7 +122,7 @@ class JobRunner:
             return
         self._swept_at = now
         swept = self._catalog.sweep(
-            utcnow(),
+            self._calendar.now(),
             int(self._settings.survey_unanalysed_days),
             int(self._settings.survey_part_hours),
         )
@@ -135,7 +137,8 @@ class JobRunner:
         try:
             self._work(job)
         except (OperationalError, InterfaceError, StorageUnavailable):
-            self.jobs.release(job.id)  # the database or store is away: no fault of the job
+            with suppress(SQLAlchemyError):  # the database or store is away: no fault of the job
+                self.jobs.release(job.id)
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this job only
             message = error.message if isinstance(error, MienError) else repr(error)

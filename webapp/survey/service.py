@@ -34,6 +34,7 @@ from webapp.survey.review import Reviews
 from webapp.survey.uploads import Uploads
 
 EXTENSION = "mien.surveys"
+RETRY_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -157,6 +158,7 @@ class LazySurveys:
         self._app = app
         self._lock = threading.Lock()
         self._opened: Surveys | None = None
+        self._closing = threading.Event()
         self.on_open: list[Callable[[Surveys], None]] = []
 
     def open(self) -> Surveys:
@@ -168,12 +170,30 @@ class LazySurveys:
                 self._opened = opened
             return self._opened
 
+    def open_when_there(self) -> None:
+        """Open them now, or as soon as the database is there, without anybody asking."""
+        if not self._try():
+            threading.Thread(target=self._keep_trying, name="survey-database", daemon=True).start()
+
+    def _keep_trying(self) -> None:
+        while not self._closing.wait(RETRY_S) and not self._try():
+            continue
+
+    def _try(self) -> bool:
+        try:
+            self.open()
+        except (SQLAlchemyError, OSError) as error:
+            _log.error("The survey database cannot be opened now: %s", error)
+            return False
+        return True
+
     @property
     def opened(self) -> Surveys | None:
         """The surveys if anybody has needed them yet."""
         return self._opened
 
     def close(self) -> None:
+        self._closing.set()
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
@@ -189,12 +209,10 @@ def surveys_of(app: Flask) -> LazySurveys:
 def resume_surveys(app: Flask) -> None:
     """Open the surveys at the start of a server, so that unfinished analyses go on.
 
-    A database that is away is no reason not to serve the live page; the survey pages say so.
+    A database that is away is no reason not to serve the live page; the survey pages say so, and
+    analyses go on when it is there.
     """
-    try:
-        surveys_of(app).open()
-    except (SQLAlchemyError, OSError) as error:
-        _log.error("The survey database cannot be opened now: %s", error)
+    surveys_of(app).open_when_there()
 
 
 def surveys() -> Surveys:

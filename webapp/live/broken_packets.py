@@ -1,0 +1,47 @@
+"""Ends a connection whose peer sent what is no Engine.IO packet, at once.
+
+The library reads such a packet outside of its own care: the exception ends the WebSocket, but the
+connection counts as open until a ping stays unanswered, 45 s later. Until then it holds one of the
+places for live connections, so that a page with a mistake could take all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+_log = logging.getLogger(__name__)
+Handler = Callable[[Any], Any]
+
+
+def _ending(handler: Handler) -> Handler:
+    """``handler``, the bound method of an Engine.IO socket, that leaves none half open."""
+    connection: Any = handler.__self__  # type: ignore[attr-defined]
+
+    @functools.wraps(handler)
+    def handle(ws: Any) -> Any:
+        try:
+            return handler(ws)
+        except Exception as error:  # noqa: BLE001 - whatever was sent, it ends this connection only
+            _log.info("A connection ended by what is no packet: %s", type(error).__name__)
+            reason = connection.server.reason.TRANSPORT_ERROR
+            connection.close(wait=False, abort=True, reason=reason)
+            return []
+
+    return handle
+
+
+def end_connections_of(engine: Any) -> None:
+    """Have the Engine.IO server ``engine`` close what a broken packet ended."""
+    parts = dict(engine._async)  # the library's own table, which all servers of a mode share
+    open_websocket = parts["websocket"]
+    if open_websocket is None:
+        return
+
+    def websocket(handler: Handler, server: Any) -> Any:
+        return open_websocket(_ending(handler), server)
+
+    parts["websocket"] = websocket
+    engine._async = parts

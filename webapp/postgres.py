@@ -1,0 +1,42 @@
+"""What PostgreSQL says when it goes away or comes back, told apart from a mistake of ours.
+
+A server that starts or ends refuses connections with a message, and so does one that has too many.
+pg8000 gives such a message the class that a mistake in a statement has; here it becomes what a
+server that does not answer at all is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import OperationalError
+
+# a statement that takes longer has lost its server: a machine that vanished sends no farewell
+ANSWER_S = 60.0
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, too many
+# connections, and the server's shutdown, crash and start
+_AWAY = ("08", "53300", "57P01", "57P02", "57P03")
+
+
+def sql_state(error: BaseException) -> str:
+    """The five characters of a pg8000 error, or "" where it is none of the server's."""
+    told = error.args[0] if error.args else None
+    return str(told.get("C", "")) if isinstance(told, dict) else ""
+
+
+def notice_going_away(engine: Engine) -> None:
+    """Raise OperationalError for every message of a server that goes or comes, and drop the
+    connection that brought it.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def going_away(context: ExceptionContext) -> None:
+        original: Any = context.original_exception
+        if not sql_state(original).startswith(_AWAY):
+            return
+        context.is_disconnect = True
+        raise OperationalError(
+            context.statement, context.parameters, original, connection_invalidated=True
+        )
