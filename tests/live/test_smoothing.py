@@ -100,6 +100,18 @@ def test_a_frame_that_leaves_no_doubt_changes_the_label_at_once() -> None:
     assert smoother.update(1, sure, now + 0.05, BELOW)[1] == "sad"
 
 
+@pytest.mark.parametrize("fps", [8, 15, 30, 60])
+def test_a_change_without_doubt_is_never_shown_as_doubt(fps: int) -> None:
+    smoother, now = Smoother(), 0.0
+    sure, other = scores(happy=0.98), scores(sad=0.98)
+    labels = []
+    for i in range(2 * fps):
+        now += 1 / fps
+        labels.append(smoother.update(1, sure if i < fps else other, now, BELOW)[1])
+    assert UNCERTAIN not in labels
+    assert labels[-1] == "sad"
+
+
 def test_a_lasting_change_changes_the_label_once() -> None:
     smoother = Smoother()
     now = settle(smoother, HAPPY, 2.0)

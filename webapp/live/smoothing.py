@@ -109,6 +109,8 @@ class Smoother:
         _average(state, raw.values, max(0.0, now_s - state.at_s), how)
         state.at_s = now_s
         wanted = _wanted_label(state, uncertain_below, how)
+        # doubt is never decisive: on the way to another label the means pass through it
+        decisive = decisive and wanted != UNCERTAIN
         if wanted != state.wanted:
             state.wanted, state.wanted_since_s = wanted, now_s
         if (
