@@ -132,7 +132,7 @@ def picture_of(url: str, survey_id: str) -> str:
 
 
 def server_clock(world: World, clock: Clock) -> Row:
-    url, number = world.url, 16 if world.short else 60
+    url, number = world.url, 8 if world.short else 60
     who = Administrator(world.server)
     kept = survey(url, pictures(number), keep_until=clock.tomorrow)
     other = survey(url, pictures(number), "Other")

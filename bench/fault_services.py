@@ -40,7 +40,6 @@ class Sender:
 
     def __init__(self, url: str, survey_id: str, number: int) -> None:
         self.codes: list[str] = []
-        self.taken_at: list[float] = []
         self._url, self._survey = url, survey_id
         self._pictures = pictures(number)
         self._thread = threading.Thread(target=self._send, daemon=True)
@@ -52,9 +51,8 @@ class Sender:
                 code = code_of(upload(self._url, self._survey, f"sent-{number}.jpg", picture))
                 self.codes.append(code)
                 if code == "200":
-                    self.taken_at.append(time.monotonic())
                     break
-                time.sleep(0.1)
+                time.sleep(0.1)  # as a page that tries again
 
     def finish(self) -> None:
         self._thread.join(TIMEOUT_S)
@@ -71,15 +69,15 @@ def done(url: str, survey_id: str) -> int:
 
 
 def postgres_gone(world: World, postgres: PostgresServer) -> Row:
-    url, number, sent = world.url, 24 if world.short else 120, 12 if world.short else 40
-    away_s = 2.0 if world.short else 10.0
+    url, number, sent = world.url, 40 if world.short else 200, 40 if world.short else 200
+    away_s = 1.0 if world.short else 10.0
     analysed = survey(url, pictures(number))
     filled = survey(url, [], "Uploads")
-    analyse(url, analysed)
-    until(lambda: done(url, analysed) > 0, "the first picture")
     since = time.monotonic()
     sender = Sender(url, filled, sent)
     until(lambda: sender.codes, "the first upload")
+    analyse(url, analysed)
+    until(lambda: done(url, analysed) > 0, "the first picture", TIMEOUT_S)
     before = done(url, analysed)
     postgres.stop("immediate")
     gone = time.monotonic()
@@ -124,8 +122,8 @@ def ended(url: str, survey_id: str) -> bool:
 
 
 def redis_gone(world: World, redis: RedisServer) -> Row:
-    url, number = world.url, 40 if world.short else 200
-    away_s = 2.0 if world.short else 10.0
+    url, number = world.url, 30 if world.short else 200
+    away_s = 1.0 if world.short else 10.0
     survey_id = survey(url, pictures(number))
     analyse(url, survey_id)
     until(lambda: done(url, survey_id) > 0, "the first picture", TIMEOUT_S)

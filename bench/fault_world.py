@@ -48,8 +48,9 @@ def not_tried(fault: str, reason: str) -> Row:
 
 def ended_early(fault: str, error: Exception, output: Sequence[str] = ()) -> Row:
     """The row of a case that could not go on, with all that says why."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    told = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+    trace = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(trace[-1].filename).name}:{trace[-1].lineno})" if trace else ""
+    told = f"{type(error).__name__}: {error}{place}"
     said = " / ".join(line.strip() for line in output[-8:])
     seen = f"the case ended early: {told}; the server said last: {said or 'nothing'}"
     return Row(fault, "", seen.replace("|", "/").replace("\n", " "), "unknown", 0.0, ok=False)

@@ -71,6 +71,7 @@ def other_rows(short: bool, tell: Callable[[str], None]) -> Iterable[Row]:
 
 def run(short: bool, tell: Callable[[str], None] = lambda _name: None) -> dict[str, Any]:
     """All rows with the conditions they were measured under."""
+    load_before = psutil.getloadavg()[0]
     rows = [*live_rows(short, tell), *other_rows(short, tell)]
     return {
         "rows": [row.to_json() for row in rows],
@@ -80,6 +81,7 @@ def run(short: bool, tell: Callable[[str], None] = lambda _name: None) -> dict[s
             "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "cores": os.cpu_count(),
             "workers": WORKERS,
+            "load_before": round(load_before, 1),
             "load_1min": round(psutil.getloadavg()[0], 1),
             "python": platform.python_version(),
             "worker_hang_ms": int(SETTINGS["MIEN_WORKER_HANG_MS"]),
@@ -98,7 +100,8 @@ def markdown(report: dict[str, Any]) -> str:
         "with an error; nothing that was stored may be lost.",
         "",
         f"Measured on {told['date']}: {told['cores']} cores, {told['workers']} workers, load "
-        f"{told['load_1min']} at the end, Python {told['python']}; a worker counts as hung after "
+        f"{told['load_before']} of other work before and {told['load_1min']} at the end, "
+        f"Python {told['python']}; a worker counts as hung after "
         f"{told['worker_hang_ms'] / 1000:.0f} s (by default 10 s)."
         + (" The short form: less of everything." if report.get("short") else ""),
         "",
@@ -107,10 +110,9 @@ def markdown(report: dict[str, Any]) -> str:
     ]
     for row in report["rows"]:
         mark = "" if row["ok"] else " **not as it should be**"
-        lines.append(
-            f"| {row['fault']} | {row['done']} | {row['seen']}{mark} | {row['lost']} "
-            f"| {row['recovery_s']:.2f} |"
-        )
+        recovery = "" if row["needs"] else f"{row['recovery_s']:.2f}"
+        cells = (row["fault"], row["done"], row["seen"] + mark, row["lost"], recovery)
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

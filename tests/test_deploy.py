@@ -107,6 +107,13 @@ def test_compose_has_no_default_secret_and_every_service_is_watched_or_restarted
     assert used == set(compose["volumes"])
 
 
+def test_every_way_through_nginx_sets_the_same_headers() -> None:
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    places = re.findall(r"location [^{]*{([^}]*)}", text)
+    assert len(places) == 4
+    assert not any("proxy_set_header" in place for place in places)
+
+
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx: it is not installed")
 def test_nginx_takes_its_example(tmp_path: Path) -> None:
     made = own_certificate(tmp_path, "127.0.0.1")

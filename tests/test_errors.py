@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from webapp import errors
+from webapp.app import create_app
 from webapp.errors import ERRORS_BY_CODE, CorruptImage, MienError, error_from_json
+from webapp.settings import Settings
 
 ALL = [
     value
@@ -36,3 +39,15 @@ def test_an_error_of_unknown_form_is_still_an_error(payload: dict[str, object]) 
     again = error_from_json(payload)
     assert type(again) is MienError
     assert again.detail == {}
+
+
+def test_a_database_with_no_connection_free_is_away() -> None:
+    app = create_app(Settings(async_mode="threading"))
+
+    @app.get("/api/v1/waits")
+    def waits() -> str:
+        raise NoConnectionFree("QueuePool limit of size 5 overflow 10 reached")
+
+    answer = app.test_client().get("/api/v1/waits")
+    assert answer.status_code == 503
+    assert answer.json["error"]["code"] == "database_unavailable"
