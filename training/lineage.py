@@ -8,7 +8,7 @@ from webapp.card import KERAS_FILE, ModelCard, sha256_of
 from webapp.errors import ModelInvalid
 
 
-def check_same_split(folder: Path, fingerprint: str, seed: int) -> ModelCard:
+def check_same_split(folder: Path, fingerprint: str, split_seed: int) -> ModelCard:
     """The card of a version that was trained with the same pictures held back.
 
     Raises :class:`ModelInvalid` where it was split otherwise: its training may then have seen
@@ -16,11 +16,11 @@ def check_same_split(folder: Path, fingerprint: str, seed: int) -> ModelCard:
     """
     card = ModelCard.load(folder)
     seen = card.data.get("training", {})
-    if (seen.get("fingerprint"), seen.get("split_seed")) != (fingerprint, seed):
+    if (seen.get("fingerprint"), seen.get("split_seed")) != (fingerprint, split_seed):
         raise ModelInvalid(
             f"{folder.name} was trained on other pictures or another split (seed "
             f"{seen.get('split_seed')}): it may have seen what is held back for validation here. "
-            "Use a version of the same --data and --seed."
+            "Use a version of the same --data and --split-seed."
         )
     return card
 

@@ -139,7 +139,7 @@ def _train_natively(
     facts = read_json(job.run / RUN_FILE)
     start = None
     if job.start is not None:
-        start = read_start(job.start, facts["data"]["fingerprint"], job.seed)
+        start = read_start(job.start, facts["data"]["fingerprint"], facts["data"]["split_seed"])
     network = train_mien(
         job.run, recipe, training, held,
         seed=job.seed, resume=job.resume, report=report, start=start,
@@ -213,8 +213,14 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
                 f"{job.run} was begun with another {key}: {_short(old.get(key))}. Received "
                 f"{_short(fresh[key])}. Resume with the same options, or name another --out."
             )
-    if old.get("data", {}).get("fingerprint") != facts["fingerprint"]:
+    begun = old.get("data", {})
+    if begun.get("fingerprint") != facts["fingerprint"]:
         raise click.ClickException(f"{job.run} was begun on other pictures; name another --out.")
+    if begun.get("split_seed") != facts["split_seed"]:
+        raise click.ClickException(
+            f"{job.run} was begun with another split: seed {begun.get('split_seed')}. Received "
+            f"{facts['split_seed']}. Resume with the same --split-seed."
+        )
 
 
 def _short(value: Any) -> str:
@@ -258,6 +264,11 @@ def _versions(job: Job) -> dict[str, str]:
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's number.")
 @click.option("--batch", type=click.IntRange(min=2), help="Instead of the recipe's size.")
 @click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--split-seed",
+    type=int,
+    help="Of the validation split, where it is not --seed: another network, the same pictures.",
+)
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
 @click.option(
     "--precision",
@@ -286,7 +297,8 @@ def _versions(job: Job) -> dict[str, str]:
 @click.option("--threads", default=os.cpu_count() or 1, show_default=True)
 def main(
     data: Path, recipe_name: str, ferplus: Path | None, run: Path, resume: bool,
-    epochs: int | None, batch: int | None, seed: int, engine: str, precision: str,
+    epochs: int | None, batch: int | None, seed: int, split_seed: int | None, engine: str,
+    precision: str,
     start: Path | None, teachers: tuple[Path, ...], teacher_share: float | None,
     weights: str | None, name: str | None, models_dir: Path, threads: int,
 ) -> None:  # fmt: skip
@@ -310,10 +322,11 @@ def main(
         raise click.ClickException(f"{models_dir / name} exists; choose another --publish name.")
     try:
         with opened(data) as source:
-            ready = prepare(source, ferplus, recipe.validation, seed)
+            split = seed if split_seed is None else split_seed
+            ready = prepare(source, ferplus, recipe.validation, split)
             run.mkdir(parents=True, exist_ok=True)
             for folder in (*teachers, *([start] if start else [])):
-                check_same_split(folder, ready.facts["fingerprint"], seed)
+                check_same_split(folder, ready.facts["fingerprint"], split)
             record(job, recipe_name, ready.facts, ferplus)
             _tell(ready.training, ready.validation, ready.facts)
             with journal(run) as report:

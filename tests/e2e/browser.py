@@ -81,8 +81,8 @@ def wait_until(
 
 
 def state(page: Page) -> dict[str, Any]:
-    """What the page holds now (``window.mien.state``)."""
-    value: dict[str, Any] = page.evaluate("window.mien.state")
+    """What the page holds now (``window.mien.state``); nothing on a page without it."""
+    value: dict[str, Any] = page.evaluate("window.mien ? window.mien.state : {}")
     return value
 
 

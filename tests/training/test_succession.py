@@ -93,6 +93,23 @@ def test_a_run_and_a_version_are_published_together(family: Path) -> None:
         assert np.abs(logits - served[head]).max() < 0.5
 
 
+def test_another_seed_on_the_same_split_joins(family: Path) -> None:
+    version = family / "models" / "tiny-1"
+    sibling = _train(family, "run-5", "--seed", 2, "--split-seed", 1, "--teacher", version)
+    assert sibling.exit_code == 0, sibling.output
+    held = [np.load(family / run / "validation.npz") for run in ("run-1", "run-5")]
+    assert held[0]["names"].tolist() == held[1]["names"].tolist()
+    assert np.abs(held[0]["logits_ferplus"] - held[1]["logits_ferplus"]).max() > 1e-3
+    changed = _train(family, "run-5", "--seed", 2, "--teacher", version, "--resume")
+    assert changed.exit_code == 1
+    assert "another split" in changed.output
+    done = _publish(family, "run-5", "tiny-4", "--with", family / "run-2", "--with", version)
+    assert done.exit_code == 0, done.output
+    card = ModelCard.load(family / "models" / "tiny-4")
+    assert card.training["seed"] == 2
+    assert [member["seed"] for member in card.training["members"]] == [1, 1]
+
+
 def test_a_version_of_another_split_neither_teaches_nor_joins(family: Path) -> None:
     version = family / "models" / "tiny-1"
     refused = _train(family, "run-3", "--seed", 2, "--teacher", version)
