@@ -141,6 +141,8 @@ def test_a_recording_holds_what_was_shown_and_comes_back_in_playback(
     # evenly in time, since on a busy machine results lie so far apart that nothing is between
     for number, result in enumerate(recording["results"]):
         result["t_ms"] = number * 100
+    for event in recording["events"][1:]:  # a pause may not fall on the change itself
+        event["t_ms"] = 100 * len(recording["results"])
     exported.write_text(json.dumps(recording), encoding="utf-8")
     page.locator("[data-file]").set_input_files(exported)
     wait_until(page, lambda: page.evaluate(_CHANGES), "the changes of the second file")

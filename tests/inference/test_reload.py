@@ -23,8 +23,11 @@ def second(tmp_path: Path) -> Path:
 
 
 def _versions(service: InferenceService) -> list[str | None]:
-    until(lambda: all(w.state == "idle" for w in service.status()))
-    return [w.version for w in service.status()]
+    def settled() -> list[str | None] | None:
+        status = service.status()
+        return [w.version for w in status] if all(w.state == "idle" for w in status) else None
+
+    return until(settled)
 
 
 def test_all_workers_swap(make_service: MakeService, second: Path) -> None:
@@ -44,6 +47,7 @@ def test_requests_go_on_while_the_new_version_loads(
     loaded = tmp_path / "loaded"
     (second / "slow").write_text(str(loaded))
     reload = aside(service.reload, second)
+    until(Path(f"{loaded}.{service.status()[0].pid}").exists)
     assert [service.analyze(b"read").model for _ in range(5)] == ["first"] * 5
     assert not reload.done()
     loaded.touch()
@@ -112,10 +116,12 @@ def test_one_worker_that_dies_of_it_leaves_all_on_the_old_version(
     (second / "slow").write_text(str(loaded))
     reload = aside(service.reload, second)
     pid = until(lambda: service.status()[0].pid)
+    until(Path(f"{loaded}.{pid}").exists)  # before that, it would die of nothing
     os.kill(pid, signal.SIGKILL)
     loaded.touch()
     with pytest.raises(WorkerCrashed):
         reload.result(60)
+    until(lambda: service.status()[0].restarts)
     assert service.version == "first"
     assert _versions(service) == ["first", "first"]
     assert {service.analyze(b"read").model for _ in range(4)} == {"first"}

@@ -12,7 +12,8 @@ A "picture" is text, its words separated by spaces:
 - ``threads``: the native thread setting, as the width
 
 A version folder is a directory; a file in it named ``broken`` makes loading fail, ``deadly``
-makes it end the process, ``slow`` makes it wait until the file it names exists.
+makes it end the process, ``slow`` makes it wait until the file it names exists;
+it says that it waits by touching that file's name with its process id as suffix.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class ScriptedPipeline:
         if (folder / "deadly").exists():
             os._exit(7)
         if (folder / "slow").exists():
-            wait_for_file(Path((folder / "slow").read_text()))
+            flag = (folder / "slow").read_text()
+            Path(f"{flag}.{os.getpid()}").touch()
+            wait_for_file(Path(flag))
         self.version = folder.name
         self._max_pixels = max_pixels
         self._kept: list[bytearray] = []

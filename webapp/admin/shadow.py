@@ -204,6 +204,7 @@ class Shadow:
             **self._settings.as_dict() | {"workers": 1, "worker_start_timeout_ms": patient}
         )
         service = InferenceService(settings, found.folder, background=True)
+        outcome, reason = "failed", ""
         try:
             service.start()
             trial.state = "running"
@@ -211,17 +212,19 @@ class Shadow:
                 self._live(trial, service)
             else:
                 self._survey(trial, service, pictures)
-            trial.state = "stopped" if trial.stop.is_set() else "done"
+            outcome = "stopped" if trial.stop.is_set() else "done"
         except MienError as error:
-            trial.state, trial.reason = "failed", error.message
+            reason = error.message
         except Exception as error:  # noqa: BLE001  (it must be told on the page)
             _log.exception("the shadow failed")
-            trial.state, trial.reason = "failed", f"It failed on our side ({type(error).__name__})."
+            reason = f"It failed on our side ({type(error).__name__})."
         finally:
             self._inference.on_live = None
             service.stop()
+            trial.reason = reason or trial.reason
             trial.ended = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            self._keep(trial)
+            self._keep(trial.id, trial.to_json() | {"state": outcome})
+            trial.state = outcome  # last: who sees it ended finds its result, and may begin another
 
     def _live(self, trial: Trial, service: InferenceService) -> None:
         chance = random.Random(trial.id)  # noqa: S311  (which frames are looked at is no secret)
@@ -286,12 +289,12 @@ class Shadow:
                 continue
             trial.tally.add(active, candidate, (upload, path))
 
-    def _keep(self, trial: Trial) -> None:
+    def _keep(self, number: str, result: dict[str, Any]) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"{trial.id}.json"
+            path = self._folder / f"{number}.json"
             temporary = path.with_suffix(".new")
-            temporary.write_text(json.dumps(trial.to_json()), encoding="utf-8")
+            temporary.write_text(json.dumps(result), encoding="utf-8")
             temporary.replace(path)
             files = sorted(self._folder.glob("*.json"), key=_modified, reverse=True)
             for old in files[KEPT_RESULTS:]:
