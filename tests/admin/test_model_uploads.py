@@ -134,8 +134,7 @@ def test_a_client_that_leaves_leaves_nothing(api: Api, models: Path) -> None:
         )
         until(lambda: leftovers(models))
     until(lambda: not leftovers(models))
-    _, found = api.call("GET", "/models/uploads")
-    assert found["uploads"][0]["state"] == "refused"
+    until(lambda: api.call("GET", "/models/uploads")[1]["uploads"][0]["state"] == "refused")
 
 
 def test_from_file_to_version(api: Api, models: Path) -> None:

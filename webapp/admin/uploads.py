@@ -337,9 +337,10 @@ class Uploads:
         self, job: Upload, state: str, reason: str, error: BaseException | None = None
     ) -> None:
         job.staging.remove()
-        job.state, job.reason, job.step = state, reason, ""
+        job.reason, job.step = reason, ""
         if isinstance(error, MienError):
             job.check = str(error.detail.get("check", error.code))
+        job.state = state  # last: who sees it ended sees why
         action = {"done": "model.upload", "refused": "model.upload_refused"}.get(
             state, "model.upload_cancelled"
         )
