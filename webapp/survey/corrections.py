@@ -87,7 +87,7 @@ def read_corrections(session: Session, job_id: int) -> list[Correction]:
         .join(Upload, Upload.id == Outcome.upload_id)
         .join(Group, Group.id == Upload.group_id)
         .where(Review.job_id == job_id, Review.label != UNUSABLE, Upload.kind == IMAGE)
-        .order_by(FaceRow.id)
+        .order_by(Upload.id, FaceRow.id)  # in the order the pictures came, however they were read
     )
     return [
         Correction(
