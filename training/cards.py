@@ -89,7 +89,10 @@ def data_facts(
 
 
 def training_facts(
-    run: FinishedRun, compiled: Compiled, members: Sequence[Member] = ()
+    run: FinishedRun,
+    compiled: Compiled,
+    members: Sequence[Member] = (),
+    soup: Sequence[Member] = (),
 ) -> dict[str, Any]:
     """Recipe, seed, versions, every epoch, and what publishing did to the network."""
     versions = dict(run.facts["versions"])
@@ -101,6 +104,7 @@ def training_facts(
     return run_facts(run) | {
         "versions": versions,
         "members": [member.facts for member in members],
+        "soup": [ingredient.facts for ingredient in soup],
         "parameters_count": int(compiled.model.count_params()),
         "published": {
             "batch_norms_folded": True,

@@ -194,6 +194,25 @@ def _by_name(names: Sequence[str], outputs: Any) -> dict[str, Any]:
     return dict(zip(names, rows, strict=True))
 
 
+def average_weights(networks: Sequence[Any]) -> Any:
+    """A network with the mean of the weights of several: as fast as one of them.
+
+    Makes sense where all of them went on from the same network and stayed near each other (a
+    model soup, Wortsman et al. 2022); else the mean is a network that learned nothing. All need
+    their norms folded in. Raises :class:`ModelInvalid` for networks that differ in form.
+    """
+    first = networks[0]
+    form = (first.input_shape, head_names(first), [w.shape for w in first.get_weights()])
+    for network in networks[1:]:
+        shapes = [w.shape for w in network.get_weights()]
+        if (network.input_shape, head_names(network), shapes) != form:
+            raise ModelInvalid("Weights can be averaged of networks of the same form only.")
+    mean = keras_copy(first)
+    weights = zip(*(network.get_weights() for network in networks), strict=True)
+    mean.set_weights([np.mean(same, axis=0, dtype=np.float64) for same in weights])
+    return mean
+
+
 def flip_average(model: Any, margin: int = 0) -> Any:
     """A model that answers the mean of the logits of a picture and of its mirror image."""
     return average_views([model], views_of(1, "both"), margin)

@@ -1,16 +1,18 @@
-"""Networks that are published together: their logits are averaged (an ensemble).
+"""Networks that are published together, as an ensemble or as a soup.
 
-Networks that learned the same pictures on different ways are wrong on different faces, so that
-their mean is right more often than any of them (Lakshminarayanan et al. 2017).
+In an ensemble their logits are averaged: networks that learned the same pictures on different ways
+are wrong on different faces, so that their mean is right more often than any of them
+(Lakshminarayanan et al. 2017). In a soup their weights are (Wortsman et al. 2022).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.compact import one_view
+from training.compact import average_weights, fold_batch_norms, one_view
 from training.finished import FinishedRun, read_run
 from training.lineage import check_same_split, version_facts
 from training.scoring import load_keras
@@ -47,6 +49,35 @@ def open_member(folder: Path, run: FinishedRun) -> Member:
             f"{run.folder.name}; together they would be measured on pictures that one has seen."
         )
     return Member(load_keras(other.model_file), run_facts(other), other)
+
+
+def stir(model: Any, run: FinishedRun, ingredients: Sequence[Member]) -> Any:
+    """``model`` of ``run`` with its norms folded in and its weights averaged with the others'.
+
+    Raises :class:`ModelInvalid` where one of them is linked to ``run`` by no network that they
+    went on from: the mean of unrelated weights is nothing.
+    """
+    related = _origins(run_facts(run))
+    unknown = list(ingredients)
+    while found := [one for one in unknown if related & _origins(one.facts)]:
+        related = related.union(*(_origins(one.facts) for one in found))
+        unknown = [one for one in unknown if not any(one is other for other in found)]
+    if unknown:
+        name = unknown[0].facts.get("version") or "A run"
+        raise ModelInvalid(
+            f"{name} did not go on from the same network as {run.folder.name}: weights of "
+            "unrelated networks have no mean. Average their logits instead (--with)."
+        )
+    return average_weights(
+        [fold_batch_norms(one) for one in (model, *(i.model for i in ingredients))]
+    )
+
+
+def _origins(facts: Mapping[str, Any]) -> frozenset[str]:
+    """The published files that a network is, or went on from, by SHA-256."""
+    started = facts.get("started_from") or {}
+    found = (facts.get("model_sha256"), started.get("model_sha256"))
+    return frozenset(str(digest) for digest in found if digest)
 
 
 def run_facts(run: FinishedRun) -> dict[str, Any]:

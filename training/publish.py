@@ -39,7 +39,7 @@ from training.finished import (
     validation_pictures,
 )
 from training.litert import keras_logits, quieten, softmax
-from training.members import open_member
+from training.members import open_member, stir
 from training.scoring import input_spec_of, load_keras, open_version
 from training.sources import read_source
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
@@ -65,6 +65,7 @@ class Options:
     ferplus: Path | None = None
     views: str = "one"
     members: tuple[Path, ...] = ()
+    soup: tuple[Path, ...] = ()
     weights: str = "auto"
     h5: bool = False
     serving_head: str | None = None
@@ -90,11 +91,12 @@ def publish(run_folder: Path, options: Options) -> Path:
     if pictures is not None:
         _check_same_model(run, model, pictures)
     members = [open_member(folder, run) for folder in options.members]
-    for member in members:
+    soup = [open_member(folder, run) for folder in options.soup]
+    for member in (*members, *soup):
         if pictures is not None and member.run is not None:
             _check_same_model(member.run, member.model, pictures)
     compiled = compile_model(
-        model,
+        stir(model, run, soup) if soup else model,
         members=[member.model for member in members],
         views=options.views,
         weights=options.weights,
@@ -116,7 +118,7 @@ def publish(run_folder: Path, options: Options) -> Path:
             card,
             metrics=metrics,
             data=data_facts(run, test, options.ferplus),
-            training=training_facts(run, compiled, members),
+            training=training_facts(run, compiled, members, soup),
         )
         card.save(folder)
         make_durable(folder)
@@ -168,9 +170,9 @@ def _pictures(
 ) -> tuple[LabelledFaces | None, LabelledFaces | None]:
     """The run's validation pictures and the test ones, as far as ``--data`` has them."""
     if options.data is None:
-        if options.views != "one" or options.members:
+        if options.views != "one" or options.members or options.soup:
             raise ModelInvalid(
-                "Averaging views changes the logits, so those of the run do not fit: "
+                "Averaging changes the logits, so those of the run do not fit: "
                 "give the training data with --data."
             )
         return None, None
@@ -262,6 +264,12 @@ def summary(folder: Path) -> str:
     help="A run or version (folder) whose logits are averaged in: an ensemble.",
 )
 @click.option(
+    "--soup",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    help="A related run or version whose weights are averaged with RUN's: no slower than one.",
+)
+@click.option(
     "--views",
     type=click.Choice(VIEWS),
     default="one",
@@ -277,8 +285,8 @@ def summary(folder: Path) -> str:
 @click.option("--activate", is_flag=True, help="Let it serve even where another does.")
 def main(
     run: Path, name: str, models_dir: Path, data: Path | None, ferplus: Path | None,
-    members: tuple[Path, ...], views: str, flip: bool, weights: str, h5: bool,
-    serving_head: str | None, crop_scale: float, crop_shift_up: float, activate: bool,
+    members: tuple[Path, ...], soup: tuple[Path, ...], views: str, flip: bool, weights: str,
+    h5: bool, serving_head: str | None, crop_scale: float, crop_shift_up: float, activate: bool,
 ) -> None:  # fmt: skip
     """Make a model version of a finished RUN."""
     quieten()
@@ -290,6 +298,7 @@ def main(
         ferplus,
         "both" if flip else views,
         members,
+        soup,
         weights,
         h5,
         serving_head,

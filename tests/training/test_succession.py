@@ -15,7 +15,13 @@ keras = pytest.importorskip("keras")
 
 from tests.support.faces import make_faces, make_votes  # noqa: E402
 from training.batches import epoch_batches  # noqa: E402
-from training.compact import average_views, one_view, views_of  # noqa: E402
+from training.compact import (  # noqa: E402
+    average_views,
+    average_weights,
+    fold_batch_norms,
+    one_view,
+    views_of,
+)
 from training.dataset import LabelledFaces, load_folder  # noqa: E402
 from training.distil import taught  # noqa: E402
 from training.litert import keras_logits  # noqa: E402
@@ -91,6 +97,31 @@ def test_a_run_and_a_version_are_published_together(family: Path) -> None:
     served = Classifier.from_version(family / "models" / "tiny-2").logits(faces)
     for head, logits in keras_logits(model, faces).items():
         assert np.abs(logits - served[head]).max() < 0.5
+
+
+def test_a_soup_has_the_mean_of_the_weights(family: Path) -> None:
+    version = family / "models" / "tiny-1"
+    done = _publish(family, "run-2", "tiny-5", "--soup", version)
+    assert done.exit_code == 0, done.output
+    card = ModelCard.load(family / "models" / "tiny-5")
+    assert [one["version"] for one in card.training["soup"]] == ["tiny-1"]
+    files = (family / "run-2", version, family / "models" / "tiny-5")
+    run, old, soup = (keras.saving.load_model(f / "model.keras", compile=False) for f in files)
+    parts = [fold_batch_norms(one).get_weights() for one in (run, one_view(old))]
+    assert max(np.abs(a - b).max() for a, b in zip(*parts, strict=True)) > 1e-3
+    for a, b, mean in zip(*parts, soup.get_weights(), strict=True):
+        np.testing.assert_allclose(mean, (a + b) / 2, rtol=1e-3, atol=1e-6)  # stored as float16
+
+
+def test_unrelated_networks_are_no_soup(family: Path) -> None:
+    version = family / "models" / "tiny-1"
+    sibling = _train(family, "run-6", "--seed", 3, "--split-seed", 1)
+    assert sibling.exit_code == 0, sibling.output
+    for run, other in (("run-6", version), ("run-2", family / "run-6")):
+        refused = _publish(family, run, "tiny-6", "--soup", other)
+        assert refused.exit_code == 1
+        assert "did not go on from the same network" in refused.output
+    assert not (family / "models" / "tiny-6").exists()
 
 
 def test_another_seed_on_the_same_split_joins(family: Path) -> None:
@@ -184,6 +215,15 @@ def test_an_ensemble_answers_the_mean_of_its_views(how: str) -> None:
     for head in found:
         expected = np.mean([answer[head] for answer in answers], axis=0)
         np.testing.assert_allclose(found[head], expected, atol=1e-4)
+
+
+def test_weights_of_networks_of_another_form_have_no_mean() -> None:
+    picture = keras.layers.Input((8, 8, 1))
+    other = keras.Model(
+        picture, keras.layers.Dense(7, name="only")(keras.layers.Flatten()(picture))
+    )
+    with pytest.raises(ModelInvalid, match="same form"):
+        average_weights([_network("a", 0.0), other])
 
 
 def test_networks_that_do_not_fit_are_no_ensemble() -> None:
