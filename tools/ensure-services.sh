@@ -1,6 +1,6 @@
 #!/bin/sh
-# The tests of several nodes start a private Redis and PostgreSQL. Where this runs as root on Debian
-# or Ubuntu it installs them. It prints the names of those that are there afterwards, for
+# The tests of several nodes start a private Redis, PostgreSQL and nginx. Where this runs as root on
+# Debian or Ubuntu it installs them. It prints the names of those that are there afterwards, for
 # MIEN_TEST_REQUIRE, and never fails: without them the tests skip and say so.
 set -u
 
@@ -12,6 +12,7 @@ if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     wanted=""
     command -v redis-server >/dev/null 2>&1 || wanted="redis-server"
     postgres_there || wanted="$wanted postgresql"
+    command -v nginx >/dev/null 2>&1 || wanted="$wanted nginx"
     if [ -n "$wanted" ]; then
         echo "Installing $wanted for the tests of several nodes." >&2
         { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
@@ -28,4 +29,5 @@ if postgres_there; then
         found="$found,postgresql"
     fi
 fi
+command -v nginx >/dev/null 2>&1 && found="$found,nginx"
 echo "${found#,}"
