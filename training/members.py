@@ -63,7 +63,8 @@ def stir(model: Any, run: FinishedRun, ingredients: Sequence[Member]) -> Any:
         related = related.union(*(_origins(one.facts) for one in found))
         unknown = [one for one in unknown if not any(one is other for other in found)]
     if unknown:
-        name = unknown[0].facts.get("version") or "A run"
+        other = unknown[0]
+        name = other.run.folder.name if other.run else other.facts["version"]
         raise ModelInvalid(
             f"{name} did not go on from the same network as {run.folder.name}: weights of "
             "unrelated networks have no mean. Average their logits instead (--with)."

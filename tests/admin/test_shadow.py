@@ -134,6 +134,21 @@ def offer(inference: Any, wait: float = 1.0) -> None:
     inference.on_live(request, result("old", face(Box(0, 0, 100, 100), happy=0.9), wait=wait))
 
 
+def test_a_worker_that_cannot_be_ended_does_not_hold_up_the_next_trial(
+    shadow: Shadow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(_self: Candidate) -> None:
+        raise RuntimeError("it does not end")
+
+    monkeypatch.setattr(Candidate, "stop", stuck)
+    for _ in range(2):
+        trial = shadow.begin("new", "ada")
+        until(lambda trial=trial: trial.state == "running")
+        shadow.end("ada")
+        until(lambda: not shadow.running)
+    assert [one["state"] for one in shadow.results()] == ["stopped", "stopped"]
+
+
 def test_live_frames_are_compared_and_dropped_rather_than_held(
     shadow: Shadow, inference: Any
 ) -> None:

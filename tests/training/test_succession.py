@@ -120,7 +120,7 @@ def test_unrelated_networks_are_no_soup(family: Path) -> None:
     for run, other in (("run-6", version), ("run-2", family / "run-6")):
         refused = _publish(family, run, "tiny-6", "--soup", other)
         assert refused.exit_code == 1
-        assert "did not go on from the same network" in refused.output
+        assert f"{other.name} did not go on from the same network as {run}" in refused.output
     assert not (family / "models" / "tiny-6").exists()
 
 

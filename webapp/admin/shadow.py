@@ -220,11 +220,14 @@ class Shadow:
             reason = f"It failed on our side ({type(error).__name__})."
         finally:
             self._inference.on_live = None
-            service.stop()
+            try:
+                service.stop()
+            except Exception:  # noqa: BLE001  (no end may keep the next trial from beginning)
+                _log.exception("the shadow's worker could not be ended")
             trial.reason = reason or trial.reason
             trial.ended = datetime.now(timezone.utc).isoformat(timespec="seconds")
             self._keep(trial.id, trial.to_json() | {"state": outcome})
-            trial.state = outcome  # last: who sees it ended finds its result, and may begin another
+            trial.state = outcome  # last: who sees it ended finds its result
 
     def _live(self, trial: Trial, service: InferenceService) -> None:
         chance = random.Random(trial.id)  # noqa: S311  (which frames are looked at is no secret)
