@@ -1,10 +1,10 @@
 """``python -m bench.baseline --data FER2013/ --json -``: does a resting face's baseline help?
 
 FER2013 has one picture of each person, so both sides are approximations, said as such: a person at
-rest is a validation face that most FER+ voters call neutral, in two sets of views (turned, moved,
-lit, blurred and noisy, drawn apart): one set makes the baseline, the other is read. What it costs
-is seen on faces of other emotions, of other people, each under the baseline of a random neutral
-person; one's own face would be closer to one's own baseline.
+rest is a face, unseen in training, that most FER+ voters call neutral, in two sets of views
+(turned, moved, lit, blurred and noisy, drawn apart): one set makes the baseline, the other is
+read. What it costs is seen on faces of other emotions, of other people, each under the baseline of
+a random neutral person; one's own face would be closer to one's own baseline.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import active_folder, validation_faces
+from bench.heldout import active_folder, unseen_faces
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS, EmotionScores
 from webapp.live.baseline import SMALLEST, adjusted, offsets
@@ -67,7 +67,7 @@ def main(
 ) -> None:
     folder = active_folder(models)
     card = ModelCard.load(folder)
-    held = validation_faces(data, ferplus or data.parent / "ferplus.csv", card)
+    held = unseen_faces(data, ferplus or data.parent / "ferplus.csv", card)
     classifier = Classifier.from_version(folder, card)
     rng = np.random.default_rng(seed)
 
@@ -112,6 +112,7 @@ def main(
     everybody = np.ones(len(wrong), bool)
     report = {
         "model": card.version,
+        "faces_of": held.kind,
         "resting": {
             "people": len(resting),
             "read_as_neutral": {"before": rest(before, everybody), "after": rest(after, everybody)},

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import LabelledFaces, ferplus_majority
+from training.dataset import Fold, LabelledFaces, ferplus_majority
 from training.sources import prepare
 from webapp.card import ModelCard
 from webapp.registry import Registry
@@ -20,11 +20,13 @@ FRACTION = 0.1  # of each emotion; training's default, checked against the card
 class HeldOut:
     """Labelled faces with the emotion that most FER+ voters saw.
 
-    ``majority``: int64 ``[n]``, index into ``EMOTIONS``, -1 where people agreed on none.
+    ``majority``: int64 ``[n]``, index into ``EMOTIONS``, -1 where people agreed on none. ``kind``
+    is ``validation``, on which something may be chosen, or ``test``.
     """
 
     faces: LabelledFaces
     majority: npt.NDArray[np.int64]
+    kind: str = "validation"
 
     def of(self, emotion: int) -> npt.NDArray[np.int64]:
         """Rows whose majority is ``emotion``."""
@@ -36,14 +38,16 @@ def active_folder(models: Path) -> Path:
     return Registry(models).active().folder
 
 
-def validation_faces(data: Path, ferplus: Path, card: ModelCard) -> HeldOut:
-    """The validation pictures that ``card``'s training held back from ``data``'s train folder.
+def unseen_faces(data: Path, ferplus: Path, card: ModelCard) -> HeldOut:
+    """The pictures of ``data`` that ``card``'s training never saw.
 
-    Thresholds and parameters are chosen on these. Raises ValueError where the split cannot be the
-    card's: choosing on pictures that were trained on would flatter the model.
+    Those of ``train`` that it held back; a cross-fitted version has held back none, and gets
+    those of ``test``, on which nothing may be chosen. Raises ValueError where the split cannot be
+    the card's: measuring on pictures that were trained on would flatter the model.
     """
     recorded = card.data.get("training", {})
-    prepared = prepare(data, ferplus, FRACTION, int(recorded.get("split_seed", 1)))
+    fold = Fold.parse(str(recorded["fold"])) if recorded.get("fold") else None
+    prepared = prepare(data, ferplus, FRACTION, int(recorded.get("split_seed", 1)), fold)
     facts = prepared.facts
     for name in ("fingerprint", "validation"):
         if recorded.get(name) != facts[name]:
@@ -51,4 +55,16 @@ def validation_faces(data: Path, ferplus: Path, card: ModelCard) -> HeldOut:
                 f"Expected the data that {card.version} was trained on: {name} of its card is "
                 f"{recorded.get(name)!r}. Received {facts[name]!r}."
             )
-    return HeldOut(prepared.validation, ferplus_majority(prepared.validation.votes))
+    if not recorded.get("folds"):
+        return HeldOut(prepared.validation, ferplus_majority(prepared.validation.votes))
+    if prepared.test is None:
+        raise ValueError(
+            f"{card.version} was cross-fitted: of {data} it has seen all but a folder test. "
+            "Expected such a folder. Received none."
+        )
+    return tested_faces(prepared.test)
+
+
+def tested_faces(faces: LabelledFaces) -> HeldOut:
+    """Faces of a test folder."""
+    return HeldOut(faces, ferplus_majority(faces.votes), "test")

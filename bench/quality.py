@@ -17,7 +17,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import HeldOut, active_folder, validation_faces
+from bench.heldout import HeldOut, active_folder, unseen_faces
 from bench.videos import HEIGHT, WIDTH, Grey, place, wall
 from training.degrade import blurred, lit, shrunk
 from webapp.card import ModelCard
@@ -126,12 +126,12 @@ def pose(held: HeldOut, rows: npt.NDArray[np.int64], classifier: Classifier) -> 
 def main(data: Path, ferplus: Path | None, models: Path, faces: int, target: Any) -> None:
     folder = active_folder(models)
     card = ModelCard.load(folder)
-    held = validation_faces(data, ferplus or data.parent / "ferplus.csv", card)
+    held = unseen_faces(data, ferplus or data.parent / "ferplus.csv", card)
     classifier = Classifier.from_version(folder, card)
     known = np.random.default_rng(1).permutation(np.flatnonzero(held.majority >= 0))
     rows = known[:faces]
     images, truth = held.faces.images[rows], held.majority[rows]
-    report: dict[str, Any] = {"model": card.version, "faces": len(rows)}
+    report: dict[str, Any] = {"model": card.version, "faces_of": held.kind, "faces": len(rows)}
     for kind, (values, change, unit) in STEPS.items():
         report[kind] = {"unit": unit, "steps": []}
         for value in values:

@@ -4,8 +4,9 @@ For each head: the reliability diagram and the expected calibration error (ECE) 
 its temperature, with a bootstrap interval. For the serving head: accuracy among the labels that
 are shown against the share that is shown, as the threshold below which the app says "uncertain"
 varies (risk and coverage; El-Yaniv and Wiener 2010). ``validation`` is what temperature and
-threshold were chosen on; ``test`` was used for nothing else and is reported once. FER+ votes lie
-beside ``--data`` as ``ferplus.csv`` or come with ``--ferplus``.
+threshold were chosen on (a cross-fitted version has no such pictures left; what its parts answered
+out of fold stands in its card); ``test`` was used for nothing else and is reported once. FER+ votes
+lie beside ``--data`` as ``ferplus.csv`` or come with ``--ferplus``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import HeldOut, active_folder, validation_faces
-from training.dataset import ferplus_majority, load_folder
+from bench.heldout import HeldOut, active_folder, tested_faces, unseen_faces
+from training.dataset import load_folder
 from training.litert import softmax
 from training.metrics import ECE_BINS, bootstrap, reliability
 from training.scoring import FloatArray, Scorer, open_version
@@ -119,11 +120,8 @@ def main(data: Path, ferplus: Path | None, models: Path, target: Any) -> None:
     card = ModelCard.load(folder)
     scorer = open_version(folder, card)
     table = ferplus or data.parent / "ferplus.csv"
-    tested = load_folder(data / "test", table)
-    sets = {
-        "validation": validation_faces(data, table, card),
-        "test": HeldOut(tested, ferplus_majority(tested.votes)),
-    }
+    held = unseen_faces(data, table, card)
+    sets = {held.kind: held, "test": tested_faces(load_folder(data / "test", table))}
     found = {name: report(scorer, held) for name, held in sets.items()}
     json.dump({"model": card.version, "serving_head": card.serving_head, **found}, target, indent=1)
     target.write("\n")

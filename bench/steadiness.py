@@ -1,7 +1,7 @@
 """``python -m bench.steadiness --data FER2013/ --json -``: calm labels, and how late they are.
 
-Videos with known truth (see ``bench.videos``; faces from the model's own validation pictures, so
-never trained on and never the test set) go through the real pipeline and live session: once with
+Videos with known truth (see ``bench.videos``; of faces that the model's training never
+saw) go through the real pipeline and live session: once with
 smoothing off (``raw``), once with each steadiness. Parameters are chosen on ``--part choose``;
 ``--part confirm`` has other people.
 
@@ -24,7 +24,7 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.heldout import HeldOut, active_folder, validation_faces
+from bench.heldout import HeldOut, active_folder, unseen_faces
 from bench.replay import InProcess, Recorded, play
 from bench.videos import Shot, Video, findable, make_videos
 from webapp.card import ModelCard
@@ -180,14 +180,20 @@ def main(
 ) -> None:
     folder = active_folder(models)
     card = ModelCard.load(folder)
-    held = validation_faces(data, ferplus or data.parent / "ferplus.csv", card)
+    held = unseen_faces(data, ferplus or data.parent / "ferplus.csv", card)
     rows = np.arange(len(held.majority))[0 if part == "choose" else 1 :: 2]
-    half = HeldOut(held.faces.take(rows), held.majority[rows])
+    if part == "choose" and held.kind != "validation":
+        raise click.ClickException(
+            f"{card.version} was cross-fitted: it has held back nothing to choose on. Choose with "
+            "the version that its networks went on from, activated in another --models folder."
+        )
+    half = HeldOut(held.faces.take(rows), held.majority[rows], held.kind)
     made = make_videos(half, findable(), count=videos, shots=shots, seed=seed)
     pipeline = Pipeline.from_version(folder)
     report = {
         "model": card.version,
         "part": part,
+        "faces_of": held.kind,
         "seed": seed,
         "minutes": round(sum(video.seconds for video in made) / 60, 2),
         "by_fps": {f"{rate:g}": measure(made, rate, pipeline, models) for rate in fps},

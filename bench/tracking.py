@@ -6,8 +6,8 @@ with motmetrics: IDF1 (Ristani et al. 2016), MOTA and identity switches (Bernard
 Stiefelhagen 2008); a box counts as found from an overlap (IoU) of 0.4. A face that is covered by
 more than a third, or out of the picture, is expected from nobody and punished when shown.
 
-With ``--data`` the scenes are pictures of real faces (FER2013 validation), read by the real
-pipeline and live session; without, the tracker alone gets boxes with a detector's errors.
+With ``--data`` the scenes are pictures of real faces (FER2013, unseen in training), read by the
+real pipeline and live session; without, the tracker alone gets boxes with a detector's errors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 from bench.crowds import Scene, frames, scenes, seen_boxes, truth
-from bench.heldout import active_folder, validation_faces
+from bench.heldout import active_folder, unseen_faces
 from bench.replay import InProcess, play
 from bench.videos import Grey, findable
 from webapp.card import ModelCard
@@ -111,7 +111,7 @@ def main(
     if data is not None:
         folder = active_folder(models)
         card = ModelCard.load(folder)
-        held = validation_faces(data, ferplus or data.parent / "ferplus.csv", card)
+        held = unseen_faces(data, ferplus or data.parent / "ferplus.csv", card)
         pipeline = Pipeline.from_version(folder)
         order = np.random.default_rng(seed).permutation(len(held.faces))
         usable = findable()

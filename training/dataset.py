@@ -200,11 +200,42 @@ def without_copies_of(faces: LabelledFaces, held_out: LabelledFaces) -> Labelled
     return faces.take(np.asarray(keep, dtype=np.int64))
 
 
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The part ``number`` (from 1) of ``of`` parts of the validation pictures.
+
+    Runs that hold back one part each and train on the others are cross-fitted: together they
+    learn from every picture, and each validation picture is still read by a network that never
+    saw it.
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not (2 <= self.of <= 20 and 1 <= self.number <= self.of):
+            raise DatasetError(
+                f"Expected a fold like 1/2: a part from 1 to 20 parts at most. Received {self}."
+            )
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    @classmethod
+    def parse(cls, text: str) -> Fold:
+        """``"1/2"`` as a fold. Raises :class:`DatasetError`."""
+        number, slash, of = text.partition("/")
+        if not (slash and number.isdecimal() and of.isdecimal()):
+            raise DatasetError(f"Expected a fold like 1/2. Received {text!r}.")
+        return cls(int(number), int(of))
+
+
 def stratified_split(
-    faces: LabelledFaces, fraction: float, seed: int
+    faces: LabelledFaces, fraction: float, seed: int, fold: Fold | None = None
 ) -> tuple[LabelledFaces, LabelledFaces]:
     """``(training, validation)``; validation holds ``fraction`` of each emotion.
 
+    With a ``fold`` it holds only that part of these pictures, and training the other parts.
     Exact copies of a picture stay on one side: a copy of a validation picture is dropped from
     training.
     """
@@ -215,7 +246,10 @@ def stratified_split(
     for label in range(len(EMOTIONS)):
         rows = np.flatnonzero(faces.labels == label)
         count = max(1, round(len(rows) * fraction)) if len(rows) > 1 else 0
-        chosen.extend(generator.permutation(rows)[:count].tolist())
+        held = generator.permutation(rows)[:count]
+        chosen.extend((held if fold is None else held[fold.number - 1 :: fold.of]).tolist())
+    if not chosen:
+        raise DatasetError(f"There are too few pictures to hold back fold {fold} of them.")
     validation = faces.take(np.sort(np.asarray(chosen, dtype=np.int64)))
     rest = np.setdiff1d(np.arange(len(faces)), np.asarray(chosen, dtype=np.int64))
     return without_copies_of(faces.take(rest), validation), validation

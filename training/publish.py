@@ -10,14 +10,12 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 
 from training.archive import opened
 from training.cards import (
@@ -29,25 +27,24 @@ from training.cards import (
     training_facts,
 )
 from training.compiled import VIEWS, WEIGHTS, Compiled, compile_model
-from training.dataset import DatasetError, LabelledFaces
+from training.crossfit import SOURCE as OUT_OF_FOLD
+from training.crossfit import parts_of, read_out_of_fold
+from training.dataset import DatasetError
 from training.evaluate import answer, describe
 from training.finished import (
     METRICS_FILE,
     FinishedRun,
     check_metrics,
     read_run,
-    validation_pictures,
 )
-from training.litert import keras_logits, quieten, softmax
-from training.members import open_member, stir
-from training.scoring import input_spec_of, load_keras, open_version
-from training.sources import read_source
+from training.heldback import check_same_model, read_data
+from training.litert import FloatArray, quieten
+from training.members import Member, open_member, open_run, stir
+from training.scoring import input_spec_of, open_version
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
 from webapp.registry import Registry
-from webapp.vision.crops import to_batch
 
-_SAME_MODEL = 1e-2
 _STAGING = ".publishing-"
 
 
@@ -86,29 +83,53 @@ def publish(run_folder: Path, options: Options) -> Path:
     if target.exists():
         raise Conflict(f"{target} exists: a version never changes. Choose another --name.")
     draft = _draft(run, options)
-    model = load_keras(run.model_file)
-    pictures, test = _pictures(run, options)
-    if pictures is not None:
-        _check_same_model(run, model, pictures)
+    data = read_data(options.data, options.ferplus) if options.data is not None else None
+    if data is None and (options.views != "one" or options.members or options.soup):
+        raise ModelInvalid(
+            "Averaging changes the logits, so those of the run do not fit: "
+            "give the training data with --data."
+        )
+    first = open_run(run)
     members = [open_member(folder, run) for folder in options.members]
-    soup = [open_member(folder, run) for folder in options.soup]
-    for member in (*members, *soup):
-        if pictures is not None and member.run is not None:
-            _check_same_model(member.run, member.model, pictures)
-    compiled = compile_model(
-        stir(model, run, soup) if soup else model,
-        members=[member.model for member in members],
-        views=options.views,
-        weights=options.weights,
-    )
+    soup = [open_member(folder, run, other_folds=True) for folder in options.soup]
+    parts = parts_of(first, soup)
+    if parts and members:
+        raise ModelInvalid("Cross-fitted runs are published as one soup: leave out --with.")
+    if data is not None:
+        for member in (first, *members, *soup):
+            if member.run is not None:
+                check_same_model(member.run, member.model, data.held_by(member.run))
+
+    def compiled_soup(base: Member, others: Sequence[Member]) -> Compiled:
+        return compile_model(
+            stir(base, others) if others else base.model,
+            members=[member.model for member in members],
+            views=options.views,
+            weights=options.weights,
+        )
+
+    def read(base: Member, others: Sequence[Member]) -> Mapping[str, FloatArray]:
+        """What such a soup answers in the published form, for what ``base`` held back."""
+        if data is None or base.run is None:
+            raise ModelInvalid("Only pictures of --data can be read, and only a run's.")
+        form = compiled_soup(base, others)
+        with tempfile.TemporaryDirectory() as scratch:
+            card = _on_files(draft, form, form.write(Path(scratch)), options)
+            return open_version(Path(scratch), card).logits(data.held_by(base.run).images)
+
+    held = read_out_of_fold(parts, read) if parts else run
+    compiled = compiled_soup(first, soup)
     with _staging(options.models_dir) as folder:
         card = _on_files(draft, compiled, compiled.write(folder, h5=options.h5), options)
-        if pictures is None:
+        if parts:
+            card = calibrated(card, held, held.logits, OUT_OF_FOLD)
+        elif data is None:
             card = calibrated(card, run, run.logits, "the run's model before rounding")
         else:
-            logits = open_version(folder, card).logits(pictures.images)
+            logits = open_version(folder, card).logits(data.held_by(run).images)
             card = calibrated(card, run, logits, "the published files")
         metrics = dict(card.metrics)
+        test = data.test if data is not None else None
         if test is not None:
             scorer = open_version(folder, card)
             metrics["test"] = describe(scorer, answer(scorer, test))
@@ -117,7 +138,7 @@ def publish(run_folder: Path, options: Options) -> Path:
         card = replace(
             card,
             metrics=metrics,
-            data=data_facts(run, test, options.ferplus),
+            data=data_facts(held, test, options.ferplus),
             training=training_facts(run, compiled, members, soup),
         )
         card.save(folder)
@@ -163,37 +184,6 @@ def golden_tolerance(compiled: Compiled) -> float:
     if compiled.int8 is None:
         return GOLDEN_TOLERANCE
     return max(GOLDEN_TOLERANCE, round(2 * compiled.int8.logits, 4))
-
-
-def _pictures(
-    run: FinishedRun, options: Options
-) -> tuple[LabelledFaces | None, LabelledFaces | None]:
-    """The run's validation pictures and the test ones, as far as ``--data`` has them."""
-    if options.data is None:
-        if options.views != "one" or options.members or options.soup:
-            raise ModelInvalid(
-                "Averaging changes the logits, so those of the run do not fit: "
-                "give the training data with --data."
-            )
-        return None, None
-    source = read_source(options.data, options.ferplus)
-    given = source.training if source.validation is None else source.validation
-    return validation_pictures(run, given, source.training.fingerprint), source.test
-
-
-def _check_same_model(run: FinishedRun, model: Any, pictures: LabelledFaces) -> None:
-    """Refuse validation logits that another checkpoint gave."""
-    sample = to_batch(list(pictures.images[:256]), input_spec_of(model))
-    for name, logits in keras_logits(model, sample).items():
-        recorded = run.logits.get(name)
-        if recorded is None:
-            raise ModelInvalid(f"The run's validation logits lack the head {name!r}.")
-        difference = float(np.abs(softmax(logits) - softmax(recorded[: len(logits)])).max())
-        if not difference <= _SAME_MODEL:
-            raise ModelInvalid(
-                f"The run's validation logits are of another checkpoint: head {name!r} differs "
-                f"by {difference:.3g} in probability. Train or save the run again."
-            )
 
 
 @contextlib.contextmanager
@@ -267,7 +257,8 @@ def summary(folder: Path) -> str:
     "--soup",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     multiple=True,
-    help="A related run or version whose weights are averaged with RUN's: no slower than one.",
+    help="A related run or version whose weights are averaged with RUN's: no slower than one. "
+    "It may hold back another --fold.",
 )
 @click.option(
     "--views",

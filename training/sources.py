@@ -25,6 +25,7 @@ from training.dataset import (
     FERPLUS_COLUMNS,
     SIDE,
     DatasetError,
+    Fold,
     LabelledFaces,
     load_folder,
     read_ferplus,
@@ -147,14 +148,21 @@ def _csv_face(row: dict[str, str]) -> tuple[NDArray[np.uint8], int] | None:
     return (pixels.reshape(SIDE, SIDE).astype(np.uint8), label) if usable else None
 
 
-def prepare(data: Path, ferplus: Path | None, fraction: float, seed: int) -> Prepared:
+def prepare(
+    data: Path, ferplus: Path | None, fraction: float, seed: int, fold: Fold | None = None
+) -> Prepared:
     """Training and validation pictures of ``data``, with what is known of them.
 
     Training pictures that are exact copies of a test or validation picture are dropped. The test
     pictures are used for nothing else. ``fraction`` of each emotion is split off to validate on
-    where ``data`` brings no validation set.
+    where ``data`` brings no validation set; with a ``fold``, only that part of it is held back.
     """
     source = read_source(data, ferplus)
+    if fold is not None and source.validation is not None:
+        raise DatasetError(
+            f"{data} brings a validation set of its own: it is held back as a whole. Leave out "
+            f"the fold {fold}."
+        )
     facts: dict[str, Any] = {
         "pictures": len(source.training),
         "fingerprint": source.training.fingerprint,
@@ -168,7 +176,7 @@ def prepare(data: Path, ferplus: Path | None, fraction: float, seed: int) -> Pre
         facts["copies_of_test_dropped"] = len(faces) - len(kept)
         faces = kept
     if source.validation is None:
-        training, held = stratified_split(faces, fraction, seed)
+        training, held = stratified_split(faces, fraction, seed, fold)
     else:
         held = source.validation
         if source.test is not None:
@@ -177,6 +185,8 @@ def prepare(data: Path, ferplus: Path | None, fraction: float, seed: int) -> Pre
         facts["validation_fingerprint"] = source.validation.fingerprint
         facts["copies_of_validation_dropped"] = len(faces) - len(training)
     facts |= {"training": len(training), "validation": len(held), "split_seed": seed}
+    if fold is not None:
+        facts["fold"] = str(fold)
     gone = [name for name, count in training.class_counts.items() if not count]
     if gone:
         raise DatasetError(

@@ -39,11 +39,11 @@ class Start:
     facts: dict[str, Any]
 
 
-def read_start(folder: Path, fingerprint: str, split_seed: int) -> Start:
+def read_start(folder: Path, fingerprint: str, split_seed: int, fold: str | None = None) -> Start:
     """Open a version to go on from. Raises :class:`ModelInvalid` as :func:`check_same_split`."""
     from training.scoring import load_keras
 
-    check_same_split(folder, fingerprint, split_seed)
+    check_same_split(folder, fingerprint, split_seed, fold)
     model = one_view(load_keras(folder / KERAS_FILE))
     return Start(folder, model, version_facts(folder))
 

@@ -259,6 +259,7 @@ def facts(card: ModelCard) -> list[tuple[str, str]]:
         ("Uncertain below", f"{card.uncertain_below:.3f}"),
         ("Epochs", _count(card.training.get("epochs"))),
         ("Training pictures", _count(data.get("training", data.get("pictures")))),
+        ("Validated", _cross_fitted(data)),
         ("Fingerprint of the training data", data.get("fingerprint")),
         ("Copies of test pictures dropped", _count(data.get("copies_of_test_dropped"))),
         ("FER+ votes used", _yes(card.data.get("ferplus_votes"))),
@@ -272,6 +273,11 @@ def _channels(card: ModelCard) -> str:
 
 def _count(value: Any) -> str | None:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _cross_fitted(data: Mapping[str, Any]) -> str | None:
+    folds = _count(data.get("folds"))
+    return folds and f"out of fold: cross-fitted in {folds} parts, trained on every picture"
 
 
 def _yes(value: Any) -> str | None:
