@@ -31,6 +31,44 @@ class MienSpec:
     dropout: float = 0.2
     batch_norm_epsilon: float = 1e-3
 
+    def grown_from(self, smaller: MienSpec) -> tuple[int | None, ...]:
+        """For each block, the block of ``smaller`` that it is, or None for one put in between.
+
+        Indices from 0. A block put in keeps width and size. Raises ValueError where this is not
+        ``smaller`` with blocks put in.
+        """
+        found: list[int | None] = []
+        before = self.stem[1]
+        for block in self.blocks:
+            done = sum(index is not None for index in found)
+            if done < len(smaller.blocks) and block == smaller.blocks[done]:
+                found.append(done)
+            elif block == (before, 1):
+                found.append(None)
+            else:
+                break
+            before = block[0]
+        whole = len(found) == len(self.blocks)
+        if not whole or sum(i is not None for i in found) != len(smaller.blocks):
+            raise ValueError(f"blocks {self.blocks} are not {smaller.blocks} with some put in.")
+        return tuple(found)
+
+
+# Half as much again to compute, twice the parameters: a block more at each of the last three sizes.
+DEEP = MienSpec(
+    blocks=(
+        (48, 1),
+        (96, 2),
+        (96, 1),
+        (96, 1),
+        (192, 2),
+        (192, 1),
+        (192, 1),
+        (384, 2),
+        (384, 1),
+    )
+)
+
 
 def build_mien(spec: MienSpec | None = None, side: int | None = 48) -> Any:
     """A ``keras.Model``: float32 [n, side, side, 1] in ``[0, 255]`` -> two logits float32 [n, 7].

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from training.augment import Augmentation
-from training.networks import MienSpec
+from training.networks import DEEP, MienSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +73,15 @@ MIEN_RECIPES: dict[str, MienRecipe] = {
     # Goes on from a published version: no small pictures any more and half the learning rate.
     "mien-tune": MienRecipe(
         epochs=40, peak=0.05, warmup=0.05, resolutions=((0.5, 40), (0.5, 44)), continues=True
+    ),
+    # The same with blocks put in that change nothing at first: a deeper network that begins as
+    # the version it goes on from.
+    "mien-deepen": MienRecipe(
+        epochs=40,
+        peak=0.05,
+        warmup=0.05,
+        resolutions=((0.5, 40), (0.5, 44)),
+        continues=True,
+        network=DEEP,
     ),
 }

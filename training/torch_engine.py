@@ -57,6 +57,7 @@ class MienTorch(nn.Module):
 
     def __init__(self, spec: MienSpec) -> None:
         super().__init__()
+        self.spec = spec
         first, second = spec.stem
         epsilon = spec.batch_norm_epsilon
         self.stem1 = ConvNorm(1, first, 3, 1, epsilon)

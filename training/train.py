@@ -262,7 +262,7 @@ def _versions(job: Job) -> dict[str, str]:
     "recipe_name",
     default="mien",
     show_default=True,
-    help="mien, mien-tune, seed or efficientnetb2.",
+    help="mien, mien-tune, mien-deepen, seed or efficientnetb2.",
 )
 @click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (CSV): soft labels.")
 @click.option("--out", "run", type=click.Path(path_type=Path), required=True)
@@ -292,7 +292,7 @@ def _versions(job: Job) -> dict[str, str]:
     "--start-from",
     "start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="mien-tune: the version (folder) to go on from.",
+    help="mien-tune, mien-deepen: the version (folder) to go on from.",
 )
 @click.option(
     "--teacher",
@@ -321,11 +321,15 @@ def main(
     if start is not None and engine != "torch":
         raise click.BadParameter("Only the torch engine can go on from a version.")
     if getattr(recipe, "continues", False) != (start is not None):
-        raise click.BadParameter("--start-from and the recipe mien-tune go together.")
+        raise click.BadParameter(
+            "--start-from and the recipe mien-tune or mien-deepen go together."
+        )
     if isinstance(recipe, MienRecipe):
         recipe = replace(recipe, teacher_share=taught_share(recipe, teachers, teacher_share))
     elif teachers or teacher_share is not None:
-        raise click.BadParameter("Only the recipes mien and mien-tune learn from teachers.")
+        raise click.BadParameter(
+            "Only the recipes mien, mien-tune and mien-deepen learn from teachers."
+        )
     job = Job(run, recipe, engine, seed, resume, threads, precision, weights, start, teachers)
     if (run / RUN_FILE).exists() and not resume:
         raise click.ClickException(f"{run} holds a run already; add --resume or name another.")

@@ -4,10 +4,14 @@ A published version has its batch norms folded into the convolutions. Here each 
 its mean and variance are measured on training pictures, and its scale and offset are set so that
 the network answers exactly as the version does. Kernels are scaled to unit output variance, as
 they are at the beginning of a training, so that the learning rate means what it meant then.
+
+A deeper network can begin as a shallower version: the blocks put in between add nothing at first
+(their last norm has scale zero; Goyal et al. 2017, and Net2Net, Chen et al. 2016).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,7 @@ from training.augment import resize_batch
 from training.compact import one_view
 from training.lineage import check_same_split, version_facts
 from training.litert import keras_logits
-from training.networks import HEADS
+from training.networks import HEADS, MienSpec
 from training.torch_engine import Block, ConvNorm, MienTorch, predict_logits
 from webapp.card import KERAS_FILE
 from webapp.errors import MienError, ModelInvalid
@@ -54,7 +58,8 @@ def load_into(network: MienTorch, start: Start, pictures: NDArray[np.uint8], sid
     Raises :class:`ModelInvalid` where the networks differ or the copy answers otherwise.
     """
     try:
-        _copy(network, start.model)
+        sources = network.spec.grown_from(_spec_of(start.model))
+        _copy(network, start.model, sources)
     except (ValueError, RuntimeError) as error:
         raise ModelInvalid(f"{start.folder.name} has another network: {error}") from error
     _restore_norms(network, resize_batch(pictures[:MEASURED_ON], side))
@@ -67,15 +72,53 @@ def load_into(network: MienTorch, start: Start, pictures: NDArray[np.uint8], sid
             raise MienError(f"The copied network differs from {start.folder.name} by {difference}.")
 
 
+def _spec_of(model: Any) -> MienSpec:
+    """Stem and blocks of a Keras network of :func:`training.networks.build_mien`, by its layers.
+
+    Raises ValueError where it is none.
+    """
+
+    def filters_and_stride(name: str) -> tuple[int, int]:
+        layer = model.get_layer(f"{name}_conv")
+        return int(layer.filters), int(layer.strides[0])
+
+    names = {layer.name for layer in model.layers}
+    blocks: list[tuple[int, int]] = []
+    while f"block{len(blocks) + 1}_a_conv" in names:
+        blocks.append(filters_and_stride(f"block{len(blocks) + 1}_a"))
+    stem = (filters_and_stride("stem1")[0], filters_and_stride("stem2")[0])
+    return MienSpec(stem=stem, blocks=tuple(blocks))
+
+
+def _begin_as_nothing(block: Block, number: int) -> None:
+    """Random weights that are the same in every run: only then can runs be averaged."""
+    generator = torch.Generator().manual_seed(number)
+    for module in (block.a.conv, block.b.conv, block.se1, block.se2):
+        weight = module.weight
+        spread = (2.0 / weight[0].numel()) ** 0.5
+        weight.copy_(torch.empty_like(weight).normal_(0.0, spread, generator=generator))
+        if module.bias is not None:
+            module.bias.zero_()
+    _be_plain(block.a.bn)
+    _be_plain(block.b.bn)
+    block.b.bn.weight.zero_()
+
+
+def _be_plain(norm: nn.BatchNorm2d) -> None:
+    """A norm that changes nothing."""
+    norm.weight.fill_(1.0)
+    norm.bias.zero_()
+    norm.running_mean.zero_()  # type: ignore[union-attr]
+    norm.running_var.fill_(1.0 - norm.eps)  # type: ignore[union-attr]
+
+
 @torch.no_grad()
-def _copy(network: MienTorch, model: Any) -> None:
+def _copy(network: MienTorch, model: Any, sources: Sequence[int | None]) -> None:
     def conv(name: str, target: ConvNorm) -> None:
         kernel, bias = model.get_layer(f"{name}_conv").get_weights()
         target.conv.weight.copy_(torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()))
-        target.bn.weight.fill_(1.0)
+        _be_plain(target.bn)
         target.bn.bias.copy_(torch.from_numpy(bias))
-        target.bn.running_mean.zero_()  # type: ignore[union-attr]
-        target.bn.running_var.fill_(1.0 - target.bn.eps)  # type: ignore[union-attr]
 
     def dense(name: str, target: Any) -> None:
         kernel, bias = model.get_layer(name).get_weights()
@@ -84,10 +127,13 @@ def _copy(network: MienTorch, model: Any) -> None:
 
     conv("stem1", network.stem1)
     conv("stem2", network.stem2)
-    for number, block in enumerate(network.blocks, start=1):
+    for number, (block, source) in enumerate(zip(network.blocks, sources, strict=True), start=1):
         if not isinstance(block, Block):
             raise TypeError(f"Expected Block. Received {type(block).__name__}.")
-        name = f"block{number}"
+        if source is None:
+            _begin_as_nothing(block, number)
+            continue
+        name = f"block{source + 1}"
         if block.short is not None:
             conv(f"{name}_short", block.short)
         conv(f"{name}_a", block.a)
@@ -127,5 +173,5 @@ def _restore_norms(network: MienTorch, pictures: NDArray[np.float32]) -> None:
         module.conv.weight.div_(scale.float()[:, None, None, None])
         norm.running_mean.copy_(mean / scale)  # type: ignore[union-attr]
         norm.running_var.copy_(variance / scale**2)  # type: ignore[union-attr]
-        norm.weight.copy_(scale * (variance / scale**2 + norm.eps).sqrt())
-        norm.bias.add_(mean)
+        norm.bias.add_(mean * norm.weight)
+        norm.weight.mul_(scale * (variance / scale**2 + norm.eps).sqrt())

@@ -13,7 +13,7 @@ keras = pytest.importorskip("keras")
 
 from training.compact import fold_batch_norms  # noqa: E402
 from training.litert import keras_logits  # noqa: E402
-from training.networks import MienSpec, build_mien  # noqa: E402
+from training.networks import DEEP, MienSpec, build_mien  # noqa: E402
 from training.torch_engine import ConvNorm, MienTorch, predict_logits  # noqa: E402
 from training.train import main  # noqa: E402
 from training.warm_start import Start, load_into, read_start  # noqa: E402
@@ -73,6 +73,42 @@ def test_another_network_is_refused(start: Start, pictures: np.ndarray) -> None:
     wider = MienTorch(MienSpec(stem=(8, 12), blocks=((8, 1), (16, 2))))
     with pytest.raises(ModelInvalid, match="another network"):
         load_into(wider, start, pictures, SIDE)
+
+
+DEEPER = MienSpec(stem=(8, 8), blocks=((8, 1), (8, 1), (16, 2), (16, 1)))
+
+
+def test_a_deeper_network_begins_as_the_version(start: Start, pictures: np.ndarray) -> None:
+    networks = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        networks.append(MienTorch(DEEPER))
+        load_into(networks[-1], start, pictures, SIDE)
+    sample = pictures[:, :SIDE, :SIDE].astype(np.float32)
+    expected = keras_logits(start.model, sample[..., None])
+    for head, logits in predict_logits(networks[0], sample).items():
+        np.testing.assert_allclose(logits, expected[head], atol=1e-3)
+    # what is put in is the same in every run, so that runs stay near enough to be averaged
+    for one, other in zip(*(n.state_dict().values() for n in networks), strict=True):
+        assert torch.equal(one, other)
+    network = networks[0].train()
+    network(torch.from_numpy(sample)[:, None])["ferplus"][:, 0].sum().backward()
+    put_in = network.blocks[1]
+    assert float(put_in.b.bn.weight.grad.abs().max()) > 0  # and learns from the first step on
+
+
+@pytest.mark.parametrize(
+    "blocks", [((8, 1), (16, 1), (16, 2)), ((8, 1),), ((16, 1), (8, 1), (16, 2))]
+)
+def test_what_is_no_deeper_form_of_it(blocks: tuple[tuple[int, int], ...]) -> None:
+    with pytest.raises(ValueError, match="with some put in"):
+        MienSpec(stem=(8, 8), blocks=blocks).grown_from(SPEC)
+
+
+def test_where_blocks_were_put_in() -> None:
+    assert DEEPER.grown_from(SPEC) == (0, None, 1, None)
+    assert SPEC.grown_from(SPEC) == (0, 1)
+    assert DEEP.grown_from(MienSpec()) == (0, 1, 2, None, 3, 4, None, 5, None)
 
 
 @pytest.mark.parametrize(("fingerprint", "seed"), [("other", 1), ("same", 2)])
