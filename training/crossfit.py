@@ -81,6 +81,35 @@ def read_out_of_fold(parts: Sequence[Part], read: Read) -> FinishedRun:
     )
 
 
+def accuracy_on_seen(held: FinishedRun, whole: Mapping[str, FloatArray]) -> dict[str, float]:
+    """Accuracy by head of the whole soup on the validation pictures, most of which it has seen.
+
+    ``held`` has their logits out of fold, ``whole`` those of the soup, in the same order. Raises
+    :class:`ModelInvalid` where the soup is worse than its parts by more than chance (two standard
+    errors): its networks went too far apart for their mean to be a network that knows anything,
+    and no figure out of fold would tell.
+    """
+    found = {}
+    for head, logits in whole.items():
+        truth = held.truth(head)
+        known = truth >= 0
+        if not known.any():
+            continue
+        parts, soup = (
+            float((values.argmax(axis=1) == truth)[known].mean())
+            for values in (held.logits[head], logits)
+        )
+        chance = 2 * (parts * (1 - parts) / known.sum()) ** 0.5
+        if soup < parts - chance:
+            raise ModelInvalid(
+                f"The networks do not mix: head {head!r} is right on {parts:.1%} of the "
+                f"validation pictures out of fold, and their soup on {soup:.1%}, though it has "
+                "learnt them. Train them for fewer epochs or at a lower rate."
+            )
+        found[head] = round(soup, 4)
+    return found
+
+
 def _whole_facts(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     """The facts of the first run, its data those of all runs together."""
     data = dict(runs[0].facts["data"])

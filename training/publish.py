@@ -28,7 +28,7 @@ from training.cards import (
 )
 from training.compiled import VIEWS, WEIGHTS, Compiled, compile_model
 from training.crossfit import SOURCE as OUT_OF_FOLD
-from training.crossfit import parts_of, read_out_of_fold
+from training.crossfit import accuracy_on_seen, parts_of, read_out_of_fold
 from training.dataset import DatasetError
 from training.evaluate import answer, describe
 from training.finished import (
@@ -121,8 +121,11 @@ def publish(run_folder: Path, options: Options) -> Path:
     compiled = compiled_soup(first, soup)
     with _staging(options.models_dir) as folder:
         card = _on_files(draft, compiled, compiled.write(folder, h5=options.h5), options)
-        if parts:
+        facts = training_facts(run, compiled, members, soup)
+        if parts and data is not None:
             card = calibrated(card, held, held.logits, OUT_OF_FOLD)
+            whole = open_version(folder, card).logits(data.held_by(held).images)
+            facts["accuracy_on_seen"] = accuracy_on_seen(held, whole)
         elif data is None:
             card = calibrated(card, run, run.logits, "the run's model before rounding")
         else:
@@ -139,7 +142,7 @@ def publish(run_folder: Path, options: Options) -> Path:
             card,
             metrics=metrics,
             data=data_facts(held, test, options.ferplus),
-            training=training_facts(run, compiled, members, soup),
+            training=facts,
         )
         card.save(folder)
         make_durable(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ keras = pytest.importorskip("keras")
 from bench.heldout import unseen_faces  # noqa: E402
 from tests.support.faces import make_faces, make_votes  # noqa: E402
 from training.calibration import fit_temperature  # noqa: E402
-from training.crossfit import parts_of  # noqa: E402
+from training.crossfit import accuracy_on_seen, parts_of  # noqa: E402
 from training.dataset import DatasetError, Fold  # noqa: E402
 from training.finished import FinishedRun, read_run, validation_pictures  # noqa: E402
 from training.litert import keras_logits  # noqa: E402
@@ -147,6 +148,7 @@ def test_its_card_says_that_it_has_seen_everything(family: Path) -> None:
     assert "fold" not in data
     assert (data["training"], data["validation"]) == (280, 28)
     assert card.training["fold"] == "1/2"
+    assert set(card.training["accuracy_on_seen"]) == {"fer2013", "ferplus"}
     assert [one.get("fold") for one in card.training["soup"]] == ["2/2", None]
     assert card.metrics["test"]["n"] == 14
 
@@ -215,6 +217,18 @@ def test_a_validation_set_of_its_own_has_no_parts(tmp_path: Path) -> None:
     make_faces(tmp_path / "validation", 2, seed=2, prefix="v")
     with pytest.raises(DatasetError, match="validation set of its own"):
         prepare(tmp_path, None, 0.25, 3, Fold(1, 2))
+
+
+def test_networks_that_do_not_mix_are_no_soup(family: Path) -> None:
+    run = read_run(family / "half-1")
+    right = np.eye(7, dtype=np.float32)[run.labels]
+    held = replace(run, logits={"fer2013": right})
+    assert accuracy_on_seen(held, {"fer2013": right}) == {"fer2013": 1.0}
+    two_wrong = np.eye(7, dtype=np.float32)[np.where(np.arange(14) < 2, 0, run.labels)]
+    doubtful = replace(run, logits={"fer2013": two_wrong})
+    assert accuracy_on_seen(doubtful, {"fer2013": two_wrong})["fer2013"] >= 12 / 14 - 1e-4
+    with pytest.raises(ModelInvalid, match="do not mix"):
+        accuracy_on_seen(held, {"fer2013": np.roll(right, 1, axis=1)})
 
 
 def _member(run: FinishedRun, fold: Fold | None) -> Member:
