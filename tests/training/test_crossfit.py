@@ -9,22 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
 
 from bench.heldout import unseen_faces  # noqa: E402
 from tests.support.faces import make_faces, make_votes  # noqa: E402
+from tests.support.trained import publish, train  # noqa: E402
 from training.calibration import fit_temperature  # noqa: E402
 from training.crossfit import accuracy_on_seen, parts_of  # noqa: E402
 from training.dataset import DatasetError, Fold  # noqa: E402
 from training.finished import FinishedRun, read_run, validation_pictures  # noqa: E402
 from training.litert import keras_logits  # noqa: E402
 from training.members import Member, open_member, open_run, stir  # noqa: E402
-from training.publish import main as publish_main  # noqa: E402
 from training.sources import prepare, read_source  # noqa: E402
-from training.train import main as train_main  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402
 
@@ -32,28 +31,14 @@ from webapp.errors import ModelInvalid  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def _call(command: Any, *options: object) -> Result:
-    return CliRunner().invoke(command, [str(option) for option in options])
-
-
 def _train(folder: Path, run: str, *more: object) -> Result:
-    return _call(
-        train_main, "--data", folder / "fer", "--ferplus", folder / "votes.csv", "--epochs", 1,
-        "--batch", 64, "--threads", 1, "--out", folder / run, "--split-seed", 1, *more,
-    )  # fmt: skip
+    return train(folder, run, "--split-seed", 1, *more, batch=64)
 
 
 def _tune(folder: Path, run: str, fold: str, *more: object) -> Result:
     start = folder / "models" / "base"
     return _train(folder, run, "--recipe", "mien-tune", "--start-from", start, "--fold", fold,
                   *more)  # fmt: skip
-
-
-def _publish(folder: Path, run: str, name: str, *more: object) -> Result:
-    return _call(
-        publish_main, folder / run, "--name", name, "--models-dir", folder / "models",
-        "--data", folder / "fer", "--ferplus", folder / "votes.csv", *more,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +50,10 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_votes(folder / "votes.csv", folder / "fer" / "train", folder / "fer" / "test")
     for done in (
         _train(folder, "run"),
-        _publish(folder, "run", "base"),
+        publish(folder, "run", "base"),
         _tune(folder, "half-1", "1/2", "--seed", 2),
         _tune(folder, "half-2", "2/2", "--seed", 3),
-        _publish(folder, "half-1", "whole", "--soup", folder / "half-2",
+        publish(folder, "half-1", "whole", "--soup", folder / "half-2",
                  "--soup", folder / "models" / "base", "--views", "both"),
     ):  # fmt: skip
         assert done.exit_code == 0, done.output
@@ -158,7 +143,7 @@ def test_nothing_goes_on_from_a_version_that_has_seen_everything(family: Path) -
     refused = [
         _tune(family, "next", "1/2", "--teacher", whole),
         _train(family, "next", "--recipe", "mien-tune", "--start-from", whole),
-        _publish(family, "half-1", "next", "--soup", whole),
+        publish(family, "half-1", "next", "--soup", whole),
     ]
     for outcome in refused:
         assert outcome.exit_code == 1
@@ -167,16 +152,16 @@ def test_nothing_goes_on_from_a_version_that_has_seen_everything(family: Path) -
 
 
 def test_what_saw_a_held_back_part_is_refused(family: Path) -> None:
-    alone = _publish(family, "half-1", "half")
+    alone = publish(family, "half-1", "half")
     assert alone.exit_code == 0, alone.output
     half = family / "models" / "half"
     assert ModelCard.load(half).data["training"]["fold"] == "1/2"
     refused = [
         _tune(family, "next", "2/2", "--teacher", half),
         _train(family, "next", "--teacher", half),
-        _publish(family, "half-2", "next", "--soup", half),
-        _publish(family, "run", "next", "--soup", family / "half-1"),
-        _publish(family, "half-1", "next", "--with", family / "half-2"),
+        publish(family, "half-2", "next", "--soup", half),
+        publish(family, "run", "next", "--soup", family / "half-1"),
+        publish(family, "half-1", "next", "--with", family / "half-2"),
     ]
     for outcome in refused[:3]:
         assert outcome.exit_code == 1
@@ -196,7 +181,7 @@ def test_a_run_keeps_its_part(family: Path) -> None:
 
 
 def test_an_ensemble_is_not_cross_fitted(family: Path) -> None:
-    outcome = _publish(family, "half-1", "next", "--soup", family / "half-2",
+    outcome = publish(family, "half-1", "next", "--soup", family / "half-2",
                        "--with", family / "models" / "base")  # fmt: skip
     assert outcome.exit_code == 1
     assert "leave out --with" in outcome.output

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
 
 from tests.support.faces import make_faces, make_votes  # noqa: E402
+from tests.support.trained import publish, train  # noqa: E402
 from training.batches import epoch_batches  # noqa: E402
 from training.compact import (  # noqa: E402
     average_views,
@@ -25,34 +25,13 @@ from training.compact import (  # noqa: E402
 from training.dataset import LabelledFaces, load_folder  # noqa: E402
 from training.distil import taught  # noqa: E402
 from training.litert import keras_logits  # noqa: E402
-from training.publish import main as publish_main  # noqa: E402
 from training.recipes import MienRecipe  # noqa: E402
-from training.train import main as train_main  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402
 from webapp.vision.classifier import Classifier  # noqa: E402
 
 # Keras saves TensorFlow's variables through numpy in a way that numpy 2 announces as deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-def _call(command: Any, *options: object) -> Result:
-    return CliRunner().invoke(command, [str(option) for option in options])
-
-
-def _train(folder: Path, run: str, *more: object) -> Result:
-    return _call(
-        train_main, "--data", folder / "fer", "--ferplus", folder / "votes.csv", "--epochs", 1,
-        "--batch", 16, "--threads", 1, "--out", folder / run, "--models-dir", folder / "models",
-        *more,
-    )  # fmt: skip
-
-
-def _publish(folder: Path, run: str, name: str, *more: object) -> Result:
-    return _call(
-        publish_main, folder / run, "--name", name, "--models-dir", folder / "models",
-        "--data", folder / "fer", "--ferplus", folder / "votes.csv", *more,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +41,11 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_faces(folder / "fer" / "train", 10, seed=1)
     make_faces(folder / "fer" / "test", 2, seed=2, prefix="PublicTest")
     make_votes(folder / "votes.csv", folder / "fer" / "train", folder / "fer" / "test")
-    assert _train(folder, "run-1").exit_code == 0
-    first = _publish(folder, "run-1", "tiny-1", "--flip-average")
+    assert train(folder, "run-1").exit_code == 0
+    first = publish(folder, "run-1", "tiny-1", "--flip-average")
     assert first.exit_code == 0, first.output
     version = folder / "models" / "tiny-1"
-    tuned = _train(folder, "run-2", "--recipe", "mien-tune", "--start-from", version,
+    tuned = train(folder, "run-2", "--recipe", "mien-tune", "--start-from", version,
                    "--teacher", version, "--teacher-share", 0.3)  # fmt: skip
     assert tuned.exit_code == 0, tuned.output
     return folder
@@ -84,7 +63,7 @@ def test_a_run_says_who_taught_it(family: Path) -> None:
 
 def test_a_run_and_a_version_are_published_together(family: Path) -> None:
     version = family / "models" / "tiny-1"
-    done = _publish(family, "run-2", "tiny-2", "--with", version, "--views", "alternate",
+    done = publish(family, "run-2", "tiny-2", "--with", version, "--views", "alternate",
                     "--weights", "int8")  # fmt: skip
     assert done.exit_code == 0, done.output
     card = ModelCard.load(family / "models" / "tiny-2")
@@ -101,7 +80,7 @@ def test_a_run_and_a_version_are_published_together(family: Path) -> None:
 
 def test_a_soup_has_the_mean_of_the_weights(family: Path) -> None:
     version = family / "models" / "tiny-1"
-    done = _publish(family, "run-2", "tiny-5", "--soup", version)
+    done = publish(family, "run-2", "tiny-5", "--soup", version)
     assert done.exit_code == 0, done.output
     card = ModelCard.load(family / "models" / "tiny-5")
     assert [one["version"] for one in card.training["soup"]] == ["tiny-1"]
@@ -115,10 +94,10 @@ def test_a_soup_has_the_mean_of_the_weights(family: Path) -> None:
 
 def test_unrelated_networks_are_no_soup(family: Path) -> None:
     version = family / "models" / "tiny-1"
-    sibling = _train(family, "run-6", "--seed", 3, "--split-seed", 1)
+    sibling = train(family, "run-6", "--seed", 3, "--split-seed", 1)
     assert sibling.exit_code == 0, sibling.output
     for run, other in (("run-6", version), ("run-2", family / "run-6")):
-        refused = _publish(family, run, "tiny-6", "--soup", other)
+        refused = publish(family, run, "tiny-6", "--soup", other)
         assert refused.exit_code == 1
         assert f"{other.name} did not go on from the same network as {run}" in refused.output
     assert not (family / "models" / "tiny-6").exists()
@@ -126,15 +105,15 @@ def test_unrelated_networks_are_no_soup(family: Path) -> None:
 
 def test_another_seed_on_the_same_split_joins(family: Path) -> None:
     version = family / "models" / "tiny-1"
-    sibling = _train(family, "run-5", "--seed", 2, "--split-seed", 1, "--teacher", version)
+    sibling = train(family, "run-5", "--seed", 2, "--split-seed", 1, "--teacher", version)
     assert sibling.exit_code == 0, sibling.output
     held = [np.load(family / run / "validation.npz") for run in ("run-1", "run-5")]
     assert held[0]["names"].tolist() == held[1]["names"].tolist()
     assert np.abs(held[0]["logits_ferplus"] - held[1]["logits_ferplus"]).max() > 1e-3
-    changed = _train(family, "run-5", "--seed", 2, "--teacher", version, "--resume")
+    changed = train(family, "run-5", "--seed", 2, "--teacher", version, "--resume")
     assert changed.exit_code == 1
     assert "another split" in changed.output
-    done = _publish(family, "run-5", "tiny-4", "--with", family / "run-2", "--with", version)
+    done = publish(family, "run-5", "tiny-4", "--with", family / "run-2", "--with", version)
     assert done.exit_code == 0, done.output
     card = ModelCard.load(family / "models" / "tiny-4")
     assert card.training["seed"] == 2
@@ -143,21 +122,21 @@ def test_another_seed_on_the_same_split_joins(family: Path) -> None:
 
 def test_a_version_of_another_split_neither_teaches_nor_joins(family: Path) -> None:
     version = family / "models" / "tiny-1"
-    refused = _train(family, "run-3", "--seed", 2, "--teacher", version)
+    refused = train(family, "run-3", "--seed", 2, "--teacher", version)
     assert refused.exit_code == 1
     assert "another split" in refused.output
     assert not (family / "run-3" / "run.json").exists()
-    other = _train(family, "run-4", "--seed", 2)
+    other = train(family, "run-4", "--seed", 2)
     assert other.exit_code == 0, other.output
     for member in (version, family / "run-2"):
-        outcome = _publish(family, "run-4", "tiny-3", "--with", member)
+        outcome = publish(family, "run-4", "tiny-3", "--with", member)
         assert outcome.exit_code == 1
         assert "another split" in outcome.output
     assert not (family / "models" / "tiny-3").exists()
 
 
 def test_a_share_needs_a_teacher(family: Path) -> None:
-    outcome = _train(family, "run-5", "--teacher-share", 0.5)
+    outcome = train(family, "run-5", "--teacher-share", 0.5)
     assert outcome.exit_code == 2
     assert "needs a --teacher" in outcome.output
 
