@@ -146,6 +146,14 @@ def test_the_same_pictures_are_told_by_their_fingerprint() -> None:
     assert not cards.same_pictures(of("a", 1), of("a", 2), "validation.fer2013")
 
 
+def test_a_cross_fitted_model_says_how_it_was_validated() -> None:
+    data = {"training": {"fingerprint": "t", "split_seed": 1, "training": 280, "folds": 2}}
+    said = dict(cards.facts(card({"test": facts()}, data=data)))
+    assert said["Validated"] == "out of fold: cross-fitted in 2 parts, trained on every picture"
+    del data["training"]["folds"]
+    assert "Validated" not in dict(cards.facts(card({"test": facts()}, data=data)))
+
+
 def test_the_shipped_model_can_be_shown_in_full() -> None:
     models = Path(__file__).resolve().parents[2] / "models"
     shown = cards.evaluations(Registry(models).active().card)
