@@ -6,7 +6,7 @@ The affine warp also resamples to ``side``, so that a smaller resolution costs n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import cv2
 import numpy as np
@@ -39,6 +39,17 @@ class Augmentation:
     cutout_chance: float = 0.35
     mixup: float = 0.15
     mixup_chance: float = 0.25
+
+    def times(self, factor: float) -> Augmentation:
+        """The same changes ``factor`` times as strong and as frequent.
+
+        A chance stays below one; how often a picture is mirrored and how large an erased square
+        may be are kept.
+        """
+        kept = ("flip", "cutout")
+        chances = ("light", "noise_chance", "blur_chance", "cutout_chance", "mixup_chance")
+        values = {name: value * factor for name, value in asdict(self).items() if name not in kept}
+        return replace(self, **values | {name: min(1.0, values[name]) for name in chances})
 
 
 def _warp_matrix(

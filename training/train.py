@@ -302,6 +302,11 @@ def _versions(job: Job) -> dict[str, str]:
     help="A version (folder) to learn from beside the labels; may be given again.",
 )
 @click.option("--teacher-share", type=click.FloatRange(0, 1), help="Its part of every target.")
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, 4),
+    help="mien, mien-tune, mien-deepen: of the changes to training pictures; 1 is the recipe's.",
+)
 @click.option("--weights", help="efficientnetb2: a file, none, or imagenet (the default).")
 @click.option("--publish", "name", help="Publish as this version when done.")
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
@@ -311,6 +316,7 @@ def main(
     epochs: int | None, batch: int | None, seed: int, split_seed: int | None,
     fold_text: str | None, engine: str, precision: str,
     start: Path | None, teachers: tuple[Path, ...], teacher_share: float | None,
+    strength: float | None,
     weights: str | None, name: str | None, models_dir: Path, threads: int,
 ) -> None:  # fmt: skip
     """Train a model from labelled faces."""
@@ -326,6 +332,12 @@ def main(
         )
     if isinstance(recipe, MienRecipe):
         recipe = replace(recipe, teacher_share=taught_share(recipe, teachers, teacher_share))
+        if strength is not None:
+            recipe = replace(recipe, augmentation=recipe.augmentation.times(strength))
+    elif strength is not None:
+        raise click.BadParameter(
+            "Only the recipes mien, mien-tune and mien-deepen take a --strength."
+        )
     elif teachers or teacher_share is not None:
         raise click.BadParameter(
             "Only the recipes mien, mien-tune and mien-deepen learn from teachers."
