@@ -7,9 +7,10 @@ server that does not answer at all is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 
@@ -28,8 +29,16 @@ def sql_state(error: BaseException) -> str:
 
 def notice_going_away(engine: Engine) -> None:
     """Raise OperationalError for every message of a server that goes or comes, and drop the
-    connection that brought it.
+    connection that brought it; an InterfaceError where it breaks off while a connection is made.
     """
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Dialect, _record: Any, place: Sequence[Any], how: dict[str, Any]) -> Any:
+        try:
+            return dialect.connect(*place, **how)
+        except OSError as error:  # pg8000 makes its own of a refusal, but not of a reset
+            broken: type[Exception] = dialect.loaded_dbapi.InterfaceError
+            raise broken(f"The connection broke off while it was made: {error}") from error
 
     @event.listens_for(engine, "handle_error")
     def going_away(context: ExceptionContext) -> None:

@@ -18,7 +18,7 @@ from webapp.app import create_app
 from webapp.database import database_of
 from webapp.postgres import sql_state
 from webapp.settings import Settings
-from webapp.store import Store, database_url
+from webapp.store import Store, database_url, make_engine
 from webapp.survey.service import resume_surveys, surveys_of
 
 AWAY = (OperationalError, InterfaceError)
@@ -127,3 +127,18 @@ def test_a_server_that_started_without_its_database_goes_on_by_itself(
     own_postgres.start()
     until(lambda: surveys_of(app).opened is not None, "the surveys")
     surveys_of(app).close()
+
+
+def test_a_reset_while_a_connection_is_made_is_a_server_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As seen when the server is killed between its accept and the driver's first message."""
+    engine = make_engine("postgresql+pg8000://mien@127.0.0.1:1/mien")
+
+    def reset(*_: object, **__: object) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(engine.dialect.loaded_dbapi, "connect", reset)
+    with pytest.raises(InterfaceError, match="broke off while it was made"):
+        engine.connect()
+    engine.dispose()
