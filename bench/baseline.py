@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import active_folder, unseen_faces
+from bench.heldout import Program, active_folder, unseen_faces
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS, EmotionScores
 from webapp.live.baseline import SMALLEST, adjusted, offsets
@@ -52,7 +52,7 @@ def changed(rows: Floats, by: tuple[float, ...]) -> Floats:
     return np.array(values, np.float32)
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option(
     "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
 )

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import active_folder
+from bench.heldout import Program, active_folder
 from training.dataset import LabelledFaces, load_folder
 from training.scoring import open_version
 from webapp.domain import EMOTIONS
@@ -84,7 +84,7 @@ def report(test: LabelledFaces, training: LabelledFaces, predicted: Ints) -> dic
     }
 
 
-@click.command()
+@click.command(cls=Program, help=__doc__)
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--models", type=click.Path(path_type=Path), default=Path("models"))
 @click.option("--json", "target", type=click.File("w"), default="-")

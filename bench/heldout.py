@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import Fold, LabelledFaces, ferplus_majority
+from training.dataset import DatasetError, Fold, LabelledFaces, ferplus_majority
 from training.sources import prepare
 from webapp.card import ModelCard
+from webapp.errors import MienError
 from webapp.registry import Registry
 
 FRACTION = 0.1  # of each emotion; training's default, checked against the card
+
+
+class Program(click.Command):
+    """A command that says in one line what is wrong with the data or the model it was given."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (DatasetError, MienError) as error:
+            raise click.ClickException(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ def unseen_faces(data: Path, ferplus: Path, card: ModelCard) -> HeldOut:
     """The pictures of ``data`` that ``card``'s training never saw.
 
     Those of ``train`` that it held back; a cross-fitted version has held back none, and gets
-    those of ``test``, on which nothing may be chosen. Raises ValueError where the split cannot be
+    those of ``test``, on which nothing may be chosen. Raises DatasetError where the split cannot be
     the card's: measuring on pictures that were trained on would flatter the model.
     """
     recorded = card.data.get("training", {})
@@ -51,14 +64,14 @@ def unseen_faces(data: Path, ferplus: Path, card: ModelCard) -> HeldOut:
     facts = prepared.facts
     for name in ("fingerprint", "validation"):
         if recorded.get(name) != facts[name]:
-            raise ValueError(
+            raise DatasetError(
                 f"Expected the data that {card.version} was trained on: {name} of its card is "
                 f"{recorded.get(name)!r}. Received {facts[name]!r}."
             )
     if not recorded.get("folds"):
         return HeldOut(prepared.validation, ferplus_majority(prepared.validation.votes))
     if prepared.test is None:
-        raise ValueError(
+        raise DatasetError(
             f"{card.version} was cross-fitted: of {data} it has seen all but a folder test. "
             "Expected such a folder. Received none."
         )

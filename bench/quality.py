@@ -17,7 +17,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import HeldOut, active_folder, unseen_faces
+from bench.heldout import HeldOut, Program, active_folder, unseen_faces
 from bench.videos import HEIGHT, WIDTH, Grey, place, wall
 from training.degrade import blurred, lit, shrunk
 from webapp.card import ModelCard
@@ -115,7 +115,7 @@ def pose(held: HeldOut, rows: npt.NDArray[np.int64], classifier: Classifier) -> 
     }
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option(
     "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
 )

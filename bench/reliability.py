@@ -19,7 +19,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import HeldOut, active_folder, tested_faces, unseen_faces
+from bench.heldout import HeldOut, Program, active_folder, tested_faces, unseen_faces
 from training.dataset import load_folder
 from training.litert import softmax
 from training.metrics import ECE_BINS, bootstrap, reliability
@@ -108,7 +108,7 @@ def report(scorer: Scorer, held: HeldOut) -> dict[str, Any]:
     }
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option(
     "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
 )

@@ -24,7 +24,7 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.heldout import HeldOut, active_folder, unseen_faces
+from bench.heldout import HeldOut, Program, active_folder, unseen_faces
 from bench.replay import InProcess, Recorded, play
 from bench.videos import Shot, Video, findable, make_videos
 from webapp.card import ModelCard
@@ -155,7 +155,7 @@ def measure(
     return {name: figures(runs, cuts) for name, runs in shown.items()}
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option(
     "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
 )

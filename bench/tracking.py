@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 from bench.crowds import Scene, frames, scenes, seen_boxes, truth
-from bench.heldout import active_folder, unseen_faces
+from bench.heldout import Program, active_folder, unseen_faces
 from bench.replay import InProcess, play
 from bench.videos import Grey, findable
 from webapp.card import ModelCard
@@ -90,7 +90,7 @@ def summary(rows: list[dict[str, float]]) -> dict[str, Any]:
     }
 
 
-@click.command(help=__doc__)
+@click.command(cls=Program, help=__doc__)
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--ferplus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--models", type=click.Path(path_type=Path), default=Path("models"))

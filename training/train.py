@@ -352,9 +352,9 @@ def main(
             split = seed if split_seed is None else split_seed
             fold = Fold.parse(fold_text) if fold_text else None
             ready = prepare(source, ferplus, recipe.validation, split, fold)
-            run.mkdir(parents=True, exist_ok=True)
             for folder in (*teachers, *([start] if start else [])):
                 check_same_split(folder, ready.facts["fingerprint"], split, ready.facts.get("fold"))
+            run.mkdir(parents=True, exist_ok=True)
             record(job, recipe_name, ready.facts, ferplus)
             _tell(ready.training, ready.validation, ready.facts)
             with journal(run) as report:

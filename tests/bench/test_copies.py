@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
 
+from bench import copies, reliability
 from bench.copies import labels_of_copies, likeness, report
 from tests.support.faces import make_faces
 from training.dataset import LabelledFaces, load_folder
@@ -42,3 +44,14 @@ def test_a_mirrored_brighter_picture_is_near(tmp_path: Path) -> None:
     found = likeness(np.concatenate([changed, noise]), training.images)
     assert found[0] > 0.99
     assert found[1] < 0.9
+
+
+def test_a_folder_without_faces_is_said_in_one_line(tmp_path: Path) -> None:
+    for program in (copies, reliability):
+        outcome = CliRunner().invoke(program.main, ["--data", str(tmp_path)])
+        assert outcome.exit_code == 1
+        assert outcome.output.startswith("Error: Expected ")
+        nobody = ["--data", str(tmp_path), "--models", str(tmp_path)]
+        outcome = CliRunner().invoke(program.main, nobody)
+        assert outcome.exit_code == 1
+        assert outcome.output.startswith("Error: No model is active")

@@ -148,7 +148,7 @@ def test_nothing_goes_on_from_a_version_that_has_seen_everything(family: Path) -
     for outcome in refused:
         assert outcome.exit_code == 1
         assert "whole was cross-fitted" in outcome.output
-    assert not (family / "next" / "run.json").exists()
+    assert not (family / "next").exists()
 
 
 def test_what_saw_a_held_back_part_is_refused(family: Path) -> None:
