@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 
 from flask import Flask
 
-from webapp import health, pages
+from webapp import ROOT, health, pages
 from webapp.admin import init_admin
 from webapp.api import docs
 from webapp.api import routes as api
@@ -36,8 +35,6 @@ from webapp.services import (
 from webapp.settings import Settings
 from webapp.survey.routes import init_surveys
 
-_ROOT = Path(__file__).resolve().parent.parent
-
 
 def create_app(
     settings: Settings,
@@ -53,9 +50,9 @@ def create_app(
     check_production(settings)
     app = Flask(
         "webapp",
-        root_path=str(_ROOT / "webapp"),
-        template_folder=str(_ROOT / "templates"),
-        static_folder=str(_ROOT / "static"),
+        root_path=str(ROOT / "webapp"),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
     )
     app.request_class = api.PrivateRequest
     app.session_interface = Sessions()

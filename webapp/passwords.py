@@ -12,8 +12,9 @@ import json
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any, Final
+
+from webapp import ROOT
 
 MIN_LENGTH: Final = 10
 MAX_LENGTH: Final = 1000  # characters; nobody types more, and hashing is not free
@@ -46,7 +47,7 @@ def _ask(question: dict[str, Any]) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "webapp.passwords"],
             input=json.dumps(question),
-            cwd=Path(__file__).resolve().parent.parent,
+            cwd=ROOT,
             capture_output=True,
             text=True,
             check=True,

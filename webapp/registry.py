@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from webapp import ROOT
 from webapp.card import (
     CARD_FILE,
     GOLDEN_FILE,
@@ -235,7 +236,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _run_golden(folder: Path) -> dict[str, float]:
     command = [sys.executable, "-m", "webapp.vision.classifier", str(folder.resolve())]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     try:
         done = subprocess.run(
             command,

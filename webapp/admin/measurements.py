@@ -18,10 +18,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
+from webapp import ROOT
 from webapp.errors import Conflict, MienError
 
 TIMEOUT_S: Final = 120
-_ROOT = Path(__file__).resolve().parents[2]
 _running = threading.Lock()  # two at once would each measure the other
 
 
@@ -94,7 +94,7 @@ def _run(folder: Path) -> dict[str, Any]:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "webapp.vision.timing", str(folder.resolve())],
-            cwd=_ROOT,
+            cwd=ROOT,
             env=environment | {"OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,

@@ -18,6 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from webapp import ROOT
 from webapp.errors import StorageUnavailable
 from webapp.inference.transport import Endpoint
 
@@ -25,7 +26,6 @@ _log = logging.getLogger(__name__)
 START_S = 30.0
 ANSWER_S = 600.0
 STOP_S = 5.0
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 class _Call:
@@ -45,7 +45,7 @@ class _Helper:
                 [*command, "--socket", endpoint.argument],
                 # the URL may hold a secret, so it goes where other users cannot read it
                 env=os.environ | endpoint.environment | {"STORE_URL": url},
-                cwd=_ROOT,
+                cwd=ROOT,
                 pass_fds=endpoint.inherited,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from webapp import ROOT
 from webapp.errors import SettingsError
 from webapp.sandbox import seccomp
 
@@ -42,7 +43,7 @@ def bare_environment() -> dict[str, str]:
     """Our environment for a child that reads files of strangers: no settings and no secrets."""
     private = ("MIEN_", "DATABASE_URL", "SECRET", "REDIS", "CELERY", "AWS_")
     environment = {n: v for n, v in os.environ.items() if not n.startswith(private)}
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(ROOT)
     inherited = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = f"{root}{os.pathsep}{inherited}" if inherited else root
     return environment

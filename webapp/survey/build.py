@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from webapp import ROOT
 from webapp.cluster.files import Files, LocalFiles, remove_tree
 from webapp.cluster.media import open_files
 from webapp.errors import MienError
@@ -56,7 +57,7 @@ def build_in_process(store: Store, instance: Path, job: Job, settings: Settings)
         command,
         # the media URL may hold a secret, so it does not go on the command line
         env=environment | {"MEDIA_URL": str(settings.media_url)},
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -23,6 +23,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp import ROOT
 from webapp.card import CropSpec
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict
@@ -162,7 +163,7 @@ def _cutter(job: Job, max_pixels: int) -> Iterator[Cut]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
     )
     assert child.stdin is not None and child.stdout is not None  # noqa: S101 - PIPE was asked for
     asked, said = child.stdin, child.stdout

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from webapp import ROOT
 from webapp.survey.reading import for_page
 
-_ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = _ROOT / "templates"
-STATIC = _ROOT / "static"
+TEMPLATES = ROOT / "templates"
+STATIC = ROOT / "static"
 STYLES = ("css/tokens.css", "css/base.css", "css/survey.css")
 CHART_LIBRARY = "vendor/echarts.min.js"
 CHART_SCRIPT = "js/survey-charts.js"

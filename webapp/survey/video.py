@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO
 
+from webapp import ROOT
 from webapp.errors import CorruptImage
 from webapp.sandbox import bare_environment, confine
 
@@ -79,7 +80,7 @@ def sample_in_process(
         env=bare_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
     )
     count = 0
     assert child.stdout is not None  # noqa: S101 - PIPE was asked for
