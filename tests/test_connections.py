@@ -13,8 +13,8 @@ import requests
 
 from bench.server import running_server
 from tests.support.models import activate, make_version
-from webapp import connections
-from webapp.connections import Doorkeeper
+from webapp.server import connections
+from webapp.server.connections import Doorkeeper
 from webapp.settings import Settings
 
 

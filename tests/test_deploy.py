@@ -14,8 +14,8 @@ import yaml
 from tests.support.data import REPOSITORY
 from tests.test_import_rules import imports
 from tools import serve_pins
+from webapp.server.tls import own_certificate
 from webapp.settings import PREFIX, SETTINGS
-from webapp.tls import own_certificate
 
 DEPLOY = REPOSITORY / "deploy"
 ONLY_CONVERTING = {"tensorflow", "keras", "h5py"}

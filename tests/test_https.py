@@ -18,9 +18,9 @@ from bench.server import running_server
 from tests.support.live import FakeInference, LiveClient
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames
-from webapp import tls
 from webapp.app import create_app
 from webapp.errors import SettingsError
+from webapp.server import tls
 from webapp.settings import Settings
 
 HSTS = "Strict-Transport-Security"

@@ -23,8 +23,8 @@ from bench.services import await_port, free_port
 from tests.support.data import REPOSITORY
 from tests.support.live import JPEG, FakeInference, LiveClient, served
 from webapp.app import create_app
+from webapp.server.tls import own_certificate
 from webapp.settings import Settings
-from webapp.tls import own_certificate
 
 NGINX = shutil.which("nginx")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: it is not installed")

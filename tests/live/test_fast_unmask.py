@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.live import fast_unmask
+from webapp.server import fast_unmask
 
 COMPARE = """
 import random, warnings

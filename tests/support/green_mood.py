@@ -14,7 +14,7 @@ eventlet.monkey_patch()
 
 from tests.support.live import FakeInference  # noqa: E402
 from webapp.app import create_app  # noqa: E402
-from webapp.server import choose_port, serve  # noqa: E402
+from webapp.server.run import choose_port, serve  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
 
 
