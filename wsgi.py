@@ -38,13 +38,13 @@ from webapp.errors import MienError  # noqa: E402
 from webapp.inference.client import InferenceService  # noqa: E402
 from webapp.recent import keep_log  # noqa: E402
 from webapp.registry import Registry  # noqa: E402
-from webapp.secret import secret_key  # noqa: E402
 from webapp.server import fast_unmask  # noqa: E402
 from webapp.server.run import choose_port, serve  # noqa: E402
 from webapp.server.tls import tls_of  # noqa: E402
 from webapp.serving import start_inference  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
 from webapp.survey.service import resume_surveys, surveys_of  # noqa: E402
+from webapp.web.secret_key import secret_key  # noqa: E402
 
 
 def build(settings: Settings) -> tuple[Flask, InferenceService, NodeRegistry]:

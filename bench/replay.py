@@ -11,9 +11,9 @@ from webapp.domain import Box, FrameResult
 from webapp.live.session import LiveSession
 from webapp.metrics import Metrics
 from webapp.registry import Registry
-from webapp.services import Services
 from webapp.settings import Settings
 from webapp.vision.pipeline import Pipeline
+from webapp.web.services import Services
 
 SIZE = (640, 480)
 

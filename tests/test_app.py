@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from tests.support.live import FakeInference, Worker
 from webapp.app import create_app
 from webapp.errors import Conflict
-from webapp.security import content_security_policy, origin_allowed
 from webapp.settings import Settings
+from webapp.web.headers import content_security_policy, origin_allowed
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from webapp.app import create_app
 from webapp.settings import Settings
-from webapp.steady_limits import SteadyStorage
+from webapp.web.rate_limits import SteadyStorage
 
 LIMIT = parse("3 per minute")
 

@@ -10,30 +10,30 @@ from webapp import ROOT, health, pages
 from webapp.admin import init_admin
 from webapp.api import docs
 from webapp.api import routes as api
-from webapp.database import init_database
-from webapp.extensions import limiter, limits_config
 from webapp.figures import init_figures
-from webapp.http_errors import add_error_handlers
-from webapp.input import init_input
 from webapp.live.events import init_live
 from webapp.logs import init_requests
 from webapp.metrics import Metrics
 from webapp.mood.routes import init_mood
-from webapp.security import (
+from webapp.settings import Settings
+from webapp.survey.routes import init_surveys
+from webapp.web.extensions import limiter, limits_config
+from webapp.web.headers import (
     Sessions,
     add_security_headers,
     believe_proxies,
     check_production,
 )
-from webapp.services import (
+from webapp.web.http_errors import add_error_handlers
+from webapp.web.open_database import init_database
+from webapp.web.services import (
     EXTENSION,
     Inference,
     ModelRegistry,
     NoInference,
     Services,
 )
-from webapp.settings import Settings
-from webapp.survey.routes import init_surveys
+from webapp.web.strict_input import init_input
 
 
 def create_app(

@@ -18,11 +18,11 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp import __version__
-from webapp.database import database_of
 from webapp.recent import WINDOW_S, recent_log
-from webapp.services import Services, services_of
 from webapp.store import ACTIVE_JOB_STATES, Job
 from webapp.survey.service import surveys_of
+from webapp.web.open_database import database_of
+from webapp.web.services import Services, services_of
 
 _STARTED: Final = time.monotonic()
 _WORKER_FIELDS: Final = (

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp.cluster.node import node_of
 from webapp.metrics import CONTENT_TYPE
-from webapp.services import services
+from webapp.web.services import services
 
 blueprint = Blueprint("health", __name__)
 

@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 
-from webapp.services import services_of
 from webapp.settings import Settings
+from webapp.web.services import services_of
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,

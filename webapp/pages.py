@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from webapp import __version__
 from webapp.domain import EMOTIONS, UNCERTAIN
 from webapp.live.events import NAMESPACE
-from webapp.services import services
+from webapp.web.services import services
 
 blueprint = Blueprint("pages", __name__)
 

@@ -14,11 +14,11 @@ from tests.support.live import FakeInference
 from webapp import passwords
 from webapp.admin import accounts
 from webapp.app import create_app
-from webapp.database import database_of
 from webapp.registry import Registry
 from webapp.settings import Settings
 from webapp.store import Store
 from webapp.store_admin import ADMIN, MEMBER
+from webapp.web.open_database import database_of
 
 PASSWORD = "a long enough password"
 _hashes: dict[str, str] = {}

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Flask
 
 from webapp.admin import accounts, tokens
-from webapp.database import database_of
+from webapp.web.open_database import database_of
 
 SCOPES = ["models:read", "models:write"]
 

@@ -16,13 +16,13 @@ from webapp.admin import audit
 from webapp.admin.activation import Activation, activation_of
 from webapp.app import create_app
 from webapp.card import TFLITE_FILE
-from webapp.database import database_of
 from webapp.errors import Conflict, InferenceUnavailable, ModelInvalid, NotFound, WorkerCrashed
 from webapp.inference.outcomes import Outcomes
 from webapp.journal import JOURNAL_FILE, Journal
 from webapp.registry import ACTIVE_FILE, Registry
 from webapp.serving import start_inference
 from webapp.settings import Settings
+from webapp.web.open_database import database_of
 
 
 class Inference(FakeInference):

@@ -21,9 +21,9 @@ from webapp.admin.staging import Staging, sweep
 from webapp.admin.uploads import PREFIX
 from webapp.app import create_app
 from webapp.card import ModelCard
-from webapp.database import database_of
 from webapp.registry import Registry
 from webapp.settings import Settings
+from webapp.web.open_database import database_of
 
 LIMIT = 5_000_000
 

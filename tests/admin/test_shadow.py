@@ -19,7 +19,6 @@ from webapp.admin.comparing import Tally
 from webapp.admin.models import models_of
 from webapp.admin.shadow import Shadow
 from webapp.app import create_app
-from webapp.database import database_of
 from webapp.domain import EMOTIONS, Box, FrameResult
 from webapp.errors import Conflict, InvalidRequest, NotFound, WorkerCrashed
 from webapp.inference.client import Request
@@ -27,6 +26,7 @@ from webapp.registry import Registry
 from webapp.settings import Settings
 from webapp.survey.catalog import NewSurvey
 from webapp.survey.service import surveys_of
+from webapp.web.open_database import database_of
 
 
 def result(model: str, *faces: Any, wait: float = 1.0) -> FrameResult:

@@ -13,8 +13,8 @@ from tests.support.live import FakeInference, Worker
 from webapp.admin import tokens
 from webapp.errors import CorruptImage
 from webapp.recent import WINDOW_S, Recent, RecentLog
-from webapp.services import services_of
 from webapp.store import Job, Store, Survey, utcnow
+from webapp.web.services import services_of
 
 
 class Clock:
@@ -132,7 +132,7 @@ def test_the_page_and_its_json(app: Flask, store: Store, admin: Browser) -> None
 
 
 def test_metrics_open_no_database(app: Flask) -> None:
-    from webapp.database import database_of
+    from webapp.web.open_database import database_of
 
     text = app.test_client().get("/metrics").text
     assert "mien_uptime_seconds" in text

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from bench.fuzz_api import one_shape
 from tests.support.live import FakeInference
 from webapp.app import create_app
-from webapp.input import MAX_ID
 from webapp.settings import Settings
 from webapp.survey.service import surveys_of
+from webapp.web.strict_input import MAX_ID
 
 API = "/api/v1/surveys"
 GOOD: dict[str, Any] = {"name": "x", "purpose": "product", "consent": True}

@@ -11,7 +11,6 @@ import pytest
 from bench.services import RedisServer
 from tests.survey.conftest import catalog, database, store, survey, uploads
 from tests.survey.doubles import FakeInference, picture
-from webapp.cluster.broker import connect
 from webapp.cluster.tasks import lease_key
 from webapp.errors import StorageUnavailable
 from webapp.settings import Settings
@@ -20,6 +19,7 @@ from webapp.survey.catalog import Catalog
 from webapp.survey.jobqueue import JobQueue
 from webapp.survey.uploads import Uploads
 from webapp.survey.worker import ChunkWorker
+from webapp.web.message_queue import connect
 
 __all__ = ["catalog", "database", "store", "survey", "uploads"]
 CONTENTS = ("happy:1", "sad:1", "none:1", "bad:1")

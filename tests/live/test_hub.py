@@ -11,8 +11,8 @@ from tests.support.live import JPEG, FakeInference
 from webapp.errors import TooManySessions
 from webapp.live.hub import LiveHub
 from webapp.metrics import Metrics
-from webapp.services import Services
 from webapp.settings import Settings
+from webapp.web.services import Services
 
 META = {"seq": 1, "captured_ms": 1.0, "width": 640, "height": 480}
 

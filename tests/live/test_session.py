@@ -20,8 +20,8 @@ from webapp.errors import (
 from webapp.live.options import LiveOptions
 from webapp.live.session import LiveSession
 from webapp.metrics import Metrics
-from webapp.services import Services
 from webapp.settings import Settings
+from webapp.web.services import Services
 
 
 class Driver:

@@ -11,11 +11,11 @@ from webapp.admin import accounts, auth, throttle, tokens
 from webapp.admin.audit import record
 from webapp.admin.auth import Principal, admin_required, login_required
 from webapp.admin.routes import blueprint
-from webapp.database import store
 from webapp.errors import Conflict, InvalidRequest, NotFound
-from webapp.services import services
 from webapp.store import utcnow
 from webapp.store_admin import ROLES, Account
+from webapp.web.open_database import store
+from webapp.web.services import services
 
 
 def _me() -> Principal:

@@ -25,7 +25,6 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.admin.audit import record_in
-from webapp.database import database_of
 from webapp.errors import (
     Conflict,
     InferenceUnavailable,
@@ -38,7 +37,8 @@ from webapp.inference.outcomes import Outcomes, Share
 from webapp.journal import Journal
 from webapp.registry import Registry
 from webapp.sandbox import bare_environment
-from webapp.services import services_of
+from webapp.web.open_database import database_of
+from webapp.web.services import services_of
 
 EXTENSION: Final = "mien.activation"
 LOOK_S: Final = 0.5

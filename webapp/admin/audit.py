@@ -11,9 +11,9 @@ from typing import Any
 from flask import request
 from sqlalchemy import select
 
-from webapp.database import store
 from webapp.store import Store
 from webapp.store_admin import AuditEntry
+from webapp.web.open_database import store
 
 ROWS_AT_ONCE = 200
 

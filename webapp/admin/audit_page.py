@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from webapp.admin.audit import ROWS_AT_ONCE, entries
 from webapp.admin.auth import admin_required
 from webapp.admin.routes import blueprint
-from webapp.database import store
+from webapp.web.open_database import store
 
 AREAS = (
     ("", "Everything"),

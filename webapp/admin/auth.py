@@ -30,11 +30,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import ValidationError
 
 from webapp.admin import accounts, tokens
-from webapp.database import store
 from webapp.errors import DatabaseUnavailable, Forbidden, MienError, Unauthorized
-from webapp.security import allowed_origins, origin_allowed
-from webapp.services import services, services_of
 from webapp.store_admin import ADMIN, Account
+from webapp.web.headers import allowed_origins, origin_allowed
+from webapp.web.open_database import store
+from webapp.web.services import services, services_of
 
 CSRF_HEADER = "X-CSRFToken"
 CSRF_FIELD = "csrf_token"

@@ -23,9 +23,9 @@ from webapp.admin.auth import (
     to_login,
     wants_page,
 )
-from webapp.database import database_of
 from webapp.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauthorized
-from webapp.services import services_of
+from webapp.web.open_database import database_of
+from webapp.web.services import services_of
 
 # What the login page itself needs, and what watches whether the server is alive.
 OPEN_ENDPOINTS: Final = frozenset({"static", "health.healthz", "health.readyz", "api.document"})

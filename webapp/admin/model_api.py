@@ -12,7 +12,7 @@ from webapp.admin.auth import admin_required, principal
 from webapp.admin.models import models
 from webapp.admin.uploads import Wanted
 from webapp.errors import InvalidRequest
-from webapp.services import services
+from webapp.web.services import services
 
 blueprint = Blueprint("admin_models_api", __name__, url_prefix="/admin/api")
 WRITE = "models:write"

@@ -15,7 +15,7 @@ from webapp.card import TFLITE_FILE
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
 from webapp.registry import ModelVersion, Registry
-from webapp.services import services
+from webapp.web.services import services
 
 upload_blueprint = Blueprint("admin_upload", __name__, url_prefix="/admin")
 history_blueprint = Blueprint("admin_history", __name__, url_prefix="/admin")

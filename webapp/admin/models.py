@@ -13,8 +13,8 @@ from webapp.admin.audit import record_in
 from webapp.admin.evaluation import EvaluationSets
 from webapp.admin.shadow import Shadow
 from webapp.admin.uploads import Uploads
-from webapp.database import database_of
-from webapp.services import services_of
+from webapp.web.open_database import database_of
+from webapp.web.services import services_of
 
 EXTENSION: Final = "mien.models"
 _log = logging.getLogger("mien.models")

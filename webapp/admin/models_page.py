@@ -18,7 +18,7 @@ from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid
 from webapp.registry import ModelVersion, Registry
-from webapp.services import services
+from webapp.web.services import services
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from flask.typing import ResponseReturnValue
 from webapp.admin import accounts, auth, throttle
 from webapp.admin.audit import record
 from webapp.admin.auth import admin_required, public
-from webapp.database import store
 from webapp.errors import InvalidRequest, MienError, NotFound, RateLimited
 from webapp.store_admin import ADMIN, Account
+from webapp.web.open_database import store
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.admin import accounts
-from webapp.database import database_of
+from webapp.web.open_database import database_of
 
 _log = logging.getLogger(__name__)
 

@@ -30,11 +30,11 @@ from webapp.domain import FrameResult
 from webapp.errors import Conflict, InvalidRequest, MienError, NotFound
 from webapp.inference.client import InferenceService, Request
 from webapp.registry import ModelVersion, Registry
-from webapp.services import services_of
 from webapp.settings import Settings
 from webapp.store import Survey, Upload
 from webapp.survey.media import IMAGE
 from webapp.survey.service import surveys_of
+from webapp.web.services import services_of
 
 OFFERS: Final = 2
 RUNNING: Final = ("starting", "running")

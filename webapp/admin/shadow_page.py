@@ -14,7 +14,7 @@ from webapp.admin.shadow import RUNNING
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest
 from webapp.registry import Registry
-from webapp.services import services
+from webapp.web.services import services
 
 blueprint = Blueprint("admin_shadow", __name__, url_prefix="/admin")
 

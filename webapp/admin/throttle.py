@@ -14,9 +14,9 @@ from limits import RateLimitItem, parse
 from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
-from webapp.cluster.broker import RedisTrouble
 from webapp.errors import RateLimited
-from webapp.steady_limits import SCHEME, SteadyStorage
+from webapp.web.message_queue import RedisTrouble
+from webapp.web.rate_limits import SCHEME, SteadyStorage
 
 EXTENSION = "mien.throttle"
 PER_ADDRESS: Final = "10 per 5 minutes"

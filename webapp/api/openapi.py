@@ -16,7 +16,7 @@ from flask import Flask
 
 from webapp import __version__
 from webapp.api.schemas import SCHEMAS, schema
-from webapp.input import MAX_ID
+from webapp.web.strict_input import MAX_ID
 
 PREFIX = "/api/v1"
 _ID = {"type": "integer", "minimum": 0, "maximum": MAX_ID}

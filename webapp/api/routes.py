@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 
 from webapp.api import openapi, survey_operations
 from webapp.errors import InvalidRequest, MienError, PayloadTooLarge
-from webapp.extensions import limiter
-from webapp.services import services
+from webapp.web.extensions import limiter
+from webapp.web.services import services
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 ANALYZE_PATH = "/api/v1/analyze"

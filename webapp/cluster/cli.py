@@ -7,9 +7,9 @@ import os
 
 import click
 
-from webapp.cluster.broker import RedisTrouble, message_queue
 from webapp.cluster.nodes import Nodes
 from webapp.settings import Settings
+from webapp.web.message_queue import RedisTrouble, message_queue
 
 
 @click.command()

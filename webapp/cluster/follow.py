@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from webapp.cluster.broker import RedisTrouble, connect
 from webapp.cluster.registry import NOTICE_CHANNEL, NodeRegistry
 from webapp.errors import MienError
+from webapp.web.message_queue import RedisTrouble, connect
 
 _log = logging.getLogger(__name__)
 RETRY_S = 1.0

@@ -11,11 +11,11 @@ from prometheus_client import Gauge
 
 from webapp import __version__
 from webapp.admin.activation import activation_of
-from webapp.cluster.broker import message_queue
 from webapp.cluster.follow import ModelFollower, ModelState
 from webapp.cluster.nodes import Nodes, node_name
 from webapp.cluster.registry import NodeRegistry
-from webapp.services import services_of
+from webapp.web.message_queue import message_queue
+from webapp.web.services import services_of
 
 EXTENSION = "mien.node"
 _log = logging.getLogger(__name__)

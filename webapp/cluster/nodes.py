@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from webapp.cluster.broker import RedisTrouble, connect
+from webapp.web.message_queue import RedisTrouble, connect
 
 PREFIX = "mien:node:"
 MISSED = 4  # a node that was silent for so many of its turns is not listed any more

@@ -16,7 +16,7 @@ from typing import Any
 
 from socketio.pubsub_manager import PubSubManager
 
-from webapp.cluster.broker import RedisTrouble, connect
+from webapp.web.message_queue import RedisTrouble, connect
 
 _log = logging.getLogger(__name__)
 CHANNEL = "mien-socketio"

@@ -8,9 +8,9 @@ from typing import Any
 
 from celery import Celery
 
-from webapp.cluster.broker import ANSWER_S, message_queue
 from webapp.errors import SettingsError
 from webapp.settings import Settings
+from webapp.web.message_queue import ANSWER_S, message_queue
 
 QUEUE = "mien-surveys"
 CHUNK_TASK = "mien.survey.chunk"

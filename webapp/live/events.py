@@ -24,13 +24,13 @@ from flask import Flask
 from flask_socketio import SocketIO
 
 from webapp.admin.gate import admission
-from webapp.cluster.broker import message_queue
 from webapp.cluster.sockets import NodeManager
 from webapp.errors import InvalidRequest, MienError
 from webapp.live.broken_packets import end_connections_of
 from webapp.live.hub import WATCH_EVERY_S, LiveHub
-from webapp.security import allowed_origins, origin_allowed
-from webapp.services import Services
+from webapp.web.headers import allowed_origins, origin_allowed
+from webapp.web.message_queue import message_queue
+from webapp.web.services import Services
 
 NAMESPACE = "/live"
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from webapp.errors import InferenceUnavailable, InvalidRequest, MienError, TooMa
 from webapp.live.changes import Changes, Serving
 from webapp.live.session import LiveSession
 from webapp.logs import live_id
-from webapp.services import Services
+from webapp.web.services import Services
 
 _log = structlog.stdlib.get_logger("mien.live")
 WATCH_EVERY_S = 0.25

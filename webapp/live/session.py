@@ -18,7 +18,7 @@ from webapp.live.options import LiveOptions
 from webapp.live.smoothing import STEADINESS, FrameClock, Smoother
 from webapp.live.steady import Steadier
 from webapp.live.tracker import Tracker
-from webapp.services import Services
+from webapp.web.services import Services
 
 # dlib's score at which a new face is believed. A believed face may fall below it, as faces in
 # motion do; a pattern on a coat hovers just above zero for minutes (seen: 0.12) and never shows.

@@ -11,7 +11,7 @@ from webapp.mood.board import MoodBoard
 from webapp.mood.events import LiveMood, MoodNamespace
 from webapp.mood.stream import EXTENSION, blueprint
 from webapp.mood.webhooks import Webhooks
-from webapp.services import services_of
+from webapp.web.services import services_of
 
 
 def init_mood(app: Flask) -> None:

@@ -17,10 +17,10 @@ from flask.typing import ResponseReturnValue
 from webapp.api import openapi
 from webapp.api.schemas import schema
 from webapp.errors import NotFound
-from webapp.extensions import limiter
 from webapp.mood.board import MoodBoard, Share
-from webapp.security import allowed_origins
-from webapp.services import services
+from webapp.web.extensions import limiter
+from webapp.web.headers import allowed_origins
+from webapp.web.services import services
 
 EXTENSION = "mien.mood"
 RETRY_MS = 3000  # how long a client waits before it connects again

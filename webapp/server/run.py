@@ -21,8 +21,8 @@ from webapp.errors import SettingsError
 from webapp.live.hub import LiveHub
 from webapp.server.connections import Doorkeeper, places
 from webapp.server.tls import Tls, lan_addresses
-from webapp.services import services_of
 from webapp.settings import Settings
+from webapp.web.services import services_of
 
 _log = logging.getLogger(__name__)
 GRACE_S = 2.0  # for connections that do not close by themselves when the server stops

@@ -11,7 +11,6 @@ from flask import Blueprint, Response, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
 from webapp.errors import Conflict, Forbidden, InvalidRequest, NotFound
-from webapp.security import allowed_origins, origin_allowed
 from webapp.store import Job, Survey, Upload
 from webapp.survey.catalog import NewSurvey, SurveyRow, find_survey
 from webapp.survey.exports import FORMATS
@@ -20,6 +19,7 @@ from webapp.survey.ledger import current_ledger
 from webapp.survey.media import HEAD_BYTES, IMAGE, image_type
 from webapp.survey.respondents import read_mapping
 from webapp.survey.service import surveys
+from webapp.web.headers import allowed_origins, origin_allowed
 
 blueprint = Blueprint("survey_api", __name__, url_prefix="/api/v1/surveys")
 MAX_CHECKED = 5000

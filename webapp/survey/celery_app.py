@@ -25,12 +25,12 @@ from celery.signals import (
 )
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from webapp.cluster.broker import RedisTrouble, connect, message_queue
 from webapp.cluster.registry import open_registry
 from webapp.cluster.tasks import CHUNK_TASK, make_celery
 from webapp.errors import InferenceUnavailable, MienError, StorageUnavailable
 from webapp.settings import Settings
 from webapp.survey.worker import ChunkWorker
+from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
 _log = logging.getLogger(__name__)
 ATTEMPTS = 8

@@ -19,13 +19,13 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerAway
 
-from webapp.cluster.broker import RedisTrouble, connect, message_queue
 from webapp.cluster.tasks import CHUNK_TASK, lease_key, make_celery
 from webapp.errors import MienError
 from webapp.settings import Settings
 from webapp.store import Job, Survey
 from webapp.survey.chunks import Item
 from webapp.survey.jobqueue import JobQueue
+from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
 _log = logging.getLogger(__name__)
 LOOK_S = 0.5

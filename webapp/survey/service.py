@@ -17,9 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.card import ModelCard
 from webapp.cluster.media import open_files
-from webapp.database import database_of
 from webapp.errors import DatabaseUnavailable, ModelInvalid, NotFound
-from webapp.services import Services, services_of
 from webapp.settings import Settings
 from webapp.store import Job, Store
 from webapp.survey.analysis import Analyzer
@@ -32,6 +30,8 @@ from webapp.survey.progress import Progress
 from webapp.survey.report import model_facts
 from webapp.survey.review import Reviews
 from webapp.survey.uploads import Uploads
+from webapp.web.open_database import database_of
+from webapp.web.services import Services, services_of
 
 EXTENSION = "mien.surveys"
 RETRY_S = 2.0

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from webapp.cluster.broker import RedisTrouble, connect, message_queue
 from webapp.cluster.media import open_files
 from webapp.cluster.tasks import lease_key
 from webapp.errors import InferenceUnavailable, StorageUnavailable
@@ -21,6 +20,7 @@ from webapp.survey.analysis import Analyzer
 from webapp.survey.catalog import Catalog
 from webapp.survey.chunks import Chunk, Results, work_on
 from webapp.survey.jobqueue import JobQueue
+from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
 _log = logging.getLogger(__name__)
 LEASE_S = 10  # renewed at least every few tenths of a second while the worker lives

@@ -7,9 +7,9 @@ from typing import Any
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
-from webapp.cluster.broker import message_queue, options
 from webapp.settings import Settings
-from webapp.steady_limits import SCHEME
+from webapp.web.message_queue import message_queue, options
+from webapp.web.rate_limits import SCHEME
 
 # The moving window lets no double portion through at the turn of a minute.
 limiter = Limiter(get_remote_address, strategy="moving-window", headers_enabled=True)

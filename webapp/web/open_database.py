@@ -9,8 +9,8 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.errors import DatabaseUnavailable
-from webapp.services import services_of
 from webapp.store import Store, database_url
+from webapp.web.services import services_of
 
 EXTENSION = "mien.database"
 
