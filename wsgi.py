@@ -28,7 +28,6 @@ import sys  # noqa: E402
 
 from flask import Flask  # noqa: E402
 
-from webapp import logs  # noqa: E402
 from webapp.admin.models import models_of  # noqa: E402
 from webapp.admin.setup import print_first_run_link  # noqa: E402
 from webapp.app import create_app  # noqa: E402
@@ -36,7 +35,8 @@ from webapp.cluster.node import join  # noqa: E402
 from webapp.cluster.registry import NodeRegistry, open_registry  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
 from webapp.inference.client import InferenceService  # noqa: E402
-from webapp.recent import keep_log  # noqa: E402
+from webapp.monitoring import logs  # noqa: E402
+from webapp.monitoring.recent import keep_log  # noqa: E402
 from webapp.registry import Registry  # noqa: E402
 from webapp.server import fast_unmask  # noqa: E402
 from webapp.server.run import choose_port, serve  # noqa: E402

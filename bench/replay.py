@@ -9,7 +9,7 @@ from typing import Any
 
 from webapp.domain import Box, FrameResult
 from webapp.live.session import LiveSession
-from webapp.metrics import Metrics
+from webapp.monitoring.metrics import Metrics
 from webapp.registry import Registry
 from webapp.settings import Settings
 from webapp.vision.pipeline import Pipeline

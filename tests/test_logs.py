@@ -17,8 +17,8 @@ from bench.server import READY, running_server
 from tests.support.live import FakeInference, LiveClient, served
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames
-from webapp import logs
 from webapp.app import create_app
+from webapp.monitoring import logs
 from webapp.settings import Settings
 
 SECRET_NAME = "Anna-Example-passport.jpg"

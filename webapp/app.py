@@ -6,14 +6,15 @@ import secrets
 
 from flask import Flask
 
-from webapp import ROOT, health, pages
+from webapp import ROOT, pages
 from webapp.admin import init_admin
 from webapp.api import docs
 from webapp.api import routes as api
-from webapp.figures import init_figures
 from webapp.live.events import init_live
-from webapp.logs import init_requests
-from webapp.metrics import Metrics
+from webapp.monitoring import health
+from webapp.monitoring.logs import init_requests
+from webapp.monitoring.metrics import Metrics
+from webapp.monitoring.status import init_figures
 from webapp.mood.routes import init_mood
 from webapp.settings import Settings
 from webapp.survey.routes import init_surveys

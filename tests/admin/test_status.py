@@ -12,7 +12,7 @@ from tests.admin.conftest import Browser
 from tests.support.live import FakeInference, Worker
 from webapp.admin import tokens
 from webapp.errors import CorruptImage
-from webapp.recent import WINDOW_S, Recent, RecentLog
+from webapp.monitoring.recent import WINDOW_S, Recent, RecentLog
 from webapp.store import Job, Store, Survey, utcnow
 from webapp.web.services import services_of
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.live import JPEG, FakeInference
 from webapp.errors import TooManySessions
 from webapp.live.hub import LiveHub
-from webapp.metrics import Metrics
+from webapp.monitoring.metrics import Metrics
 from webapp.settings import Settings
 from webapp.web.services import Services
 

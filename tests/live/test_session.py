@@ -19,7 +19,7 @@ from webapp.errors import (
 )
 from webapp.live.options import LiveOptions
 from webapp.live.session import LiveSession
-from webapp.metrics import Metrics
+from webapp.monitoring.metrics import Metrics
 from webapp.settings import Settings
 from webapp.web.services import Services
 

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp.admin.auth import admin_required
 from webapp.admin.routes import blueprint
-from webapp.figures import figures
+from webapp.monitoring.status import figures
 
 REFRESH_MS = 2000
 

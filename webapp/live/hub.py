@@ -15,7 +15,7 @@ from webapp.domain import EMOTIONS, FrameResult
 from webapp.errors import InferenceUnavailable, InvalidRequest, MienError, TooManySessions
 from webapp.live.changes import Changes, Serving
 from webapp.live.session import LiveSession
-from webapp.logs import live_id
+from webapp.monitoring.logs import live_id
 from webapp.web.services import Services
 
 _log = structlog.stdlib.get_logger("mien.live")

@@ -17,7 +17,7 @@ from flask import Flask, current_app
 from webapp.card import ModelCard
 from webapp.domain import Box, FrameResult
 from webapp.errors import InferenceUnavailable, MienError
-from webapp.metrics import Metrics
+from webapp.monitoring.metrics import Metrics
 from webapp.settings import Settings
 
 EXTENSION = "mien"

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from flask.typing import ResponseReturnValue
 
 from webapp.cluster.node import node_of
-from webapp.metrics import CONTENT_TYPE
+from webapp.monitoring.metrics import CONTENT_TYPE
 from webapp.web.services import services
 
 blueprint = Blueprint("health", __name__)

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp import __version__
-from webapp.recent import WINDOW_S, recent_log
+from webapp.monitoring.recent import WINDOW_S, recent_log
 from webapp.store import ACTIVE_JOB_STATES, Job
 from webapp.survey.service import surveys_of
 from webapp.web.open_database import database_of
@@ -145,7 +145,7 @@ def _disk(path: Path) -> dict[str, Any] | None:
 
 
 class FiguresCollector(Collector):
-    """:func:`figures` in Prometheus' form, taken when it asks; beside ``webapp.metrics``, which
+    """:func:`figures` in Prometheus' form, taken when it asks; beside ``webapp.monitoring.metrics``, which
     has the workers' states, memory, restarts and queue.
     """
 
