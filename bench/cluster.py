@@ -45,8 +45,8 @@ from bench.server import ROOT, RunningServer
 from bench.services import private_postgres, private_redis
 from bench.survey import DIFFERENT, marked
 from webapp.card import ModelCard
+from webapp.database.store import FaceRow, Outcome, Store, database_url
 from webapp.registry import Registry
-from webapp.store import FaceRow, Outcome, Store, database_url
 
 COPY = "cluster-copy"
 

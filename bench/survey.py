@@ -27,10 +27,10 @@ import psutil
 
 from bench.pipeline import _child, _rounded
 from bench.scenes import HEIGHT, WIDTH, camera_jpegs
+from webapp.database.store import Store
 from webapp.inference.client import InferenceService
 from webapp.registry import Registry
 from webapp.settings import Settings
-from webapp.store import Store
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.jobs import JobRunner

@@ -34,7 +34,7 @@ from sqlalchemy import func, select
 from bench.scenes import camera_jpegs
 from bench.server import RunningServer, running_server
 from bench.survey import DIFFERENT, marked
-from webapp.store import FaceRow, Outcome, Store
+from webapp.database.store import FaceRow, Outcome, Store
 
 PATIENCE_S = 600.0
 LONGEST_EXTRA_S = 0.8

@@ -20,10 +20,10 @@ import click
 import numpy as np
 
 from webapp.app import create_app
+from webapp.database.store import Upload
 from webapp.domain import EMOTIONS, Box, EmotionScores, Face
 from webapp.registry import Registry
 from webapp.settings import Settings
-from webapp.store import Upload
 from webapp.survey.analysis import Judgement, UsedFace
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import NewSurvey

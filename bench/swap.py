@@ -37,9 +37,9 @@ from bench.scenes import HEIGHT, WIDTH, camera_jpegs
 from bench.server import ROOT, RunningServer, running_server
 from bench.swap_models import VERSIONS
 from webapp.admin import accounts, tokens
+from webapp.database.store import Store, database_url
 from webapp.errors import MienError
 from webapp.registry import Registry
-from webapp.store import Store, database_url
 
 ACK_TIMEOUT_S = 20.0
 SETTLE_S = 1.0

@@ -12,10 +12,10 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from tests.support.live import FakeInference
-from webapp import sqlite_wait, store
 from webapp.app import create_app
+from webapp.database import sqlite_wait, store
+from webapp.database.store import Store
 from webapp.settings import Settings
-from webapp.store import Store
 from webapp.survey.catalog import Catalog, NewSurvey
 
 NEW = NewSurvey("x", "product", True)

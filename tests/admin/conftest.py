@@ -14,10 +14,10 @@ from tests.support.live import FakeInference
 from webapp import passwords
 from webapp.admin import accounts
 from webapp.app import create_app
+from webapp.database.access_tables import ADMIN, MEMBER
+from webapp.database.store import Store
 from webapp.registry import Registry
 from webapp.settings import Settings
-from webapp.store import Store
-from webapp.store_admin import ADMIN, MEMBER
 from webapp.web.open_database import database_of
 
 PASSWORD = "a long enough password"

@@ -20,10 +20,10 @@ from tests.admin.test_guard import everything
 from tests.support.live import LiveClient, served
 from webapp.admin import accounts, tokens
 from webapp.admin.gate import scope_for
+from webapp.database.access_tables import ApiToken, AuditEntry
+from webapp.database.store import Store, utcnow
 from webapp.errors import SettingsError, Unauthorized
 from webapp.settings import Settings
-from webapp.store import Store, utcnow
-from webapp.store_admin import ApiToken, AuditEntry
 from webapp.web.open_database import database_of
 from webapp.web.secret_key import secret_key
 

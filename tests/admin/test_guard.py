@@ -14,7 +14,7 @@ from werkzeug.routing.converters import NumberConverter
 from tests.admin.conftest import Browser
 from webapp.admin import tokens
 from webapp.admin.auth import access_of
-from webapp.store import Base, Store
+from webapp.database.store import Base, Store
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 # what somebody without an account must reach; each of them checks CSRF for itself

@@ -23,9 +23,9 @@ from webapp import passwords
 from webapp.admin import accounts
 from webapp.admin.setup import print_first_run_link
 from webapp.cli import cli
+from webapp.database.access_tables import Account, AuditEntry, SetupLink
+from webapp.database.store import Store, utcnow
 from webapp.errors import NotFound
-from webapp.store import Store, utcnow
-from webapp.store_admin import Account, AuditEntry, SetupLink
 
 
 def actions(store: Store) -> list[tuple[str, str, str]]:

@@ -15,9 +15,9 @@ from bench.services import Missing, PostgresServer, private_postgres
 from bench.witness import until
 from tests.support.live import FakeInference
 from webapp.app import create_app
-from webapp.postgres import sql_state
+from webapp.database.postgres import sql_state
+from webapp.database.store import Store, database_url, make_engine
 from webapp.settings import Settings
-from webapp.store import Store, database_url, make_engine
 from webapp.survey.service import resume_surveys, surveys_of
 from webapp.web.open_database import database_of
 

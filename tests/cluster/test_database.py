@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from webapp.store import Store, database_url
+from webapp.database.store import Store, database_url
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATE = """
 import sys, threading
-from webapp.store import Store
+from webapp.database.store import Store
 stores = [Store(sys.argv[1]) for _ in range(2)]
 print("ready", flush=True)
 sys.stdin.readline()

@@ -13,9 +13,9 @@ from kombu.exceptions import OperationalError
 from tests.survey.conftest import catalog, database, settings, store, survey, uploads
 from tests.survey.doubles import FakeInference, picture
 from webapp.cluster.tasks import lease_key
+from webapp.database.store import Job, Survey
 from webapp.errors import MienError
 from webapp.settings import Settings
-from webapp.store import Job, Survey
 from webapp.survey.analysis import Judgement
 from webapp.survey.catalog import Catalog
 from webapp.survey.jobs import JobRunner, latest_job, shared

@@ -15,9 +15,9 @@ from tests.survey.conftest import database, settings, store
 from tests.survey.doubles import FakeInference, picture
 from webapp.cluster.files import SharedFiles
 from webapp.cluster.remote import RemoteStore
+from webapp.database.store import Store
 from webapp.errors import StorageUnavailable
 from webapp.settings import Settings
-from webapp.store import Store
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.jobs import JobRunner, latest_job, shared
 from webapp.survey.uploads import Uploads

@@ -12,8 +12,8 @@ from tests.support.models import activate, make_version
 from tests.survey.conftest import catalog, database, settings, store, survey, uploads
 from tests.survey.doubles import picture
 from webapp.cluster.tasks import CHUNK_TASK, make_celery
+from webapp.database.store import Survey
 from webapp.settings import Settings
-from webapp.store import Survey
 from webapp.survey.catalog import Catalog
 from webapp.survey.jobqueue import JobQueue
 from webapp.survey.uploads import Uploads

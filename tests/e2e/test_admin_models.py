@@ -14,7 +14,7 @@ from tests.e2e.servers import ServerProcess, real_server
 from tests.support.models import activate, make_version
 from tests.support.uploads import faces_zip, upload_files
 from webapp.admin import accounts
-from webapp.store import Store, database_url
+from webapp.database.store import Store, database_url
 
 CHECK_S = 240.0  # a check gives way to everything else on a busy machine
 PASSWORD = "correct horse battery staple"

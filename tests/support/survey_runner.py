@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from webapp.database.store import Store
 from webapp.domain import Box, EmotionScores, Face, FrameResult
 from webapp.inference.client import InferenceService
 from webapp.settings import Settings
-from webapp.store import Store
 from webapp.survey.catalog import Catalog
 from webapp.survey.jobs import JobRunner
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from webapp.database.store import Store, Survey
 from webapp.settings import Settings
-from webapp.store import Store, Survey
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.uploads import Receipt, Uploads
 

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.survey.doubles import picture
+from webapp.database.store import Base, Group, Survey, Upload, utcnow
 from webapp.errors import Forbidden, InvalidRequest, NotFound
-from webapp.store import Base, Group, Survey, Upload, utcnow
 from webapp.survey.catalog import NewSurvey
 from webapp.survey.purposes import PURPOSES
 

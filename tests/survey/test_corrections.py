@@ -18,10 +18,10 @@ from training.archive import opened
 from training.dataset import DatasetError, load_folder
 from webapp.app import create_app
 from webapp.card import CropSpec, ModelCard
+from webapp.database.store import utcnow
 from webapp.domain import EMOTIONS, Box, Face, FrameResult
 from webapp.errors import Conflict
 from webapp.settings import Settings
-from webapp.store import utcnow
 from webapp.survey.corrections import MANIFEST, write_training_zip
 from webapp.survey.jobs import JobRunner
 from webapp.survey.report import model_facts

@@ -15,7 +15,7 @@ import psutil
 from sqlalchemy import func, select
 
 from tests.survey.doubles import picture
-from webapp.store import FaceRow, Job, Outcome, Store
+from webapp.database.store import FaceRow, Job, Outcome, Store
 from webapp.survey.jobqueue import JobQueue
 from webapp.survey.ledger import ledger_of
 

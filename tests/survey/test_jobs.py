@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.survey.doubles import FakeInference, picture
+from webapp.database.store import FaceRow, Job, Outcome, utcnow
 from webapp.errors import Conflict, InferenceUnavailable, InvalidRequest, WorkerCrashed
-from webapp.store import FaceRow, Job, Outcome, utcnow
 from webapp.survey.jobqueue import LEASE_S, JobQueue
 from webapp.survey.jobs import JobRunner, latest_job, shared
 from webapp.survey.ledger import ledger_of

@@ -16,8 +16,8 @@ from flask.testing import FlaskClient
 
 from tests.survey.doubles import FakeInference, picture
 from webapp.app import create_app
+from webapp.database.store import utcnow
 from webapp.settings import Settings
-from webapp.store import utcnow
 from webapp.survey import parts as parts_module
 from webapp.survey.service import surveys_of
 

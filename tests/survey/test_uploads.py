@@ -8,9 +8,9 @@ import zipfile
 import pytest
 
 from tests.survey.doubles import picture
+from webapp.database.store import Upload
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.settings import Settings
-from webapp.store import Upload
 from webapp.survey.ledger import ledger_of
 from webapp.survey.receipts import clean_path
 from webapp.survey.uploads import Uploads

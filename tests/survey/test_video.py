@@ -11,9 +11,9 @@ import pytest
 
 from tests.survey.doubles import face
 from tests.survey.test_report import card
+from webapp.database.store import utcnow
 from webapp.domain import FrameResult
 from webapp.errors import CorruptImage
-from webapp.store import utcnow
 from webapp.survey.build import build
 from webapp.survey.jobs import JobRunner
 from webapp.survey.ledger import ledger_of

@@ -11,9 +11,9 @@ from webapp.admin import accounts, auth, throttle, tokens
 from webapp.admin.audit import record
 from webapp.admin.auth import Principal, admin_required, login_required
 from webapp.admin.routes import blueprint
+from webapp.database.access_tables import ROLES, Account
+from webapp.database.store import utcnow
 from webapp.errors import Conflict, InvalidRequest, NotFound
-from webapp.store import utcnow
-from webapp.store_admin import ROLES, Account
 from webapp.web.open_database import store
 from webapp.web.services import services
 

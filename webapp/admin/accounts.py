@@ -1,6 +1,6 @@
 """Accounts, their passwords, set-up links and sessions' generations.
 
-Everything takes an opened :class:`~webapp.store.Store`, so that the command line uses it too.
+Everything takes an opened :class:`~webapp.database.store.Store`, so that the command line uses it too.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp import passwords
+from webapp.database.access_tables import ADMIN, ROLES, Account, ApiToken, SetupLink
+from webapp.database.store import Store, utcnow
 from webapp.errors import Conflict, InvalidRequest, NotFound
-from webapp.store import Store, utcnow
-from webapp.store_admin import ADMIN, ROLES, Account, ApiToken, SetupLink
 
 DEFAULT_NAME: Final = "admin"
 INVITE_HOURS: Final = 72

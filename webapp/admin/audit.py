@@ -11,8 +11,8 @@ from typing import Any
 from flask import request
 from sqlalchemy import select
 
-from webapp.store import Store
-from webapp.store_admin import AuditEntry
+from webapp.database.access_tables import AuditEntry
+from webapp.database.store import Store
 from webapp.web.open_database import store
 
 ROWS_AT_ONCE = 200

@@ -30,8 +30,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import ValidationError
 
 from webapp.admin import accounts, tokens
+from webapp.database.access_tables import ADMIN, Account
 from webapp.errors import DatabaseUnavailable, Forbidden, MienError, Unauthorized
-from webapp.store_admin import ADMIN, Account
 from webapp.web.headers import allowed_origins, origin_allowed
 from webapp.web.open_database import store
 from webapp.web.services import services, services_of

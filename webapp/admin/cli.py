@@ -10,9 +10,9 @@ import click
 
 from webapp.admin import accounts
 from webapp.admin.audit import record_in
+from webapp.database.access_tables import ADMIN, ROLES, Account
+from webapp.database.store import Store, database_url
 from webapp.settings import Settings
-from webapp.store import Store, database_url
-from webapp.store_admin import ADMIN, ROLES, Account
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 from webapp.admin import accounts, auth, throttle
 from webapp.admin.audit import record
 from webapp.admin.auth import admin_required, public
+from webapp.database.access_tables import ADMIN, Account
 from webapp.errors import InvalidRequest, MienError, NotFound, RateLimited
-from webapp.store_admin import ADMIN, Account
 from webapp.web.open_database import store
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")

@@ -26,12 +26,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from webapp.admin.comparing import Tally
+from webapp.database.store import Survey, Upload
 from webapp.domain import FrameResult
 from webapp.errors import Conflict, InvalidRequest, MienError, NotFound
 from webapp.inference.client import InferenceService, Request
 from webapp.registry import ModelVersion, Registry
 from webapp.settings import Settings
-from webapp.store import Survey, Upload
 from webapp.survey.media import IMAGE
 from webapp.survey.service import surveys_of
 from webapp.web.services import services_of

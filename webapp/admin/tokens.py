@@ -12,9 +12,9 @@ from typing import Final
 from sqlalchemy import select, update
 
 from webapp.admin.accounts import hash_of
+from webapp.database.access_tables import Account, ApiToken
+from webapp.database.store import Store, utcnow
 from webapp.errors import InvalidRequest, NotFound, Unauthorized
-from webapp.store import Store, utcnow
-from webapp.store_admin import Account, ApiToken
 
 # What a token may be good for; everything else needs a browser session.
 SCOPES: Final = {

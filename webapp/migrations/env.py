@@ -1,8 +1,8 @@
-"""Runs migrations on the connection that :meth:`webapp.store.Store.migrate` hands over."""
+"""Runs migrations on the connection that :meth:`webapp.database.store.Store.migrate` hands over."""
 
 from alembic import context
 
-from webapp.store import Base, database_url, make_engine
+from webapp.database.store import Base, database_url, make_engine
 
 
 def run() -> None:

@@ -10,8 +10,8 @@ from typing import Any, cast
 from flask import Blueprint, Response, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
+from webapp.database.store import Job, Survey, Upload
 from webapp.errors import Conflict, Forbidden, InvalidRequest, NotFound
-from webapp.store import Job, Survey, Upload
 from webapp.survey.catalog import NewSurvey, SurveyRow, find_survey
 from webapp.survey.exports import FORMATS
 from webapp.survey.jobs import latest_job

@@ -15,9 +15,9 @@ from pathlib import Path
 from webapp import ROOT
 from webapp.cluster.files import Files, LocalFiles, remove_tree
 from webapp.cluster.media import open_files
+from webapp.database.store import Job, Store
 from webapp.errors import MienError
 from webapp.settings import Settings
-from webapp.store import Job, Store
 from webapp.survey.catalog import Folders
 
 

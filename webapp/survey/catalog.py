@@ -15,8 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.cluster.files import Files, LocalFiles, remove_tree
+from webapp.database.store import ACTIVE_JOB_STATES, Group, Job, Store, Survey, Upload, utcnow
 from webapp.errors import Conflict, InvalidRequest, NotFound
-from webapp.store import ACTIVE_JOB_STATES, Group, Job, Store, Survey, Upload, utcnow
 from webapp.survey.ledger import settled_ledger
 from webapp.survey.media import ARCHIVE
 from webapp.survey.purposes import check_purpose

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from webapp.cluster.files import Files
+from webapp.database.store import Job, Survey
 from webapp.errors import CorruptImage
-from webapp.store import Job, Survey
 from webapp.survey import ledger
 from webapp.survey.analysis import (
     Analyzer,

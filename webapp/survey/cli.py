@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from webapp.cluster.files import remove_tree
+from webapp.database.store import Job, Store
 from webapp.errors import MienError
 from webapp.settings import Settings
-from webapp.store import Job, Store
 from webapp.survey.build import build
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.exports import FORMATS

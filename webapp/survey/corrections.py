@@ -25,10 +25,10 @@ from sqlalchemy.orm import Session
 
 from webapp import ROOT
 from webapp.card import CropSpec
+from webapp.database.store import FaceRow, Group, Job, Outcome, Review, Survey, Upload
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict
 from webapp.sandbox import bare_environment
-from webapp.store import FaceRow, Group, Job, Outcome, Review, Survey, Upload
 from webapp.survey.catalog import Catalog
 from webapp.survey.exports import write_csv
 from webapp.survey.media import IMAGE

@@ -21,9 +21,9 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp import __version__
+from webapp.database.store import ACTIVE_JOB_STATES, FaceRow, Job, Outcome, Store, Upload, utcnow
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict, InvalidRequest, NotFound
-from webapp.store import ACTIVE_JOB_STATES, FaceRow, Job, Outcome, Store, Upload, utcnow
 from webapp.survey.analysis import Judgement
 from webapp.survey.catalog import find_survey
 from webapp.survey.media import IMAGE, VIDEO

@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
+from webapp.database.store import Job, Survey
 from webapp.errors import MienError, StorageUnavailable
 from webapp.settings import Settings
-from webapp.store import Job, Survey
 from webapp.survey.analysis import Analyzer, ModelChanged
 from webapp.survey.calendar import Calendar
 from webapp.survey.catalog import Catalog

@@ -9,8 +9,8 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from webapp.database.store import PROBABILITY_COLUMNS, FaceRow, Group, Job, Outcome, Survey, Upload
 from webapp.domain import UNCERTAIN
-from webapp.store import PROBABILITY_COLUMNS, FaceRow, Group, Job, Outcome, Survey, Upload
 from webapp.survey.catalog import find_survey
 from webapp.survey.ledger import Ledger, category_column, ledger_of
 from webapp.survey.media import ARCHIVE, VIDEO

@@ -20,9 +20,9 @@ from celery import Celery
 from kombu.exceptions import OperationalError as BrokerAway
 
 from webapp.cluster.tasks import CHUNK_TASK, lease_key, make_celery
+from webapp.database.store import Job, Survey
 from webapp.errors import MienError
 from webapp.settings import Settings
-from webapp.store import Job, Survey
 from webapp.survey.chunks import Item
 from webapp.survey.jobqueue import JobQueue
 from webapp.web.message_queue import RedisTrouble, connect, message_queue

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from webapp.cluster.files import remove_tree
-from webapp.store import (
+from webapp.database.store import (
     ACTIVE_JOB_STATES,
     FaceRow,
     Job,

@@ -16,9 +16,9 @@ from sqlalchemy import BigInteger, cast, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from webapp.database.store import FaceRow, Job, Outcome, Review, Store, Upload
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest, NotFound
-from webapp.store import FaceRow, Job, Outcome, Review, Store, Upload
 
 QUEUES = ("random", "uncertain")
 UNUSABLE = "unusable"

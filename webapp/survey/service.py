@@ -17,9 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.card import ModelCard
 from webapp.cluster.media import open_files
+from webapp.database.store import Job, Store
 from webapp.errors import DatabaseUnavailable, ModelInvalid, NotFound
 from webapp.settings import Settings
-from webapp.store import Job, Store
 from webapp.survey.analysis import Analyzer
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog

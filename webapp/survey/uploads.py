@@ -17,9 +17,9 @@ from typing import BinaryIO
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
+from webapp.database.store import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
 from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge
 from webapp.settings import Settings
-from webapp.store import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
 from webapp.survey import media
 from webapp.survey.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.survey.catalog import Catalog, find_survey

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from webapp.cluster.media import open_files
 from webapp.cluster.tasks import lease_key
+from webapp.database.store import Job, Store, Survey, database_url
 from webapp.errors import InferenceUnavailable, StorageUnavailable
 from webapp.inference.client import InferenceService
 from webapp.settings import Settings
-from webapp.store import Job, Store, Survey, database_url
 from webapp.survey.analysis import Analyzer
 from webapp.survey.catalog import Catalog
 from webapp.survey.chunks import Chunk, Results, work_on

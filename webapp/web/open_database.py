@@ -8,8 +8,8 @@ from typing import cast
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp.database.store import Store, database_url
 from webapp.errors import DatabaseUnavailable
-from webapp.store import Store, database_url
 from webapp.web.services import services_of
 
 EXTENSION = "mien.database"

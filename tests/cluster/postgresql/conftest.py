@@ -9,7 +9,7 @@ import pytest
 
 from bench.services import PostgresServer
 from tests.survey.conftest import catalog, send, settings, store, survey, uploads
-from webapp.store import Base, Store, database_url
+from webapp.database.store import Base, Store, database_url
 
 __all__ = ["catalog", "send", "settings", "store", "survey", "uploads"]
 

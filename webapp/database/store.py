@@ -38,9 +38,9 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
+from webapp.database.postgres import ANSWER_S, notice_going_away
+from webapp.database.sqlite_wait import INSIDE_S, patient, wait_in_python
 from webapp.domain import EMOTIONS
-from webapp.postgres import ANSWER_S, notice_going_away
-from webapp.sqlite_wait import INSIDE_S, patient, wait_in_python
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 SQLITE_BUSY_TIMEOUT_MS = 15_000
@@ -328,4 +328,4 @@ class Store:
 
 
 # last, because these modules need Base: whoever knows the store knows every table
-import webapp.store_admin  # noqa: E402, F401
+import webapp.database.access_tables  # noqa: E402, F401
