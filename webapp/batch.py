@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webapp.errors import CorruptImage, InvalidRequest, MienError, PayloadTooLarge
+from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
+from webapp.files.kinds import ARCHIVE, HEAD_BYTES, VIDEO, is_system_file, kind_of
 from webapp.settings import Settings
-from webapp.survey.archives import Archive, ArchiveLimits, MemberRefused
-from webapp.survey.media import ARCHIVE, HEAD_BYTES, VIDEO, is_system_file, kind_of
 from webapp.survey.video import sample_in_process
 
 if TYPE_CHECKING:

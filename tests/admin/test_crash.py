@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 
 from tests.support.models import activate, make_version
-from webapp.admin.staging import sweep
 from webapp.admin.uploads import PREFIX
+from webapp.files.staging import sweep
 from webapp.registry import Registry
 
 KILLS = 8
@@ -21,7 +21,7 @@ KILLS = 8
 WORK = """
 import itertools, json, shutil, sys
 from pathlib import Path
-from webapp.admin.staging import Staging, sync_folder
+from webapp.files.staging import Staging, sync_folder
 from webapp.journal import Journal
 from webapp.registry import Registry
 models = Path(sys.argv[1])

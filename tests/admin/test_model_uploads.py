@@ -17,10 +17,10 @@ from tests.support.live import FakeInference, served
 from tests.support.models import activate, make_version
 from tests.support.uploads import faces_zip, upload_files, zip_of
 from webapp.admin.models import models_of
-from webapp.admin.staging import Staging, sweep
 from webapp.admin.uploads import PREFIX
 from webapp.app import create_app
 from webapp.card import ModelCard
+from webapp.files.staging import Staging, sweep
 from webapp.registry import Registry
 from webapp.settings import Settings
 from webapp.web.open_database import database_of
@@ -206,7 +206,7 @@ def test_only_what_dead_makers_left_is_swept(tmp_path: Path) -> None:
     alive = Staging(tmp_path, PREFIX)
     code = (
         "import sys, time; from pathlib import Path; "
-        "from webapp.admin.staging import Staging; "
+        "from webapp.files.staging import Staging; "
         f"s = Staging(Path(sys.argv[1]), {PREFIX!r}); (s.folder / 'incoming').write_bytes(b'x'); "
         "print('made', flush=True); time.sleep(600)"
     )

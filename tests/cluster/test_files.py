@@ -13,10 +13,10 @@ import pytest
 
 from tests.survey.conftest import database, settings, store
 from tests.survey.doubles import FakeInference, picture
-from webapp.cluster.files import SharedFiles
-from webapp.cluster.remote import RemoteStore
 from webapp.database.store import Store
 from webapp.errors import StorageUnavailable
+from webapp.files.remote_store import RemoteStore
+from webapp.files.storage import SharedFiles
 from webapp.settings import Settings
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.jobs import JobRunner, latest_job, shared
@@ -130,7 +130,7 @@ import eventlet
 eventlet.monkey_patch()
 import sys, threading
 from pathlib import Path
-from webapp.cluster.remote import RemoteStore
+from webapp.files.remote_store import RemoteStore
 ticks = []
 def tick():
     while True:

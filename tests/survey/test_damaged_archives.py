@@ -11,7 +11,7 @@ import pytest
 
 from bench.mutate import damaged
 from webapp.errors import CorruptImage
-from webapp.survey.archives import Archive, ArchiveLimits, MemberRefused
+from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 
 LIMITS = ArchiveLimits(members=100, member_bytes=1_000_000, total_bytes=10_000_000)
 KINDS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]

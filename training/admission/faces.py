@@ -17,7 +17,7 @@ import numpy as np
 from training.dataset import FERPLUS_COLUMNS, PICTURE_SUFFIXES, SIDE, DatasetError, LabelledFaces
 from webapp.domain import EMOTIONS
 from webapp.errors import CorruptImage, ModelInvalid, PayloadTooLarge
-from webapp.survey.archives import Archive, ArchiveLimits, MemberRefused
+from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 
 MAX_FACES: Final = 60_000
 MAX_PICTURE_BYTES: Final = 20_000_000

@@ -12,7 +12,7 @@ from training.admission.allowed import check_config, parse_config
 from training.admission.hdf5 import SIGNATURE, read_hdf5
 from webapp.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, ModelCard, sha256_of
 from webapp.errors import CorruptImage, ModelInvalid, PayloadTooLarge
-from webapp.survey.archives import Archive, ArchiveLimits, MemberRefused
+from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 
 CONFIG: Final = "config.json"
 METADATA: Final = "metadata.json"

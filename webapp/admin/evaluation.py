@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from webapp.admin.inspection import inspect
-from webapp.admin.receiving import Source, receive
-from webapp.admin.staging import Staging, sweep, sync_folder
 from webapp.errors import InvalidRequest, MienError, NotFound
+from webapp.files.receiving import Source, receive
+from webapp.files.staging import Staging, sweep, sync_folder
 from webapp.settings import Settings
 
 FACES: Final = "faces.npz"

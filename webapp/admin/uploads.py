@@ -23,8 +23,6 @@ from typing import Any, Final
 
 from webapp.admin.evaluation import EvaluationSets
 from webapp.admin.inspection import Cancelled, inspect
-from webapp.admin.receiving import Source, receive
-from webapp.admin.staging import Staging, sweep, sync_folder
 from webapp.domain import EMOTIONS
 from webapp.errors import (
     Conflict,
@@ -34,6 +32,8 @@ from webapp.errors import (
     NotFound,
     error_from_json,
 )
+from webapp.files.receiving import Source, receive
+from webapp.files.staging import Staging, sweep, sync_folder
 from webapp.registry import Registry
 from webapp.sandbox import bare_environment
 from webapp.settings import Settings

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from webapp.card import CARD_FILE
-from webapp.cluster.files import remove_tree
-from webapp.cluster.remote import RemoteStore
 from webapp.errors import MienError, ModelInvalid, NotFound
+from webapp.files.remote_store import RemoteStore
+from webapp.files.storage import remove_tree
 from webapp.registry import ACTIVE_FILE, HISTORY_FILE, ModelVersion, Registry
 from webapp.settings import Settings
 from webapp.web.message_queue import RedisTrouble, connect, message_queue

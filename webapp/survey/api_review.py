@@ -7,7 +7,7 @@ import secrets
 from flask import jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
-from webapp.cluster.files import remove_tree
+from webapp.files.storage import remove_tree
 from webapp.survey.api import blueprint, download_name, find_job, json_body, private, text_of
 from webapp.survey.corrections import write_training_zip
 from webapp.survey.service import surveys

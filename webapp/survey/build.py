@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from webapp import ROOT
-from webapp.cluster.files import Files, LocalFiles, remove_tree
-from webapp.cluster.media import open_files
 from webapp.database.store import Job, Store
 from webapp.errors import MienError
+from webapp.files.open_storage import open_files
+from webapp.files.storage import Files, LocalFiles, remove_tree
 from webapp.settings import Settings
 from webapp.survey.catalog import Folders
 

@@ -14,11 +14,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp.cluster.files import Files, LocalFiles, remove_tree
 from webapp.database.store import ACTIVE_JOB_STATES, Group, Job, Store, Survey, Upload, utcnow
 from webapp.errors import Conflict, InvalidRequest, NotFound
+from webapp.files.kinds import ARCHIVE
+from webapp.files.storage import Files, LocalFiles, remove_tree
 from webapp.survey.ledger import settled_ledger
-from webapp.survey.media import ARCHIVE
 from webapp.survey.purposes import check_purpose
 from webapp.survey.removal import delete_rows, remove_leftovers
 from webapp.survey.respondents import RULES, compile_pattern

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from webapp.cluster.files import Files
 from webapp.database.store import Job, Survey
 from webapp.errors import CorruptImage
+from webapp.files.kinds import VIDEO
+from webapp.files.storage import Files
 from webapp.survey import ledger
 from webapp.survey.analysis import (
     Analyzer,
@@ -25,7 +26,6 @@ from webapp.survey.analysis import (
     analyze_video,
 )
 from webapp.survey.catalog import Folders
-from webapp.survey.media import VIDEO
 from webapp.survey.video import sample_in_process
 
 FLUSH_S = 0.4

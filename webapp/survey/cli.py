@@ -13,15 +13,15 @@ from pathlib import Path
 
 import click
 
-from webapp.cluster.files import remove_tree
 from webapp.database.store import Job, Store
 from webapp.errors import MienError
+from webapp.files.kinds import is_system_file
+from webapp.files.storage import remove_tree
 from webapp.settings import Settings
 from webapp.survey.build import build
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.exports import FORMATS
 from webapp.survey.jobs import JobRunner
-from webapp.survey.media import is_system_file
 from webapp.survey.progress import Progress
 from webapp.survey.purposes import PURPOSES
 from webapp.survey.report import model_facts

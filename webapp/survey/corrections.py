@@ -28,10 +28,10 @@ from webapp.card import CropSpec
 from webapp.database.store import FaceRow, Group, Job, Outcome, Review, Survey, Upload
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict
+from webapp.files.kinds import IMAGE
 from webapp.sandbox import bare_environment
 from webapp.survey.catalog import Catalog
 from webapp.survey.exports import write_csv
-from webapp.survey.media import IMAGE
 from webapp.survey.review import UNUSABLE
 
 Cut = Callable[[Path, tuple[float, float, float, float]], dict[str, str]]

@@ -24,9 +24,9 @@ from webapp import __version__
 from webapp.database.store import ACTIVE_JOB_STATES, FaceRow, Job, Outcome, Store, Upload, utcnow
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict, InvalidRequest, NotFound
+from webapp.files.kinds import IMAGE, VIDEO
 from webapp.survey.analysis import Judgement
 from webapp.survey.catalog import find_survey
-from webapp.survey.media import IMAGE, VIDEO
 
 LEASE_S = 30.0
 

@@ -10,7 +10,7 @@ from sqlalchemy import case, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from webapp.database.store import Group, Job, Outcome, Upload
-from webapp.survey.media import ARCHIVE
+from webapp.files.kinds import ARCHIVE
 
 USED = "used"
 NO_FACE = "no_face"

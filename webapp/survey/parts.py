@@ -32,10 +32,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from webapp.cluster.files import remove_tree
 from webapp.errors import Conflict, InvalidRequest, NotFound, PartDamaged, PayloadTooLarge
+from webapp.files import kinds as media
+from webapp.files.storage import remove_tree
 from webapp.settings import Settings
-from webapp.survey import media
 from webapp.survey.catalog import Catalog
 from webapp.survey.receipts import Receipt, Source, clean_path
 from webapp.survey.uploads import Uploads

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from webapp.database.store import PROBABILITY_COLUMNS, FaceRow, Group, Job, Outcome, Survey, Upload
 from webapp.domain import UNCERTAIN
+from webapp.files.kinds import ARCHIVE, VIDEO
 from webapp.survey.catalog import find_survey
 from webapp.survey.ledger import Ledger, category_column, ledger_of
-from webapp.survey.media import ARCHIVE, VIDEO
 from webapp.survey.statistics import Sample, encode_clusters
 
 

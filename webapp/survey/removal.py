@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from webapp.cluster.files import remove_tree
 from webapp.database.store import (
     ACTIVE_JOB_STATES,
     FaceRow,
@@ -24,6 +23,7 @@ from webapp.database.store import (
     Upload,
     utcnow,
 )
+from webapp.files.storage import remove_tree
 
 ROWS_AT_ONCE = 500
 

@@ -16,9 +16,9 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.card import ModelCard
-from webapp.cluster.media import open_files
 from webapp.database.store import Job, Store
 from webapp.errors import DatabaseUnavailable, ModelInvalid, NotFound
+from webapp.files.open_storage import open_files
 from webapp.settings import Settings
 from webapp.survey.analysis import Analyzer
 from webapp.survey.build import build_in_process

@@ -6,8 +6,8 @@ import secrets
 from contextlib import closing
 from typing import Any
 
-from webapp.cluster.files import Files
 from webapp.errors import CorruptImage
+from webapp.files.storage import Files
 from webapp.survey.catalog import Folders
 from webapp.survey.records import Records
 from webapp.survey.video import sample_in_process

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.domain import EMOTIONS
-from webapp.survey.media import VIDEO
+from webapp.files.kinds import VIDEO
 from webapp.survey.records import FaceRecord, Records
 
 BIN_MS = 1000

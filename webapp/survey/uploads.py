@@ -19,9 +19,9 @@ from sqlalchemy.exc import IntegrityError
 
 from webapp.database.store import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
 from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge
+from webapp.files import kinds as media
+from webapp.files.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.settings import Settings
-from webapp.survey import media
-from webapp.survey.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.survey.catalog import Catalog, find_survey
 from webapp.survey.receipts import Receipt, Source, clean_path, path_hash
 from webapp.survey.respondents import respondent_of

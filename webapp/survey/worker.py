@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from webapp.cluster.media import open_files
 from webapp.cluster.tasks import lease_key
 from webapp.database.store import Job, Store, Survey, database_url
 from webapp.errors import InferenceUnavailable, StorageUnavailable
+from webapp.files.open_storage import open_files
 from webapp.inference.client import InferenceService
 from webapp.settings import Settings
 from webapp.survey.analysis import Analyzer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from webapp.cluster.files import Files, LocalFiles, SharedFiles
-from webapp.cluster.remote import RemoteStore
+from webapp.files.remote_store import RemoteStore
+from webapp.files.storage import Files, LocalFiles, SharedFiles
 from webapp.settings import Settings
 
 

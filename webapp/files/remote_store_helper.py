@@ -1,4 +1,4 @@
-"""The helper process of :class:`webapp.cluster.remote.RemoteStore`; never monkey-patched.
+"""The helper process of :class:`webapp.files.remote_store.RemoteStore`; never monkey-patched.
 
 ``STORE_URL`` names the store, for example ``s3://bucket/prefix`` or ``file:///mnt/share``. Requests
 are JSON lines with an ``id``, answered in any order. It ends when its parent closes the socket.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import psutil
 
 if TYPE_CHECKING:
-    from webapp.cluster.remote import RemoteStore
+    from webapp.files.remote_store import RemoteStore
 
 _FILES_AT_ONCE = 50
 

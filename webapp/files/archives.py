@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from webapp.errors import CorruptImage, PayloadTooLarge
-from webapp.survey.media import is_system_file
+from webapp.files.kinds import is_system_file
 
 _BLOCK = 1 << 18
 _RATIO_FLOOR_BYTES = 1_000_000

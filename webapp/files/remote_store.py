@@ -1,7 +1,7 @@
 """Our side of the helper process that talks to a shared store (S3, or any fsspec URL).
 
 fsspec's network file systems run an asyncio loop of their own, which a monkey-patched web process
-cannot; so a helper does it (``webapp.cluster.remote_helper``), as workers do the inference.
+cannot; so a helper does it (``webapp.files.remote_store_helper``), as workers do the inference.
 Contents go through local files, only names go through the socket. The helper is started when it is
 first needed and again after it ended.
 """
@@ -39,7 +39,7 @@ class _Helper:
 
     def __init__(self, url: str) -> None:
         endpoint = Endpoint()
-        command = [sys.executable, "-m", "webapp.cluster.remote_helper"]
+        command = [sys.executable, "-m", "webapp.files.remote_store_helper"]
         try:
             self._process = subprocess.Popen(
                 [*command, "--socket", endpoint.argument],
