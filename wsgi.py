@@ -28,8 +28,8 @@ import sys  # noqa: E402
 
 from flask import Flask  # noqa: E402
 
+from webapp.access.setup import print_first_run_link  # noqa: E402
 from webapp.admin.models import models_of  # noqa: E402
-from webapp.admin.setup import print_first_run_link  # noqa: E402
 from webapp.app import create_app  # noqa: E402
 from webapp.cluster.node import join  # noqa: E402
 from webapp.cluster.registry import NodeRegistry, open_registry  # noqa: E402

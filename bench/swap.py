@@ -36,7 +36,7 @@ from bench.live import percentile
 from bench.scenes import HEIGHT, WIDTH, camera_jpegs
 from bench.server import ROOT, RunningServer, running_server
 from bench.swap_models import VERSIONS
-from webapp.admin import accounts, tokens
+from webapp.access import accounts, tokens
 from webapp.database.store import Store, database_url
 from webapp.errors import MienError
 from webapp.registry import Registry

@@ -11,8 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.live import FakeInference
-from webapp import passwords
-from webapp.admin import accounts
+from webapp.access import accounts, passwords
 from webapp.app import create_app
 from webapp.database.access_tables import ADMIN, MEMBER
 from webapp.database.store import Store

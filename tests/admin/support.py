@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Flask
 
-from webapp.admin import accounts, tokens
+from webapp.access import accounts, tokens
 from webapp.web.open_database import database_of
 
 SCOPES = ["models:read", "models:write"]

@@ -18,8 +18,8 @@ from werkzeug.routing.converters import NumberConverter
 from tests.admin.conftest import PASSWORD, Browser
 from tests.admin.test_guard import everything
 from tests.support.live import LiveClient, served
-from webapp.admin import accounts, tokens
-from webapp.admin.gate import scope_for
+from webapp.access import accounts, tokens
+from webapp.access.gate import scope_for
 from webapp.database.access_tables import ApiToken, AuditEntry
 from webapp.database.store import Store, utcnow
 from webapp.errors import SettingsError, Unauthorized

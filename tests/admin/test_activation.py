@@ -12,7 +12,7 @@ from flask import Flask
 
 from tests.support.live import FakeInference
 from tests.support.models import activate, make_version
-from webapp.admin import audit
+from webapp.access import audit
 from webapp.admin.activation import Activation, activation_of
 from webapp.app import create_app
 from webapp.card import TFLITE_FILE

@@ -12,8 +12,8 @@ from werkzeug.routing import Rule
 from werkzeug.routing.converters import NumberConverter
 
 from tests.admin.conftest import Browser
-from webapp.admin import tokens
-from webapp.admin.auth import access_of
+from webapp.access import tokens
+from webapp.access.auth import access_of
 from webapp.database.store import Base, Store
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")

@@ -19,9 +19,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from tests.admin.conftest import PASSWORD, Browser
-from webapp import passwords
-from webapp.admin import accounts
-from webapp.admin.setup import print_first_run_link
+from webapp.access import accounts, passwords
+from webapp.access.setup import print_first_run_link
 from webapp.cli import cli
 from webapp.database.access_tables import Account, AuditEntry, SetupLink
 from webapp.database.store import Store, utcnow
@@ -195,7 +194,7 @@ def test_an_account_runs_out_of_attempts_from_many_addresses(
 
 
 def test_a_success_forgets_the_accounts_failures(app: Flask, people: dict[str, int]) -> None:
-    from webapp.admin.throttle import EXTENSION
+    from webapp.access.throttle import EXTENSION
 
     throttle = app.extensions[EXTENSION]
     for n in range(19):

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from tests.admin.conftest import Browser
 from tests.support.live import FakeInference, Worker
-from webapp.admin import tokens
+from webapp.access import tokens
 from webapp.database.store import Job, Store, Survey, utcnow
 from webapp.errors import CorruptImage
 from webapp.monitoring.recent import WINDOW_S, Recent, RecentLog

@@ -13,7 +13,7 @@ from tests.e2e.browser import chromium, collect_problems, start, state, wait_unt
 from tests.e2e.servers import ServerProcess, real_server
 from tests.support.models import activate, make_version
 from tests.support.uploads import faces_zip, upload_files
-from webapp.admin import accounts
+from webapp.access import accounts
 from webapp.database.store import Store, database_url
 
 CHECK_S = 240.0  # a check gives way to everything else on a busy machine

@@ -7,17 +7,8 @@ from flask import Flask
 
 def init_admin(app: Flask) -> None:
     """Add login, access control and the admin pages to an application."""
-    from webapp.admin import (
-        access_page,
-        audit_page,
-        auth,
-        gate,
-        models,
-        models_page,
-        routes,
-        status_page,
-        throttle,
-    )
+    from webapp.access import auth, gate, throttle
+    from webapp.admin import access_page, audit_page, models, models_page, routes, status_page
 
     auth.init_auth(app)
     throttle.init_throttle(app)

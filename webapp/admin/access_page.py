@@ -7,9 +7,9 @@ from typing import Any
 from flask import jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.admin import accounts, auth, throttle, tokens
-from webapp.admin.audit import record
-from webapp.admin.auth import Principal, admin_required, login_required
+from webapp.access import accounts, auth, throttle, tokens
+from webapp.access.audit import record
+from webapp.access.auth import Principal, admin_required, login_required
 from webapp.admin.routes import blueprint
 from webapp.database.access_tables import ROLES, Account
 from webapp.database.store import utcnow

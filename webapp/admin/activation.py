@@ -24,7 +24,7 @@ from typing import Any, Final, cast
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.admin.audit import record_in
+from webapp.access.audit import record_in
 from webapp.errors import (
     Conflict,
     InferenceUnavailable,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from webapp.admin.audit import ROWS_AT_ONCE, entries
-from webapp.admin.auth import admin_required
+from webapp.access.audit import ROWS_AT_ONCE, entries
+from webapp.access.auth import admin_required
 from webapp.admin.routes import blueprint
 from webapp.web.open_database import store
 

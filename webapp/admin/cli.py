@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import click
 
-from webapp.admin import accounts
-from webapp.admin.audit import record_in
+from webapp.access import accounts
+from webapp.access.audit import record_in
 from webapp.database.access_tables import ADMIN, ROLES, Account
 from webapp.database.store import Store, database_url
 from webapp.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from webapp.admin.auth import admin_required, principal
+from webapp.access.auth import admin_required, principal
 from webapp.admin.models import models
 from webapp.admin.uploads import Wanted
 from webapp.errors import InvalidRequest

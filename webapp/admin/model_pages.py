@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from webapp.access.auth import admin_required
 from webapp.admin import measurements
-from webapp.admin.auth import admin_required
 from webapp.admin.models import models
 from webapp.admin.uploads import RECIPES
 from webapp.card import TFLITE_FILE

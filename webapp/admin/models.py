@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from webapp.access.audit import record_in
 from webapp.admin.activation import Activation, init_activation
-from webapp.admin.audit import record_in
 from webapp.admin.evaluation import EvaluationSets
 from webapp.admin.shadow import Shadow
 from webapp.admin.uploads import Uploads

@@ -10,9 +10,9 @@ from flask import current_app, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from webapp.access.audit import record
+from webapp.access.auth import admin_required
 from webapp.admin import cards, measurements
-from webapp.admin.audit import record
-from webapp.admin.auth import admin_required
 from webapp.admin.routes import blueprint
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.admin import accounts, auth, throttle
-from webapp.admin.audit import record
-from webapp.admin.auth import admin_required, public
+from webapp.access import accounts, auth, throttle
+from webapp.access.audit import record
+from webapp.access.auth import admin_required, public
 from webapp.database.access_tables import ADMIN, Account
 from webapp.errors import InvalidRequest, MienError, NotFound, RateLimited
 from webapp.web.open_database import store

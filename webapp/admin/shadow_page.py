@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
-from webapp.admin.auth import admin_required
+from webapp.access.auth import admin_required
 from webapp.admin.model_api import READ, WRITE, body, text, who
 from webapp.admin.models import models
 from webapp.admin.shadow import RUNNING

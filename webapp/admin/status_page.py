@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import current_app, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
-from webapp.admin.auth import admin_required
+from webapp.access.auth import admin_required
 from webapp.admin.routes import blueprint
 from webapp.monitoring.status import figures
 

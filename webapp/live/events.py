@@ -23,7 +23,7 @@ import socketio
 from flask import Flask
 from flask_socketio import SocketIO
 
-from webapp.admin.gate import admission
+from webapp.access.gate import admission
 from webapp.cluster.sockets import NodeManager
 from webapp.errors import InvalidRequest, MienError
 from webapp.live.broken_packets import end_connections_of

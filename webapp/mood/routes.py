@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 
-from webapp.admin.gate import admission
+from webapp.access.gate import admission
 from webapp.mood.board import MoodBoard
 from webapp.mood.events import LiveMood, MoodNamespace
 from webapp.mood.stream import EXTENSION, blueprint

@@ -14,7 +14,7 @@ from typing import Any
 import socketio
 from flask import Flask
 
-from webapp.admin.gate import admission
+from webapp.access.gate import admission
 from webapp.errors import InvalidRequest, MienError
 from webapp.survey.progress import Progress
 from webapp.survey.service import LazySurveys, Surveys

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from webapp.admin.accounts import hash_of
+from webapp.access.accounts import hash_of
 from webapp.database.access_tables import Account, ApiToken
 from webapp.database.store import Store, utcnow
 from webapp.errors import InvalidRequest, NotFound, Unauthorized

@@ -29,7 +29,7 @@ from flask_wtf.csrf import CSRFProtect, validate_csrf
 from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import ValidationError
 
-from webapp.admin import accounts, tokens
+from webapp.access import accounts, tokens
 from webapp.database.access_tables import ADMIN, Account
 from webapp.errors import DatabaseUnavailable, Forbidden, MienError, Unauthorized
 from webapp.web.headers import allowed_origins, origin_allowed

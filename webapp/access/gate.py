@@ -13,8 +13,8 @@ from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.admin import tokens
-from webapp.admin.auth import (
+from webapp.access import tokens
+from webapp.access.auth import (
     ADMIN_PREFIX,
     SAFE_METHODS,
     access_of,

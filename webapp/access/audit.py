@@ -27,7 +27,7 @@ def record(
     ``actor`` defaults to whoever is logged in, or whose token it is. Outside a request (the
     server's own doing, a background task) use :func:`record_in`.
     """
-    from webapp.admin.auth import principal
+    from webapp.access.auth import principal
 
     if actor is None:
         who = principal()

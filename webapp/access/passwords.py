@@ -1,7 +1,7 @@
 """Password hashes (argon2id), computed in a process of their own.
 
 One hash takes tens of milliseconds of processor time and 64 MB, and eventlet's loop would stand
-still for it. ``python -m webapp.passwords`` reads one JSON object a call from standard input:
+still for it. ``python -m webapp.access.passwords`` reads one JSON object a call from standard input:
 ``{"password": str}`` -> ``{"hash": str}``, ``{"password": str, "hash": str | null}`` ->
 ``{"ok": bool}``. A password is never an argument, which other users could read.
 """
@@ -45,7 +45,7 @@ def password_fits(password: str, stored: str | None) -> bool:
 def _ask(question: dict[str, Any]) -> dict[str, Any]:
     with _AT_ONCE:
         done = subprocess.run(
-            [sys.executable, "-m", "webapp.passwords"],
+            [sys.executable, "-m", "webapp.access.passwords"],
             input=json.dumps(question),
             cwd=ROOT,
             capture_output=True,

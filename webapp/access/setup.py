@@ -7,7 +7,7 @@ import logging
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.admin import accounts
+from webapp.access import accounts
 from webapp.web.open_database import database_of
 
 _log = logging.getLogger(__name__)

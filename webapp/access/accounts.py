@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp import passwords
+from webapp.access import passwords
 from webapp.database.access_tables import ADMIN, ROLES, Account, ApiToken, SetupLink
 from webapp.database.store import Store, utcnow
 from webapp.errors import Conflict, InvalidRequest, NotFound
