@@ -29,19 +29,19 @@ import sys  # noqa: E402
 from flask import Flask  # noqa: E402
 
 from webapp.access.setup import print_first_run_link  # noqa: E402
-from webapp.admin.models import models_of  # noqa: E402
 from webapp.app import create_app  # noqa: E402
 from webapp.cluster.node import join  # noqa: E402
 from webapp.cluster.registry import NodeRegistry, open_registry  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
 from webapp.inference.client import InferenceService  # noqa: E402
+from webapp.models.registry import Registry  # noqa: E402
+from webapp.models.services import models_of  # noqa: E402
+from webapp.models.startup import start_inference  # noqa: E402
 from webapp.monitoring import logs  # noqa: E402
 from webapp.monitoring.recent import keep_log  # noqa: E402
-from webapp.registry import Registry  # noqa: E402
 from webapp.server import fast_unmask  # noqa: E402
 from webapp.server.run import choose_port, serve  # noqa: E402
 from webapp.server.tls import tls_of  # noqa: E402
-from webapp.serving import start_inference  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
 from webapp.survey.service import resume_surveys, surveys_of  # noqa: E402
 from webapp.web.secret_key import secret_key  # noqa: E402

@@ -46,7 +46,7 @@ from bench.services import private_postgres, private_redis
 from bench.survey import DIFFERENT, marked
 from webapp.card import ModelCard
 from webapp.database.store import FaceRow, Outcome, Store, database_url
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 
 COPY = "cluster-copy"
 

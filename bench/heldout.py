@@ -14,7 +14,7 @@ from training.dataset import DatasetError, Fold, LabelledFaces, ferplus_majority
 from training.sources import prepare
 from webapp.card import ModelCard
 from webapp.errors import MienError
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 
 FRACTION = 0.1  # of each emotion; training's default, checked against the card
 

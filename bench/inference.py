@@ -211,7 +211,7 @@ def main() -> int:
         return 0
     folder = options.version_folder
     if folder is None:
-        from webapp.registry import Registry
+        from webapp.models.registry import Registry
         from webapp.settings import Settings
 
         folder = Registry(Settings.from_environment().models_path).active().folder

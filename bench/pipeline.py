@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 from bench.scenes import HEIGHT, WIDTH, camera_jpegs
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 
 ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")

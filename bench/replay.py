@@ -9,8 +9,8 @@ from typing import Any
 
 from webapp.domain import Box, FrameResult
 from webapp.live.session import LiveSession
+from webapp.models.registry import Registry
 from webapp.monitoring.metrics import Metrics
-from webapp.registry import Registry
 from webapp.settings import Settings
 from webapp.vision.pipeline import Pipeline
 from webapp.web.services import Services

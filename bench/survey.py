@@ -29,7 +29,7 @@ from bench.pipeline import _child, _rounded
 from bench.scenes import HEIGHT, WIDTH, camera_jpegs
 from webapp.database.store import Store
 from webapp.inference.client import InferenceService
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 from webapp.settings import Settings
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog, NewSurvey

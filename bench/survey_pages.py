@@ -22,7 +22,7 @@ import numpy as np
 from webapp.app import create_app
 from webapp.database.store import Upload
 from webapp.domain import EMOTIONS, Box, EmotionScores, Face
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 from webapp.settings import Settings
 from webapp.survey.analysis import Judgement, UsedFace
 from webapp.survey.build import build_in_process

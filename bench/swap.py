@@ -39,7 +39,7 @@ from bench.swap_models import VERSIONS
 from webapp.access import accounts, tokens
 from webapp.database.store import Store, database_url
 from webapp.errors import MienError
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 
 ACK_TIMEOUT_S = 20.0
 SETTLE_S = 1.0

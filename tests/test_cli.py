@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests.support.models import activate, make_version
 from webapp.cli import cli
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 
 
 @pytest.fixture

@@ -15,7 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 MODEL_LIBRARIES = {"tensorflow", "keras", "torch", "ai_edge_litert", "dlib"}
 # May import the vision code and with it the model libraries. The command line is no server.
 LOADERS = {"webapp/inference/worker.py", "webapp/cli.py"}
-WEB_MODULES = ("webapp.app", "webapp.registry", "webapp.inference.client", "webapp.cli", "wsgi")
+WEB_MODULES = (
+    "webapp.app",
+    "webapp.models.registry",
+    "webapp.inference.client",
+    "webapp.cli",
+    "wsgi",
+)
 
 
 def imports(path: Path) -> Iterator[str]:

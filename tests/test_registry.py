@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.models import make_version
-from webapp import registry as module
 from webapp.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, ModelCard, sha256_of
 from webapp.errors import Conflict, ModelInvalid, NotFound
-from webapp.registry import ACTIVE_FILE, HISTORY_FILE, Registry
+from webapp.models import registry as module
+from webapp.models.registry import ACTIVE_FILE, HISTORY_FILE, Registry
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_model_that_brings_its_process_down_is_invalid(
 
 def test_verify_loads_no_model_library_into_this_process(models: Path) -> None:
     code = (
-        "import sys; from webapp.registry import Registry; "
+        "import sys; from webapp.models.registry import Registry; "
         f"Registry({str(models)!r}).verify('test-1'); "
         "print([m for m in ('ai_edge_litert', 'tensorflow', 'dlib', 'cv2') if m in sys.modules])"
     )

@@ -25,7 +25,7 @@ from tests.support.models import activate, make_version
 from tests.support.pictures import blank_jpeg, face_frames, png_bomb
 from webapp.app import create_app
 from webapp.inference.client import InferenceService
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 from webapp.settings import Settings
 
 HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [

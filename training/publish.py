@@ -43,7 +43,7 @@ from training.members import Member, open_member, open_run, stir
 from training.scoring import input_spec_of, open_version
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 
 _STAGING = ".publishing-"
 

@@ -28,7 +28,7 @@ from webapp.card import (
 )
 from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 from webapp.vision.classifier import Classifier
 from webapp.vision.crops import to_batch
 

@@ -21,8 +21,8 @@ import click
 from webapp.cluster.registry import open_registry
 from webapp.domain import FrameResult
 from webapp.errors import MienError
-from webapp.journal import Journal
-from webapp.registry import Registry
+from webapp.models.journal import Journal
+from webapp.models.registry import Registry
 from webapp.settings import Settings
 
 # name -> module and attribute of a click command; left out where the module does not exist

@@ -15,7 +15,7 @@ from webapp.access import accounts, passwords
 from webapp.app import create_app
 from webapp.database.access_tables import ADMIN, MEMBER
 from webapp.database.store import Store
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 from webapp.settings import Settings
 from webapp.web.open_database import database_of
 

@@ -13,14 +13,14 @@ from flask import Flask
 from tests.support.live import FakeInference
 from tests.support.models import activate, make_version
 from webapp.access import audit
-from webapp.admin.activation import Activation, activation_of
 from webapp.app import create_app
 from webapp.card import TFLITE_FILE
 from webapp.errors import Conflict, InferenceUnavailable, ModelInvalid, NotFound, WorkerCrashed
 from webapp.inference.outcomes import Outcomes
-from webapp.journal import JOURNAL_FILE, Journal
-from webapp.registry import ACTIVE_FILE, Registry
-from webapp.serving import start_inference
+from webapp.models.activation import Activation, activation_of
+from webapp.models.journal import JOURNAL_FILE, Journal
+from webapp.models.registry import ACTIVE_FILE, Registry
+from webapp.models.startup import start_inference
 from webapp.settings import Settings
 from webapp.web.open_database import database_of
 

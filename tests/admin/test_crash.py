@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 
 from tests.support.models import activate, make_version
-from webapp.admin.uploads import PREFIX
 from webapp.files.staging import sweep
-from webapp.registry import Registry
+from webapp.models.registry import Registry
+from webapp.models.uploads import PREFIX
 
 KILLS = 8
 # what uploads and activations do with the folder, without their waiting for checks
@@ -22,8 +22,8 @@ WORK = """
 import itertools, json, shutil, sys
 from pathlib import Path
 from webapp.files.staging import Staging, sync_folder
-from webapp.journal import Journal
-from webapp.registry import Registry
+from webapp.models.journal import Journal
+from webapp.models.registry import Registry
 models = Path(sys.argv[1])
 registry, journal = Registry(models), Journal(models)
 print("begun", flush=True)

@@ -16,12 +16,12 @@ from tests.support.build_uploads import ALPHABETICAL
 from tests.support.live import FakeInference, served
 from tests.support.models import activate, make_version
 from tests.support.uploads import faces_zip, upload_files, zip_of
-from webapp.admin.models import models_of
-from webapp.admin.uploads import PREFIX
 from webapp.app import create_app
 from webapp.card import ModelCard
 from webapp.files.staging import Staging, sweep
-from webapp.registry import Registry
+from webapp.models.registry import Registry
+from webapp.models.services import models_of
+from webapp.models.uploads import PREFIX
 from webapp.settings import Settings
 from webapp.web.open_database import database_of
 

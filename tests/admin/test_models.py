@@ -12,11 +12,12 @@ from flask import Flask
 
 from tests.admin.conftest import Browser
 from tests.support.models import activate, make_version
-from webapp.admin import cards, measurements
+from webapp.admin import cards
 from webapp.card import TFLITE_FILE, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict
-from webapp.registry import Registry
+from webapp.models import measurements
+from webapp.models.registry import Registry
 
 BINS = {"count": [0, 10, 30], "confidence": [0.0, 0.5, 0.9], "accuracy": [0.0, 0.6, 0.8]}
 

@@ -14,15 +14,15 @@ from flask import Flask
 
 from tests.support.live import FakeInference, face
 from tests.support.models import activate, make_version
-from webapp.admin import shadow as module
-from webapp.admin.comparing import Tally
-from webapp.admin.models import models_of
-from webapp.admin.shadow import Shadow
 from webapp.app import create_app
 from webapp.domain import EMOTIONS, Box, FrameResult
 from webapp.errors import Conflict, InvalidRequest, NotFound, WorkerCrashed
 from webapp.inference.client import Request
-from webapp.registry import Registry
+from webapp.models import shadow as module
+from webapp.models.registry import Registry
+from webapp.models.services import models_of
+from webapp.models.shadow import Shadow
+from webapp.models.tally import Tally
 from webapp.settings import Settings
 from webapp.survey.catalog import NewSurvey
 from webapp.survey.service import surveys_of

@@ -25,7 +25,7 @@ from training.admission.files import recognise
 from webapp.card import CARD_FILE, KERAS_FILE, TFLITE_FILE, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 
 LIMIT = 50_000_000
 

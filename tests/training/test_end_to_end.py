@@ -15,7 +15,7 @@ from tests.support.faces import make_faces, make_votes
 from training.runs import read_history
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 from webapp.vision.classifier import Classifier
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -48,7 +48,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What the web process asks; see ``webapp.admin.uploads``.
+    """What the web process asks; see ``webapp.models.uploads``.
 
     ``labels`` are the outputs' names in their order, empty where nobody has said them yet;
     ``pixels`` the range that the network expects; ``active`` the folder of the serving version.

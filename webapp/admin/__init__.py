@@ -8,7 +8,8 @@ from flask import Flask
 def init_admin(app: Flask) -> None:
     """Add login, access control and the admin pages to an application."""
     from webapp.access import auth, gate, throttle
-    from webapp.admin import access_page, audit_page, models, models_page, routes, status_page
+    from webapp.admin import access_page, audit_page, models_page, routes, status_page
+    from webapp.models import services as models
 
     auth.init_auth(app)
     throttle.init_throttle(app)

@@ -9,9 +9,9 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from webapp.access.auth import admin_required, principal
-from webapp.admin.models import models
-from webapp.admin.uploads import Wanted
 from webapp.errors import InvalidRequest
+from webapp.models.services import models
+from webapp.models.uploads import Wanted
 from webapp.web.services import services
 
 blueprint = Blueprint("admin_models_api", __name__, url_prefix="/admin/api")

@@ -8,13 +8,13 @@ from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.access.auth import admin_required
-from webapp.admin import measurements
-from webapp.admin.models import models
-from webapp.admin.uploads import RECIPES
 from webapp.card import TFLITE_FILE
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
-from webapp.registry import ModelVersion, Registry
+from webapp.models import measurements
+from webapp.models.registry import ModelVersion, Registry
+from webapp.models.services import models
+from webapp.models.uploads import RECIPES
 from webapp.web.services import services
 
 upload_blueprint = Blueprint("admin_upload", __name__, url_prefix="/admin")

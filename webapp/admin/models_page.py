@@ -12,12 +12,13 @@ from werkzeug.exceptions import HTTPException
 
 from webapp.access.audit import record
 from webapp.access.auth import admin_required
-from webapp.admin import cards, measurements
+from webapp.admin import cards
 from webapp.admin.routes import blueprint
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid
-from webapp.registry import ModelVersion, Registry
+from webapp.models import measurements
+from webapp.models.registry import ModelVersion, Registry
 from webapp.web.services import services
 
 

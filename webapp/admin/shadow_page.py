@@ -9,11 +9,11 @@ from flask.typing import ResponseReturnValue
 
 from webapp.access.auth import admin_required
 from webapp.admin.model_api import READ, WRITE, body, text, who
-from webapp.admin.models import models
-from webapp.admin.shadow import RUNNING
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest
-from webapp.registry import Registry
+from webapp.models.registry import Registry
+from webapp.models.services import models
+from webapp.models.shadow import RUNNING
 from webapp.web.services import services
 
 blueprint = Blueprint("admin_shadow", __name__, url_prefix="/admin")

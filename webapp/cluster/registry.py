@@ -16,7 +16,7 @@ from webapp.card import CARD_FILE
 from webapp.errors import MienError, ModelInvalid, NotFound
 from webapp.files.remote_store import RemoteStore
 from webapp.files.storage import remove_tree
-from webapp.registry import ACTIVE_FILE, HISTORY_FILE, ModelVersion, Registry
+from webapp.models.registry import ACTIVE_FILE, HISTORY_FILE, ModelVersion, Registry
 from webapp.settings import Settings
 from webapp.web.message_queue import RedisTrouble, connect, message_queue
 

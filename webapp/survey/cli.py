@@ -137,7 +137,7 @@ def _take(folder: Path, survey_id: str, uploads: Uploads) -> None:
 
 def _analyse(survey_id: str, catalog: Catalog, settings: Settings) -> Path:
     from webapp.inference.client import InferenceService
-    from webapp.registry import Registry
+    from webapp.models.registry import Registry
 
     active = Registry(settings.models_path).active()
     service = InferenceService(settings, active.folder)

@@ -60,7 +60,7 @@ class ModelVersion(Protocol):
 
 
 class ModelRegistry(Protocol):
-    """What the web process needs of the model registry (see ``webapp.registry``)."""
+    """What the web process needs of the model registry (see ``webapp.models.registry``)."""
 
     def versions(self) -> Sequence[ModelVersion]: ...
 

@@ -7,8 +7,8 @@ import logging
 
 from webapp.errors import MienError, ModelInvalid, NotFound
 from webapp.inference.client import InferenceService
-from webapp.journal import Journal
-from webapp.registry import Registry
+from webapp.models.journal import Journal
+from webapp.models.registry import Registry
 from webapp.settings import Settings
 
 _log = logging.getLogger("mien.models")

@@ -1,4 +1,4 @@
-"""``python -m webapp.admin.verify MODELS_DIR VERSION``: :meth:`Registry.verify` for the server.
+"""``python -m webapp.models.verify MODELS_DIR VERSION``: :meth:`Registry.verify` for the server.
 
 Prints one JSON object: the report, or the error in its one shape.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from webapp.errors import MienError
-from webapp.registry import Registry
+from webapp.models.registry import Registry
 
 NICENESS = 10
 

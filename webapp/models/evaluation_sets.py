@@ -10,10 +10,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from webapp.admin.inspection import inspect
 from webapp.errors import InvalidRequest, MienError, NotFound
 from webapp.files.receiving import Source, receive
 from webapp.files.staging import Staging, sweep, sync_folder
+from webapp.models.inspection import inspect
 from webapp.settings import Settings
 
 FACES: Final = "faces.npz"

@@ -21,8 +21,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from webapp.admin.evaluation import EvaluationSets
-from webapp.admin.inspection import Cancelled, inspect
 from webapp.domain import EMOTIONS
 from webapp.errors import (
     Conflict,
@@ -34,7 +32,9 @@ from webapp.errors import (
 )
 from webapp.files.receiving import Source, receive
 from webapp.files.staging import Staging, sweep, sync_folder
-from webapp.registry import Registry
+from webapp.models.evaluation_sets import EvaluationSets
+from webapp.models.inspection import Cancelled, inspect
+from webapp.models.registry import Registry
 from webapp.sandbox import bare_environment
 from webapp.settings import Settings
 
@@ -369,7 +369,7 @@ def _remove(path: Path) -> None:
 def _verify(folder: Path, name: str) -> None:
     """As an activation verifies, before the version is one: hashes and golden pictures."""
     done = subprocess.run(
-        [sys.executable, "-m", "webapp.admin.verify", str(folder.resolve()), name],
+        [sys.executable, "-m", "webapp.models.verify", str(folder.resolve()), name],
         capture_output=True,
         text=True,
         timeout=300,

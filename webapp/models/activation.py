@@ -34,8 +34,8 @@ from webapp.errors import (
     error_from_json,
 )
 from webapp.inference.outcomes import Outcomes, Share
-from webapp.journal import Journal
-from webapp.registry import Registry
+from webapp.models.journal import Journal
+from webapp.models.registry import Registry
 from webapp.sandbox import bare_environment
 from webapp.web.open_database import database_of
 from webapp.web.services import services_of
@@ -195,7 +195,7 @@ class Activation:
         file would hold up every live frame here. Raises :class:`ModelInvalid`.
         """
         folder = str(self._registry.models_dir.resolve())
-        command = [sys.executable, "-m", "webapp.admin.verify", folder, version]
+        command = [sys.executable, "-m", "webapp.models.verify", folder, version]
         try:
             done = subprocess.run(
                 command,

@@ -25,13 +25,13 @@ from typing import Any, Final
 from flask import Flask
 from sqlalchemy import select
 
-from webapp.admin.comparing import Tally
 from webapp.database.store import Survey, Upload
 from webapp.domain import FrameResult
 from webapp.errors import Conflict, InvalidRequest, MienError, NotFound
 from webapp.files.kinds import IMAGE
 from webapp.inference.client import InferenceService, Request
-from webapp.registry import ModelVersion, Registry
+from webapp.models.registry import ModelVersion, Registry
+from webapp.models.tally import Tally
 from webapp.settings import Settings
 from webapp.survey.service import surveys_of
 from webapp.web.services import services_of

@@ -9,10 +9,10 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.audit import record_in
-from webapp.admin.activation import Activation, init_activation
-from webapp.admin.evaluation import EvaluationSets
-from webapp.admin.shadow import Shadow
-from webapp.admin.uploads import Uploads
+from webapp.models.activation import Activation, init_activation
+from webapp.models.evaluation_sets import EvaluationSets
+from webapp.models.shadow import Shadow
+from webapp.models.uploads import Uploads
 from webapp.web.open_database import database_of
 from webapp.web.services import services_of
 
