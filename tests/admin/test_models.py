@@ -12,7 +12,7 @@ from flask import Flask
 
 from tests.admin.conftest import Browser
 from tests.support.models import activate, make_version
-from webapp.admin import cards
+from webapp.admin import card_view as cards
 from webapp.card import TFLITE_FILE, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from webapp.access.audit import ROWS_AT_ONCE, entries
 from webapp.access.auth import admin_required
-from webapp.admin.routes import blueprint
+from webapp.admin.login_pages import blueprint
 from webapp.web.open_database import store
 
 AREAS = (

@@ -6,7 +6,7 @@ from flask import current_app, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
 from webapp.access.auth import admin_required
-from webapp.admin.routes import blueprint
+from webapp.admin.login_pages import blueprint
 from webapp.monitoring.status import figures
 
 REFRESH_MS = 2000

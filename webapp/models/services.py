@@ -53,7 +53,9 @@ class Models:
 
 def init_models(app: Flask) -> Models:
     """Add the services and what is served of them."""
-    from webapp.admin import model_api, model_pages, shadow_page
+    from webapp.admin import model_api
+    from webapp.admin import shadow_pages as shadow_page
+    from webapp.admin import upload_pages as model_pages
 
     models = Models(app)
     for blueprint in (

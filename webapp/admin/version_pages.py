@@ -12,8 +12,8 @@ from werkzeug.exceptions import HTTPException
 
 from webapp.access.audit import record
 from webapp.access.auth import admin_required
-from webapp.admin import cards
-from webapp.admin.routes import blueprint
+from webapp.admin import card_view as cards
+from webapp.admin.login_pages import blueprint
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid

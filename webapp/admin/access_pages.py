@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from webapp.access import accounts, auth, throttle, tokens
 from webapp.access.audit import record
 from webapp.access.auth import Principal, admin_required, login_required
-from webapp.admin.routes import blueprint
+from webapp.admin.login_pages import blueprint
 from webapp.database.access_tables import ROLES, Account
 from webapp.database.store import utcnow
 from webapp.errors import Conflict, InvalidRequest, NotFound
