@@ -27,11 +27,11 @@ from webapp.settings import Settings
 
 # name -> module and attribute of a click command; left out where the module does not exist
 OTHER_COMMANDS: Final = {
-    "survey": ("webapp.survey.cli", "survey"),
-    "cluster": ("webapp.cluster.cli", "cluster"),
-    "worker": ("webapp.cluster.cli", "worker"),
-    "admin": ("webapp.admin.cli", "admin"),
-    "mood": ("webapp.mood.cli", "mood"),
+    "survey": ("webapp.commands.survey", "survey"),
+    "cluster": ("webapp.commands.cluster", "cluster"),
+    "worker": ("webapp.commands.cluster", "worker"),
+    "admin": ("webapp.commands.admin", "admin"),
+    "mood": ("webapp.commands.mood", "mood"),
 }
 
 
@@ -83,7 +83,7 @@ def analyze(paths: tuple[Path, ...], target: str | None, model: str | None, fps:
     Each file comes out once: with its faces, or with the error that says why not. Ends with
     status 1 when nothing could be read.
     """
-    from webapp.batch import items_of, read_item, summarise
+    from webapp.commands.analyze import items_of, read_item, summarise
     from webapp.vision.pipeline import Pipeline
 
     if not 0 < fps <= 60:
