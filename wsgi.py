@@ -31,7 +31,7 @@ from flask import Flask  # noqa: E402
 from webapp.access.setup import print_first_run_link  # noqa: E402
 from webapp.app import create_app  # noqa: E402
 from webapp.cluster.node import join  # noqa: E402
-from webapp.cluster.registry import NodeRegistry, open_registry  # noqa: E402
+from webapp.cluster.shared_registry import NodeRegistry, open_registry  # noqa: E402
 from webapp.errors import MienError  # noqa: E402
 from webapp.inference.client import InferenceService  # noqa: E402
 from webapp.models.registry import Registry  # noqa: E402

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import click
 
-from webapp.cluster.registry import open_registry
+from webapp.cluster.shared_registry import open_registry
 from webapp.domain import FrameResult
 from webapp.errors import MienError
 from webapp.models.journal import Journal

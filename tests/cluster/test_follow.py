@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.models import activate, make_version
 from webapp.cluster.follow import ModelFollower
-from webapp.cluster.registry import NodeRegistry, open_registry
+from webapp.cluster.shared_registry import NodeRegistry, open_registry
 from webapp.errors import InferenceUnavailable, ModelInvalid, StorageUnavailable
 from webapp.settings import Settings
 

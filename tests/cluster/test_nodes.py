@@ -129,7 +129,7 @@ def test_a_model_activated_on_one_node_serves_on_all_that_can_verify_it(
     two_nodes: tuple[Rig, RunningServer, RunningServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, a, b = two_nodes
-    from webapp.cluster.registry import open_registry
+    from webapp.cluster.shared_registry import open_registry
     from webapp.settings import Settings
 
     own = made.environment("a")

@@ -11,6 +11,7 @@ import pytest
 from bench.services import RedisServer
 from tests.survey.conftest import catalog, database, store, survey, uploads
 from tests.survey.doubles import FakeInference, picture
+from webapp.cluster.chunk_worker import ChunkWorker
 from webapp.cluster.tasks import lease_key
 from webapp.database.store import Job, Survey
 from webapp.errors import StorageUnavailable
@@ -18,7 +19,6 @@ from webapp.settings import Settings
 from webapp.survey.catalog import Catalog
 from webapp.survey.jobqueue import JobQueue
 from webapp.survey.uploads import Uploads
-from webapp.survey.worker import ChunkWorker
 from webapp.web.message_queue import connect
 
 __all__ = ["catalog", "database", "store", "survey", "uploads"]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from webapp.cluster.registry import NOTICE_CHANNEL, NodeRegistry
+from webapp.cluster.shared_registry import NOTICE_CHANNEL, NodeRegistry
 from webapp.errors import MienError
 from webapp.web.message_queue import RedisTrouble, connect
 

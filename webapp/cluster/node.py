@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 from webapp import __version__
 from webapp.cluster.follow import ModelFollower, ModelState
 from webapp.cluster.nodes import Nodes, node_name
-from webapp.cluster.registry import NodeRegistry
+from webapp.cluster.shared_registry import NodeRegistry
 from webapp.models.activation import activation_of
 from webapp.web.message_queue import message_queue
 from webapp.web.services import services_of

@@ -47,7 +47,7 @@ def worker(processes: int, log_level: str) -> None:
     """
     if processes:
         os.environ["MIEN_WORKERS"] = str(processes)
-    from webapp.survey.celery_app import app
+    from webapp.cluster.worker_app import app
 
     arguments = ["worker", "--pool", "threads", "--concurrency", "1", "--loglevel", log_level]
     app.worker_main([*arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])

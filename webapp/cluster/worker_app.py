@@ -1,6 +1,6 @@
 """The Celery worker: ``python -m webapp.cli worker``, or by Celery's own command line
 
-``celery -A webapp.survey.celery_app worker --pool threads --concurrency 1``
+``celery -A webapp.cluster.worker_app worker --pool threads --concurrency 1``
 
 It reads the same settings as a web node. Only worker processes import this module. Celery's default
 pool forks, which is unsafe with threads running; the inference processes are started anew and need
@@ -25,11 +25,11 @@ from celery.signals import (
 )
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from webapp.cluster.registry import open_registry
+from webapp.cluster.chunk_worker import ChunkWorker
+from webapp.cluster.shared_registry import open_registry
 from webapp.cluster.tasks import CHUNK_TASK, make_celery
 from webapp.errors import InferenceUnavailable, MienError, StorageUnavailable
 from webapp.settings import Settings
-from webapp.survey.worker import ChunkWorker
 from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
 _log = logging.getLogger(__name__)
