@@ -31,11 +31,11 @@ from webapp.database.store import Store
 from webapp.inference.client import InferenceService
 from webapp.models.registry import Registry
 from webapp.settings import Settings
+from webapp.survey.analysis.progress import Progress
+from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog, NewSurvey
-from webapp.survey.jobs import JobRunner
 from webapp.survey.ledger import ledger_of
-from webapp.survey.progress import Progress
 from webapp.survey.report import model_facts
 from webapp.survey.uploads import Uploads
 

@@ -24,7 +24,7 @@ from webapp.database.store import Upload
 from webapp.domain import EMOTIONS, Box, EmotionScores, Face
 from webapp.models.registry import Registry
 from webapp.settings import Settings
-from webapp.survey.analysis import Judgement, UsedFace
+from webapp.survey.analysis.outcomes import Judgement, UsedFace
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import NewSurvey
 from webapp.survey.ledger import ledger_of

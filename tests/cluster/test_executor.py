@@ -12,14 +12,14 @@ from kombu.exceptions import OperationalError
 
 from tests.survey.conftest import catalog, database, settings, store, survey, uploads
 from tests.survey.doubles import FakeInference, picture
-from webapp.cluster.tasks import lease_key
 from webapp.database.store import Job, Survey
 from webapp.errors import MienError
 from webapp.settings import Settings
-from webapp.survey.analysis import Judgement
+from webapp.survey.analysis.celery_config import lease_key
+from webapp.survey.analysis.celery_executor import CeleryExecutor
+from webapp.survey.analysis.outcomes import Judgement
+from webapp.survey.analysis.runner import JobRunner, latest_job, shared
 from webapp.survey.catalog import Catalog
-from webapp.survey.jobs import JobRunner, latest_job, shared
-from webapp.survey.remote import CeleryExecutor
 from webapp.survey.uploads import Uploads
 
 __all__ = ["catalog", "database", "settings", "store", "survey", "uploads"]
@@ -68,7 +68,7 @@ class Rig:
 def made(
     catalog: Catalog, uploads: Uploads, survey: Survey, monkeypatch: pytest.MonkeyPatch
 ) -> Rig:
-    monkeypatch.setattr("webapp.survey.remote.LOOK_S", 0)
+    monkeypatch.setattr("webapp.survey.analysis.celery_executor.LOOK_S", 0)
     for number in range(FILES):
         uploads.receive(survey.id, "A", f"{number}.jpg", io.BytesIO(picture(f"happy:{number}")))
     world = World()
@@ -114,7 +114,7 @@ def test_a_redis_that_is_away_is_waited_for(made: Rig, catalog: Catalog) -> None
 def test_what_a_dead_worker_left_is_sent_at_once_and_only_that(
     made: Rig, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.survey.remote.RESEND_S", 1e9)
+    monkeypatch.setattr("webapp.survey.analysis.celery_executor.RESEND_S", 1e9)
     looks = 0
     plain = made.world.mget
 

@@ -18,8 +18,8 @@ from webapp.errors import StorageUnavailable
 from webapp.files.remote_store import RemoteStore
 from webapp.files.storage import SharedFiles
 from webapp.settings import Settings
+from webapp.survey.analysis.runner import JobRunner, latest_job, shared
 from webapp.survey.catalog import Catalog, NewSurvey
-from webapp.survey.jobs import JobRunner, latest_job, shared
 from webapp.survey.uploads import Uploads
 
 __all__ = ["database", "settings", "store"]

@@ -11,11 +11,11 @@ from bench.services import RedisServer
 from tests.support.models import activate, make_version
 from tests.survey.conftest import catalog, database, settings, store, survey, uploads
 from tests.survey.doubles import picture
-from webapp.cluster.tasks import CHUNK_TASK, make_celery
 from webapp.database.store import Survey
 from webapp.settings import Settings
+from webapp.survey.analysis.celery_config import CHUNK_TASK, make_celery
+from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.catalog import Catalog
-from webapp.survey.jobqueue import JobQueue
 from webapp.survey.uploads import Uploads
 
 __all__ = ["catalog", "database", "settings", "store", "survey", "uploads"]

@@ -12,12 +12,12 @@ from bench.services import RedisServer
 from tests.survey.conftest import catalog, database, store, survey, uploads
 from tests.survey.doubles import FakeInference, picture
 from webapp.cluster.chunk_worker import ChunkWorker
-from webapp.cluster.tasks import lease_key
 from webapp.database.store import Job, Survey
 from webapp.errors import StorageUnavailable
 from webapp.settings import Settings
+from webapp.survey.analysis.celery_config import lease_key
+from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.catalog import Catalog
-from webapp.survey.jobqueue import JobQueue
 from webapp.survey.uploads import Uploads
 from webapp.web.message_queue import connect
 

@@ -15,8 +15,8 @@ from webapp.database.store import Store
 from webapp.domain import Box, EmotionScores, Face, FrameResult
 from webapp.inference.client import InferenceService
 from webapp.settings import Settings
+from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.catalog import Catalog
-from webapp.survey.jobs import JobRunner
 
 FACTORY = "tests.support.survey_runner:OneFace"
 SCORES = EmotionScores((0.05, 0.05, 0.05, 0.7, 0.05, 0.05, 0.05))

@@ -22,8 +22,8 @@ from webapp.database.store import utcnow
 from webapp.domain import EMOTIONS, Box, Face, FrameResult
 from webapp.errors import Conflict
 from webapp.settings import Settings
+from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.corrections import MANIFEST, write_training_zip
-from webapp.survey.jobs import JobRunner
 from webapp.survey.report import model_facts
 from webapp.survey.review import UNUSABLE
 from webapp.survey.service import surveys_of

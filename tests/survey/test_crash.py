@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from tests.survey.doubles import picture
 from webapp.database.store import FaceRow, Job, Outcome, Store
-from webapp.survey.jobqueue import JobQueue
+from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.ledger import ledger_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from tests.survey.doubles import FakeInference, picture
 from webapp.database.store import FaceRow, Job, Outcome, utcnow
 from webapp.errors import Conflict, InferenceUnavailable, InvalidRequest, WorkerCrashed
-from webapp.survey.jobqueue import LEASE_S, JobQueue
-from webapp.survey.jobs import JobRunner, latest_job, shared
+from webapp.survey.analysis.job_table import LEASE_S, JobQueue
+from webapp.survey.analysis.runner import JobRunner, latest_job, shared
 from webapp.survey.ledger import ledger_of
 
 MODEL = {"version": "test-1"}
@@ -99,7 +99,7 @@ def test_a_dead_process_is_taken_over_and_nothing_is_analysed_twice(
     pending = first.jobs.pending(job)
     service = FakeInference()
     runner = make_runner(service)
-    from webapp.survey.analysis import Judgement
+    from webapp.survey.analysis.outcomes import Judgement
 
     first.jobs.write(
         job.id, [(pending[0][0], Judgement("no_face")), (pending[1][0], Judgement("no_face"))]
@@ -141,7 +141,7 @@ def test_a_job_that_was_dropped_without_a_database_is_taken_again_at_once(store,
 
 
 def test_two_processes_that_both_believe_to_own_a_job_count_once(store, filled, make_runner):
-    from webapp.survey.analysis import Judgement
+    from webapp.survey.analysis.outcomes import Judgement
 
     one, other = JobQueue(store), JobQueue(store)
     job = one.start(filled.id, MODEL)
@@ -179,7 +179,7 @@ def test_a_queued_job_is_cancelled_at_once(filled, make_runner, catalog):
 
 
 def test_trouble_of_the_workers_is_never_no_face(store, filled, make_runner, monkeypatch):
-    monkeypatch.setattr("webapp.survey.analysis.WAIT_FOR_WORKERS_S", 0)
+    monkeypatch.setattr("webapp.survey.analysis.outcomes.WAIT_FOR_WORKERS_S", 0)
     service = FakeInference()
 
     def trouble(content: str) -> None:

@@ -62,7 +62,7 @@ def test_a_report_made_again_is_read_again(tmp_path):
 
 def test_the_kept_ledger_holds_until_a_file_comes(store, survey, send):
     from tests.survey.doubles import picture
-    from webapp.survey.jobqueue import JobQueue
+    from webapp.survey.analysis.job_table import JobQueue
 
     send("a.jpg", picture("happy:1"))
     jobs = JobQueue(store)

@@ -14,12 +14,12 @@ from tests.survey.test_report import card
 from webapp.database.store import utcnow
 from webapp.domain import FrameResult
 from webapp.errors import CorruptImage
+from webapp.survey.analysis.runner import JobRunner
+from webapp.survey.analysis.video import sample, sample_in_process
 from webapp.survey.build import build
-from webapp.survey.jobs import JobRunner
 from webapp.survey.ledger import ledger_of
 from webapp.survey.records import read_records
 from webapp.survey.report import build_report, model_facts
-from webapp.survey.video import sample, sample_in_process
 
 
 def write_video(path: Path, seconds: float, shade: int, fps: int = 10) -> Path:

@@ -10,16 +10,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from webapp.cluster.tasks import lease_key
 from webapp.database.store import Job, Store, Survey, database_url
 from webapp.errors import InferenceUnavailable, StorageUnavailable
 from webapp.files.open_storage import open_files
 from webapp.inference.client import InferenceService
 from webapp.settings import Settings
-from webapp.survey.analysis import Analyzer
+from webapp.survey.analysis.celery_config import lease_key
+from webapp.survey.analysis.chunks import Chunk, Results, work_on
+from webapp.survey.analysis.job_table import JobQueue
+from webapp.survey.analysis.outcomes import Analyzer
 from webapp.survey.catalog import Catalog
-from webapp.survey.chunks import Chunk, Results, work_on
-from webapp.survey.jobqueue import JobQueue
 from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
 _log = logging.getLogger(__name__)

@@ -27,9 +27,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from webapp.cluster.chunk_worker import ChunkWorker
 from webapp.cluster.shared_registry import open_registry
-from webapp.cluster.tasks import CHUNK_TASK, make_celery
 from webapp.errors import InferenceUnavailable, MienError, StorageUnavailable
 from webapp.settings import Settings
+from webapp.survey.analysis.celery_config import CHUNK_TASK, make_celery
 from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
 _log = logging.getLogger(__name__)

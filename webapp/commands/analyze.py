@@ -13,7 +13,7 @@ from webapp.errors import CorruptImage, InvalidRequest, MienError, PayloadTooLar
 from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 from webapp.files.kinds import ARCHIVE, HEAD_BYTES, VIDEO, is_system_file, kind_of
 from webapp.settings import Settings
-from webapp.survey.video import sample_in_process
+from webapp.survey.analysis.video import sample_in_process
 
 if TYPE_CHECKING:
     from webapp.vision.pipeline import Pipeline

@@ -18,11 +18,11 @@ from webapp.errors import MienError
 from webapp.files.kinds import is_system_file
 from webapp.files.storage import remove_tree
 from webapp.settings import Settings
+from webapp.survey.analysis.progress import Progress
+from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.build import build
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.exports import FORMATS
-from webapp.survey.jobs import JobRunner
-from webapp.survey.progress import Progress
 from webapp.survey.purposes import PURPOSES
 from webapp.survey.report import model_facts
 from webapp.survey.respondents import RULES

@@ -13,9 +13,9 @@ from flask.typing import ResponseReturnValue
 from webapp.database.store import Job, Survey, Upload
 from webapp.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from webapp.files.kinds import HEAD_BYTES, IMAGE, image_type
+from webapp.survey.analysis.runner import latest_job
 from webapp.survey.catalog import NewSurvey, SurveyRow, find_survey
 from webapp.survey.exports import FORMATS
-from webapp.survey.jobs import latest_job
 from webapp.survey.ledger import current_ledger
 from webapp.survey.respondents import read_mapping
 from webapp.survey.service import surveys

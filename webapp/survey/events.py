@@ -3,7 +3,7 @@
 Client to server
     ``watch({"survey": id})`` -> the progress now (or ``{"state": null}``), or an error
 Server to client
-    ``progress`` (see :class:`webapp.survey.progress.Progress`), at most a few times a second
+    ``progress`` (see :class:`webapp.survey.analysis.progress.Progress`), at most a few times a second
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flask import Flask
 
 from webapp.access.gate import admission
 from webapp.errors import InvalidRequest, MienError
-from webapp.survey.progress import Progress
+from webapp.survey.analysis.progress import Progress
 from webapp.survey.service import LazySurveys, Surveys
 
 NAMESPACE = "/surveys"

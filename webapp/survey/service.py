@@ -20,13 +20,13 @@ from webapp.database.store import Job, Store
 from webapp.errors import DatabaseUnavailable, ModelInvalid, NotFound
 from webapp.files.open_storage import open_files
 from webapp.settings import Settings
-from webapp.survey.analysis import Analyzer
+from webapp.survey.analysis.job_table import JobQueue
+from webapp.survey.analysis.outcomes import Analyzer
+from webapp.survey.analysis.progress import Progress
+from webapp.survey.analysis.runner import Executor, JobRunner
 from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog
-from webapp.survey.jobqueue import JobQueue
-from webapp.survey.jobs import Executor, JobRunner
 from webapp.survey.parts import Parts
-from webapp.survey.progress import Progress
 from webapp.survey.report import model_facts
 from webapp.survey.review import Reviews
 from webapp.survey.uploads import Uploads
@@ -79,7 +79,7 @@ class Surveys:
 
     def progress(self, survey_id: str) -> Progress | None:
         """The state of the newest job, with the rate where this process works on it."""
-        from webapp.survey.jobs import latest_job
+        from webapp.survey.analysis.runner import latest_job
 
         job = latest_job(self.catalog, survey_id)
         if job is None:
@@ -146,7 +146,7 @@ def executor_of(settings: Settings, jobs: JobQueue) -> Executor | None:
     """Celery workers where the settings say so; None means the workers of this process."""
     if settings.survey_executor != "celery":
         return None
-    from webapp.survey.remote import CeleryExecutor
+    from webapp.survey.analysis.celery_executor import CeleryExecutor
 
     return CeleryExecutor(settings, jobs)
 

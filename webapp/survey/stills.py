@@ -8,9 +8,9 @@ from typing import Any
 
 from webapp.errors import CorruptImage
 from webapp.files.storage import Files
+from webapp.survey.analysis.video import sample_in_process
 from webapp.survey.catalog import Folders
 from webapp.survey.records import Records
-from webapp.survey.video import sample_in_process
 
 
 def write_stills(report: dict[str, Any], records: Records, folders: Folders, files: Files) -> None:

@@ -25,7 +25,7 @@ from webapp.database.store import ACTIVE_JOB_STATES, FaceRow, Job, Outcome, Stor
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.files.kinds import IMAGE, VIDEO
-from webapp.survey.analysis import Judgement
+from webapp.survey.analysis.outcomes import Judgement
 from webapp.survey.catalog import find_survey
 
 LEASE_S = 30.0

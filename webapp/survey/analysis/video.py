@@ -1,6 +1,6 @@
 """Samples a video at a chosen rate: in a process of its own, since decoders crash and never yield.
 
-``python -m webapp.survey.video FILE --fps F --max-seconds S`` writes each frame to standard output
+``python -m webapp.survey.analysis.video FILE --fps F --max-seconds S`` writes each frame to standard output
 as an 8-byte header (big-endian ``t_ms`` and length, uint32 each) and the JPEG. Like the inference
 workers it gives up network, files and programs first.
 """
@@ -73,7 +73,7 @@ def sample_in_process(
     path: Path, fps: float, max_seconds: float
 ) -> Generator[tuple[int, bytes], None, None]:
     """As :func:`sample`, decoded by a child process that ends with the iteration."""
-    command = [sys.executable, "-m", "webapp.survey.video", str(path.resolve())]
+    command = [sys.executable, "-m", "webapp.survey.analysis.video", str(path.resolve())]
     command += ["--fps", str(fps), "--max-seconds", str(max_seconds)]
     child = subprocess.Popen(
         command,

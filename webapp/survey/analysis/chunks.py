@@ -18,15 +18,15 @@ from webapp.errors import CorruptImage
 from webapp.files.kinds import VIDEO
 from webapp.files.storage import Files
 from webapp.survey import ledger
-from webapp.survey.analysis import (
+from webapp.survey.analysis.outcomes import (
     Analyzer,
     Judgement,
     Stopped,
     analyze_picture,
     analyze_video,
 )
+from webapp.survey.analysis.video import sample_in_process
 from webapp.survey.catalog import Folders
-from webapp.survey.video import sample_in_process
 
 FLUSH_S = 0.4
 FLUSH_FILES = 64

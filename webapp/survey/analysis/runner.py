@@ -1,7 +1,7 @@
 """Works through the survey jobs of the database: the one long-running part of surveys.
 
 One thread claims a job and hands its files to an executor: by default to the workers of this
-process (``webapp.survey.chunks``). Under eventlet the threads are green; nothing here decodes,
+process (``webapp.survey.analysis.chunks``). Under eventlet the threads are green; nothing here decodes,
 infers or computes, so the server stays responsive: pictures go to the inference workers, videos
 to a decoder process and the report to a process of its own.
 """
@@ -20,13 +20,13 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from webapp.database.store import Job, Survey
 from webapp.errors import MienError, StorageUnavailable
 from webapp.settings import Settings
-from webapp.survey.analysis import Analyzer, ModelChanged
+from webapp.survey.analysis.chunks import Chunk, Item, work_on
+from webapp.survey.analysis.job_table import JobQueue
+from webapp.survey.analysis.outcomes import Analyzer, ModelChanged
+from webapp.survey.analysis.progress import Progress, RateMeter
 from webapp.survey.calendar import Calendar
 from webapp.survey.catalog import Catalog
-from webapp.survey.chunks import Chunk, Item, work_on
-from webapp.survey.jobqueue import JobQueue
 from webapp.survey.ledger import ledger_of
-from webapp.survey.progress import Progress, RateMeter
 
 _log = logging.getLogger(__name__)
 POLL_S = 2.0

@@ -19,12 +19,12 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerAway
 
-from webapp.cluster.tasks import CHUNK_TASK, lease_key, make_celery
 from webapp.database.store import Job, Survey
 from webapp.errors import MienError
 from webapp.settings import Settings
-from webapp.survey.chunks import Item
-from webapp.survey.jobqueue import JobQueue
+from webapp.survey.analysis.celery_config import CHUNK_TASK, lease_key, make_celery
+from webapp.survey.analysis.chunks import Item
+from webapp.survey.analysis.job_table import JobQueue
 from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class _Progress:
 
 
 class CeleryExecutor:
-    """Works on jobs with Celery workers; see :data:`webapp.survey.jobs.Executor`."""
+    """Works on jobs with Celery workers; see :data:`webapp.survey.analysis.runner.Executor`."""
 
     def __init__(
         self, settings: Settings, jobs: JobQueue, clock: Callable[[], float] = time.monotonic
