@@ -20,7 +20,7 @@ from webapp.survey.analysis.celery_executor import CeleryExecutor
 from webapp.survey.analysis.outcomes import Judgement
 from webapp.survey.analysis.runner import JobRunner, latest_job, shared
 from webapp.survey.catalog import Catalog
-from webapp.survey.uploads import Uploads
+from webapp.survey.intake.uploads import Uploads
 
 __all__ = ["catalog", "database", "settings", "store", "survey", "uploads"]
 FILES, CHUNK = 10, 4

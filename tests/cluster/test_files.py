@@ -20,7 +20,7 @@ from webapp.files.storage import SharedFiles
 from webapp.settings import Settings
 from webapp.survey.analysis.runner import JobRunner, latest_job, shared
 from webapp.survey.catalog import Catalog, NewSurvey
-from webapp.survey.uploads import Uploads
+from webapp.survey.intake.uploads import Uploads
 
 __all__ = ["database", "settings", "store"]
 ROOT = Path(__file__).resolve().parents[2]

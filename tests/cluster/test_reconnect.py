@@ -16,7 +16,7 @@ from webapp.settings import Settings
 from webapp.survey.analysis.celery_config import CHUNK_TASK, make_celery
 from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.catalog import Catalog
-from webapp.survey.uploads import Uploads
+from webapp.survey.intake.uploads import Uploads
 
 __all__ = ["catalog", "database", "settings", "store", "survey", "uploads"]
 FILES, TIMEOUT_S = 200, 120.0

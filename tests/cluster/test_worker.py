@@ -18,7 +18,7 @@ from webapp.settings import Settings
 from webapp.survey.analysis.celery_config import lease_key
 from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.catalog import Catalog
-from webapp.survey.uploads import Uploads
+from webapp.survey.intake.uploads import Uploads
 from webapp.web.message_queue import connect
 
 __all__ = ["catalog", "database", "store", "survey", "uploads"]

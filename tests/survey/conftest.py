@@ -9,7 +9,7 @@ import pytest
 from webapp.database.store import Store, Survey
 from webapp.settings import Settings
 from webapp.survey.catalog import Catalog, NewSurvey
-from webapp.survey.uploads import Receipt, Uploads
+from webapp.survey.intake.uploads import Receipt, Uploads
 
 
 @pytest.fixture

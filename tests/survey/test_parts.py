@@ -18,7 +18,7 @@ from tests.survey.doubles import FakeInference, picture
 from webapp.app import create_app
 from webapp.database.store import utcnow
 from webapp.settings import Settings
-from webapp.survey import parts as parts_module
+from webapp.survey.intake import resumable as parts_module
 from webapp.survey.service import surveys_of
 
 API = "/api/v1/surveys"

@@ -11,9 +11,9 @@ from tests.survey.doubles import picture
 from webapp.database.store import Upload
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.settings import Settings
+from webapp.survey.intake.receipts import clean_path
+from webapp.survey.intake.uploads import Uploads
 from webapp.survey.ledger import ledger_of
-from webapp.survey.receipts import clean_path
-from webapp.survey.uploads import Uploads
 
 
 def rows(store):

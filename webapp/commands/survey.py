@@ -23,10 +23,10 @@ from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.build import build
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.exports import FORMATS
+from webapp.survey.intake.uploads import Uploads
 from webapp.survey.purposes import PURPOSES
 from webapp.survey.report import model_facts
 from webapp.survey.respondents import RULES
-from webapp.survey.uploads import Uploads
 
 STATE = ".mien-survey"
 MARK = "survey.json"

@@ -1,4 +1,4 @@
-"""Large files in parts over HTTP (see :mod:`webapp.survey.parts`)."""
+"""Large files in parts over HTTP (see :mod:`webapp.survey.intake.resumable`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
 from webapp.survey.api import blueprint, json_body
-from webapp.survey.parts import read_announcement
+from webapp.survey.intake.resumable import read_announcement
 from webapp.survey.service import surveys
 
 

@@ -5,7 +5,7 @@ part is written under its number once its bytes have that hash, so that a part t
 whole; everything else is sent again. The file's identity is its group, path, size and the hashes
 of its parts, and so a page that was reloaded finds its upload again from the same file. When all
 parts are there they are read one after another into the way that every file takes
-(:meth:`webapp.survey.uploads.Uploads.receive`), which hashes, checks and unpacks.
+(:meth:`webapp.survey.intake.uploads.Uploads.receive`), which hashes, checks and unpacks.
 
 On origins that are not secure a browser cannot hash; then the time of the file's last change takes
 the hashes' place, and only lengths are checked.
@@ -37,8 +37,8 @@ from webapp.files import kinds as media
 from webapp.files.storage import remove_tree
 from webapp.settings import Settings
 from webapp.survey.catalog import Catalog
-from webapp.survey.receipts import Receipt, Source, clean_path
-from webapp.survey.uploads import Uploads
+from webapp.survey.intake.receipts import Receipt, Source, clean_path
+from webapp.survey.intake.uploads import Uploads
 
 MAX_OPEN = 32
 SPARE_BYTES = 500_000_000  # left free on the disk for everything else

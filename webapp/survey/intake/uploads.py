@@ -23,7 +23,7 @@ from webapp.files import kinds as media
 from webapp.files.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.settings import Settings
 from webapp.survey.catalog import Catalog, find_survey
-from webapp.survey.receipts import Receipt, Source, clean_path, path_hash
+from webapp.survey.intake.receipts import Receipt, Source, clean_path, path_hash
 from webapp.survey.respondents import respondent_of
 
 _BLOCK = 1 << 18
