@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.domain import EMOTIONS
-from webapp.survey.quantify import Confusion
-from webapp.survey.statistics import Sample, bootstrap, summarise
+from webapp.survey.report.quantify import Confusion
+from webapp.survey.report.statistics import Sample, bootstrap, summarise
 
 Array = npt.NDArray[np.float64]
 SIZE = len(EMOTIONS)

@@ -33,11 +33,11 @@ from webapp.models.registry import Registry
 from webapp.settings import Settings
 from webapp.survey.analysis.progress import Progress
 from webapp.survey.analysis.runner import JobRunner
-from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.intake.uploads import Uploads
 from webapp.survey.ledger import ledger_of
-from webapp.survey.report import model_facts
+from webapp.survey.report.build import build_in_process
+from webapp.survey.report.content import model_facts
 
 DIFFERENT = 200
 WARM_UP = 10

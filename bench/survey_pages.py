@@ -25,10 +25,10 @@ from webapp.domain import EMOTIONS, Box, EmotionScores, Face
 from webapp.models.registry import Registry
 from webapp.settings import Settings
 from webapp.survey.analysis.outcomes import Judgement, UsedFace
-from webapp.survey.build import build_in_process
 from webapp.survey.catalog import NewSurvey
 from webapp.survey.ledger import ledger_of
-from webapp.survey.report import model_facts
+from webapp.survey.report.build import build_in_process
+from webapp.survey.report.content import model_facts
 from webapp.survey.service import Surveys, surveys_of
 
 ROUNDS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from webapp.domain import EMOTIONS
-from webapp.survey.narrative import plain_words
+from webapp.survey.report.narrative import plain_words
 
 
 def row(emotion: str, share: float, interval: list[float] | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import os
 
 from webapp.survey.ledger import LABELS, current_ledger, ledger_of, settled_ledger
-from webapp.survey.reading import MAX_COMPARISON_ROWS, chart_data, read_report, shown_rows
+from webapp.survey.report.page_cache import MAX_COMPARISON_ROWS, chart_data, read_report, shown_rows
 
 
 def row(number: int, *, significant: bool = False) -> dict:

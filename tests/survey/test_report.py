@@ -12,11 +12,11 @@ from tests.survey.doubles import FakeInference, picture
 from webapp.card import HeadSpec, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.survey.analysis.runner import JobRunner
-from webapp.survey.build import build, build_in_process
-from webapp.survey.exports import safe_cell
-from webapp.survey.records import read_records
-from webapp.survey.report import build_report, compare_reports, model_facts
-from webapp.survey.timeline import cluster_videos, curve
+from webapp.survey.report.build import build, build_in_process
+from webapp.survey.report.content import build_report, compare_reports, model_facts
+from webapp.survey.report.exports import safe_cell
+from webapp.survey.report.records import read_records
+from webapp.survey.report.timeline import cluster_videos, curve
 
 
 def card() -> ModelCard:

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from webapp.domain import EMOTIONS
-from webapp.survey.compare import clustered_p, cohens_h, compare_groups, holm
-from webapp.survey.quantify import (
+from webapp.survey.report.compare import clustered_p, cohens_h, compare_groups, holm
+from webapp.survey.report.quantify import (
     Confusion,
     confusion_from_card,
     posterior_shares,
     shortest_interval,
 )
-from webapp.survey.statistics import (
+from webapp.survey.report.statistics import (
     Sample,
     bootstrap,
     cluster_weights,

@@ -16,10 +16,10 @@ from webapp.domain import FrameResult
 from webapp.errors import CorruptImage
 from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.analysis.video import sample, sample_in_process
-from webapp.survey.build import build
 from webapp.survey.ledger import ledger_of
-from webapp.survey.records import read_records
-from webapp.survey.report import build_report, model_facts
+from webapp.survey.report.build import build
+from webapp.survey.report.content import build_report, model_facts
+from webapp.survey.report.records import read_records
 
 
 def write_video(path: Path, seconds: float, shade: int, fps: int = 10) -> Path:

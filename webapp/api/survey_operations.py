@@ -7,7 +7,7 @@ from typing import Any
 
 from webapp.api.openapi import answer, errors, json_body, query
 from webapp.api.schemas import schema
-from webapp.survey.exports import FORMATS
+from webapp.survey.report.exports import FORMATS
 from webapp.survey.review import LABELS, QUEUES
 
 _BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}

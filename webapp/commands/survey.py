@@ -20,12 +20,12 @@ from webapp.files.storage import remove_tree
 from webapp.settings import Settings
 from webapp.survey.analysis.progress import Progress
 from webapp.survey.analysis.runner import JobRunner
-from webapp.survey.build import build
 from webapp.survey.catalog import Catalog, NewSurvey
-from webapp.survey.exports import FORMATS
 from webapp.survey.intake.uploads import Uploads
 from webapp.survey.purposes import PURPOSES
-from webapp.survey.report import model_facts
+from webapp.survey.report.build import build
+from webapp.survey.report.content import model_facts
+from webapp.survey.report.exports import FORMATS
 from webapp.survey.respondents import RULES
 
 STATE = ".mien-survey"

@@ -15,8 +15,8 @@ from webapp.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from webapp.files.kinds import HEAD_BYTES, IMAGE, image_type
 from webapp.survey.analysis.runner import latest_job
 from webapp.survey.catalog import NewSurvey, SurveyRow, find_survey
-from webapp.survey.exports import FORMATS
 from webapp.survey.ledger import current_ledger
+from webapp.survey.report.exports import FORMATS
 from webapp.survey.respondents import read_mapping
 from webapp.survey.service import surveys
 from webapp.web.headers import allowed_origins, origin_allowed

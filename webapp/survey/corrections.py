@@ -31,7 +31,7 @@ from webapp.errors import Conflict
 from webapp.files.kinds import IMAGE
 from webapp.sandbox import bare_environment
 from webapp.survey.catalog import Catalog
-from webapp.survey.exports import write_csv
+from webapp.survey.report.exports import write_csv
 from webapp.survey.review import UNUSABLE
 
 Cut = Callable[[Path, tuple[float, float, float, float]], dict[str, str]]

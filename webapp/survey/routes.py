@@ -14,11 +14,11 @@ from webapp.errors import NotFound
 from webapp.survey import api, api_parts, api_review  # noqa: F401 - the last add routes to the first
 from webapp.survey.catalog import find_survey
 from webapp.survey.events import NAMESPACE, init_events
-from webapp.survey.htmlreport import FILTERS
 from webapp.survey.ledger import current_ledger
 from webapp.survey.purposes import PURPOSES
-from webapp.survey.reading import PAGE, for_page, read_report
-from webapp.survey.report import compare_reports
+from webapp.survey.report.content import compare_reports
+from webapp.survey.report.html_export import FILTERS
+from webapp.survey.report.page_cache import PAGE, for_page, read_report
 from webapp.survey.review import UNUSABLE
 from webapp.survey.service import EXTENSION, LazySurveys, surveys
 
@@ -80,7 +80,7 @@ def show(survey_id: str) -> ResponseReturnValue:
 
 
 def _report(survey_id: str, job_id: int) -> dict[str, Any]:
-    """The report as :func:`webapp.survey.reading.for_page` gives it."""
+    """The report as :func:`webapp.survey.report.page_cache.for_page` gives it."""
     files = surveys().catalog.files
     folder = surveys().catalog.folders.job(survey_id, job_id)
     direct = files.direct(folder / PAGE)

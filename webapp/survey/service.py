@@ -24,11 +24,11 @@ from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.analysis.outcomes import Analyzer
 from webapp.survey.analysis.progress import Progress
 from webapp.survey.analysis.runner import Executor, JobRunner
-from webapp.survey.build import build_in_process
 from webapp.survey.catalog import Catalog
 from webapp.survey.intake.resumable import Parts
 from webapp.survey.intake.uploads import Uploads
-from webapp.survey.report import model_facts
+from webapp.survey.report.build import build_in_process
+from webapp.survey.report.content import model_facts
 from webapp.survey.review import Reviews
 from webapp.web.open_database import database_of
 from webapp.web.services import Services, services_of

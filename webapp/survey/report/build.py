@@ -1,6 +1,6 @@
 """Makes the report and all its files in a process of its own, so that the server stays responsive.
 
-``python -m webapp.survey.build --instance DIR --job N`` reads the database named by
+``python -m webapp.survey.report.build --instance DIR --job N`` reads the database named by
 ``DATABASE_URL``. The files appear at once, complete, under the survey's folder.
 """
 
@@ -25,10 +25,10 @@ def build(
     store: Store, instance: Path, job_id: int, settings: Settings, files: Files | None = None
 ) -> Path:
     """Compute and write the report of a job; returns its folder. Made again, it is replaced."""
-    from webapp.survey.exports import write_all
-    from webapp.survey.records import read_records
-    from webapp.survey.report import build_report
-    from webapp.survey.stills import write_stills
+    from webapp.survey.report.content import build_report
+    from webapp.survey.report.exports import write_all
+    from webapp.survey.report.records import read_records
+    from webapp.survey.report.stills import write_stills
 
     with store.session() as session:
         records = read_records(session, job_id)
@@ -48,7 +48,13 @@ def build(
 
 def build_in_process(store: Store, instance: Path, job: Job, settings: Settings) -> None:
     """As :func:`build`, in a child process. Raises :class:`MienError` with what it said."""
-    command = [sys.executable, "-m", "webapp.survey.build", "--instance", str(instance.resolve())]
+    command = [
+        sys.executable,
+        "-m",
+        "webapp.survey.report.build",
+        "--instance",
+        str(instance.resolve()),
+    ]
     command += ["--job", str(job.id), "--draws", str(settings.survey_bootstrap)]
     command += ["--min-cell", str(settings.survey_min_cell)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}

@@ -10,7 +10,7 @@ from webapp.errors import CorruptImage
 from webapp.files.storage import Files
 from webapp.survey.analysis.video import sample_in_process
 from webapp.survey.catalog import Folders
-from webapp.survey.records import Records
+from webapp.survey.report.records import Records
 
 
 def write_stills(report: dict[str, Any], records: Records, folders: Folders, files: Files) -> None:

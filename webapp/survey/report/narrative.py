@@ -26,7 +26,7 @@ def percent(share: float) -> str:
 
 
 def plain_words(report: dict[str, Any]) -> list[str]:
-    """Sentences about a report (see :func:`webapp.survey.report.build_report`)."""
+    """Sentences about a report (see :func:`webapp.survey.report.content.build_report`)."""
     ledger, everyone = report["ledger"], report["overall"]
     uploaded, used = ledger["uploaded"], ledger["counts"]["used"]
     if used == 0:

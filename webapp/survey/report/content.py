@@ -15,13 +15,13 @@ import numpy as np
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS, UNCERTAIN
 from webapp.settings import Settings
-from webapp.survey.compare import compare_groups
-from webapp.survey.narrative import plain_words
 from webapp.survey.purposes import PURPOSES
-from webapp.survey.quantify import Confusion, confusion_from_card
-from webapp.survey.records import FaceRecord, Records
-from webapp.survey.statistics import bootstrap, summarise
-from webapp.survey.timeline import video_section
+from webapp.survey.report.compare import compare_groups
+from webapp.survey.report.narrative import plain_words
+from webapp.survey.report.quantify import Confusion, confusion_from_card
+from webapp.survey.report.records import FaceRecord, Records
+from webapp.survey.report.statistics import bootstrap, summarise
+from webapp.survey.report.timeline import video_section
 
 REPORT_SCHEMA = 1
 EXAMPLES = 6

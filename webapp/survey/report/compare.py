@@ -22,7 +22,14 @@ import numpy.typing as npt
 from scipy.special import ndtr, stdtr
 
 from webapp.domain import EMOTIONS
-from webapp.survey.statistics import MIN_CLUSTERS, Draws, Index, Sample, interval, share_interval
+from webapp.survey.report.statistics import (
+    MIN_CLUSTERS,
+    Draws,
+    Index,
+    Sample,
+    interval,
+    share_interval,
+)
 
 Array = npt.NDArray[np.float64]
 _WORDS = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.domain import EMOTIONS
-from webapp.survey.quantify import Confusion, posterior_shares, shortest_interval
+from webapp.survey.report.quantify import Confusion, posterior_shares, shortest_interval
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]

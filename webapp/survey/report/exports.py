@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from webapp.domain import EMOTIONS
-from webapp.survey.htmlreport import render_html
 from webapp.survey.ledger import LABELS
-from webapp.survey.reading import PAGE, for_page
-from webapp.survey.records import Records
+from webapp.survey.report.html_export import render_html
+from webapp.survey.report.page_cache import PAGE, for_page
+from webapp.survey.report.records import Records
 
 FORMATS: dict[str, tuple[str, str]] = {
     "html": ("report.html", "text/html"),

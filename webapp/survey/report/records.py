@@ -14,7 +14,7 @@ from webapp.domain import UNCERTAIN
 from webapp.files.kinds import ARCHIVE, VIDEO
 from webapp.survey.catalog import find_survey
 from webapp.survey.ledger import Ledger, category_column, ledger_of
-from webapp.survey.statistics import Sample, encode_clusters
+from webapp.survey.report.statistics import Sample, encode_clusters
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from webapp import ROOT
-from webapp.survey.reading import for_page
+from webapp.survey.report.page_cache import for_page
 
 TEMPLATES = ROOT / "templates"
 STATIC = ROOT / "static"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from webapp.domain import EMOTIONS
 from webapp.files.kinds import VIDEO
-from webapp.survey.records import FaceRecord, Records
+from webapp.survey.report.records import FaceRecord, Records
 
 BIN_MS = 1000
 MAX_CURVES = 60
