@@ -6,10 +6,11 @@ import secrets
 
 from flask import Flask
 
-from webapp import ROOT, pages
+from webapp import ROOT
 from webapp.admin import init_admin
 from webapp.api import docs
 from webapp.api import routes as api
+from webapp.live import pages
 from webapp.live.events import init_live
 from webapp.monitoring import health
 from webapp.monitoring.logs import init_requests
