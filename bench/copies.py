@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.heldout import Program, active_folder
-from training.dataset import LabelledFaces, load_folder
+from training.data.dataset import LabelledFaces, load_folder
 from training.scoring import open_version
 from webapp.domain import EMOTIONS
 

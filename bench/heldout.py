@@ -10,8 +10,8 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import DatasetError, Fold, LabelledFaces, ferplus_majority
-from training.sources import prepare
+from training.data.dataset import DatasetError, Fold, LabelledFaces, ferplus_majority
+from training.data.sources import prepare
 from webapp.card import ModelCard
 from webapp.errors import MienError
 from webapp.models.registry import Registry

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.heldout import HeldOut, Program, active_folder, tested_faces, unseen_faces
-from training.dataset import load_folder
+from training.data.dataset import load_folder
 from training.litert import softmax
 from training.metrics import ECE_BINS, bootstrap, reliability
 from training.scoring import FloatArray, Scorer, open_version

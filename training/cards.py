@@ -12,7 +12,7 @@ from typing import Any
 from training.calibration import UNCERTAIN_RULE, fit_temperature, fit_uncertain_below
 from training.compact import MIRROR
 from training.compiled import Compiled
-from training.dataset import LabelledFaces
+from training.data.dataset import LabelledFaces
 from training.finished import FinishedRun
 from training.litert import FloatArray, softmax
 from training.members import Member, run_facts

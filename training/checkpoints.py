@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import DatasetError
+from training.data.dataset import DatasetError
 from training.runs import replacing
 
 CHECKPOINT_FILE = "checkpoint.npz"

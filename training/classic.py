@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.pipeline import BATCH, Changes
+from training.data.tf_data import BATCH, Changes
 from webapp.domain import EMOTIONS
 
 

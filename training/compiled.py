@@ -18,7 +18,7 @@ from training.compact import (
     save_keras,
     views_of,
 )
-from training.dataset import SIDE
+from training.data.dataset import SIDE
 from training.golden import golden_inputs
 from training.litert import (
     MAX_INT8_DIFFERENCE,

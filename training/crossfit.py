@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from training.dataset import Fold
+from training.data.dataset import Fold
 from training.finished import FinishedRun
 from training.litert import FloatArray
 from training.members import Member

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import LabelledFaces
+from training.data.dataset import LabelledFaces
 from training.evaluate import Answers, answer
 from training.scoring import Scorer
 from webapp.vision.crops import resize

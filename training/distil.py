@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import LabelledFaces
+from training.data.dataset import LabelledFaces
 from training.litert import softmax
 from training.networks import HEADS
 from webapp.errors import ModelInvalid

@@ -14,8 +14,8 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from training.archive import opened
-from training.dataset import DatasetError, LabelledFaces, ferplus_majority, load_folder
+from training.data.archive import opened
+from training.data.dataset import DatasetError, LabelledFaces, ferplus_majority, load_folder
 from training.litert import quieten, softmax
 from training.metrics import score
 from training.runs import read_history, replacing

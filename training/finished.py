@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.dataset import LabelledFaces, ferplus_majority
+from training.data.dataset import LabelledFaces, ferplus_majority
 from training.runs import RUN_FILE, VALIDATION_FILE, read_history
 from webapp.card import KERAS_FILE, sha256_of
 from webapp.domain import EMOTIONS

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from training.augment import resize_batch
-from training.batches import epoch_batches, in_background
 from training.checkpoints import mean_of, read_state, restore, save_state
-from training.dataset import LabelledFaces, ferplus_majority
+from training.data.augment import resize_batch
+from training.data.batches import epoch_batches, in_background
+from training.data.dataset import LabelledFaces, ferplus_majority
 from training.distil import Taught
 from training.litert import FloatArray, keras_logits
 from training.networks import HEADS, build_mien

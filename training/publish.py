@@ -17,7 +17,6 @@ from pathlib import Path
 
 import click
 
-from training.archive import opened
 from training.cards import (
     INTENDED_USE,
     LICENCE,
@@ -29,7 +28,9 @@ from training.cards import (
 from training.compiled import VIEWS, WEIGHTS, Compiled, compile_model
 from training.crossfit import SOURCE as OUT_OF_FOLD
 from training.crossfit import accuracy_on_seen, parts_of, read_out_of_fold
-from training.dataset import DatasetError
+from training.data.archive import opened
+from training.data.dataset import DatasetError
+from training.data.heldback import check_same_model, read_data
 from training.evaluate import answer, describe
 from training.finished import (
     METRICS_FILE,
@@ -37,7 +38,6 @@ from training.finished import (
     check_metrics,
     read_run,
 )
-from training.heldback import check_same_model, read_data
 from training.litert import FloatArray, quieten
 from training.members import Member, open_member, open_run, stir
 from training.scoring import input_spec_of, open_version

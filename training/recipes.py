@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from training.augment import Augmentation
+from training.data.augment import Augmentation
 from training.networks import DEEP, MienSpec
 
 

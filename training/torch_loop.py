@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from training.augment import resize_batch
-from training.batches import Batch, epoch_batches, in_background
-from training.dataset import LabelledFaces, ferplus_majority
+from training.data.augment import resize_batch
+from training.data.batches import Batch, epoch_batches, in_background
+from training.data.dataset import LabelledFaces, ferplus_majority
 from training.distil import Taught
 from training.recipes import MienRecipe
 from training.runs import read_history, replacing, write_history

@@ -16,13 +16,14 @@ from typing import Any
 import click
 import numpy as np
 
-from training.archive import opened
-from training.augment import resize_batch
 from training.classic import FIT_RECIPES, FitRecipe, WeightsError
-from training.dataset import DatasetError, Fold, LabelledFaces
+from training.data.archive import opened
+from training.data.augment import resize_batch
+from training.data.dataset import DatasetError, Fold, LabelledFaces
+from training.data.lineage import check_same_split, version_facts
+from training.data.sources import prepare
 from training.distil import taught
 from training.journal import journal
-from training.lineage import check_same_split, version_facts
 from training.litert import keras_logits, quieten
 from training.publish import Options, publish, summary
 from training.recipes import MIEN_RECIPES, MienRecipe
@@ -35,7 +36,6 @@ from training.runs import (
     save_through,
     write_json,
 )
-from training.sources import prepare
 from webapp.card import InputSpec, sha256_of
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError

@@ -21,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training.augment import resize_batch
 from training.compact import one_view
-from training.lineage import check_same_split, version_facts
+from training.data.augment import resize_batch
+from training.data.lineage import check_same_split, version_facts
 from training.litert import keras_logits
 from training.networks import HEADS, MienSpec
 from training.torch_engine import Block, ConvNorm, MienTorch, predict_logits

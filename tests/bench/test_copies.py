@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from bench import copies, reliability
 from bench.copies import labels_of_copies, likeness, report
 from tests.support.faces import make_faces
-from training.dataset import LabelledFaces, load_folder
+from training.data.dataset import LabelledFaces, load_folder
 
 
 def _sets(folder: Path) -> tuple[LabelledFaces, LabelledFaces]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.dataset import FERPLUS_COLUMNS
+from training.data.dataset import FERPLUS_COLUMNS
 from webapp.domain import EMOTIONS
 
 FERPLUS_OF = {

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from training.archive import opened
-from training.dataset import DatasetError, load_folder
+from training.data.archive import opened
+from training.data.dataset import DatasetError, load_folder
 from webapp.app import create_app
 from webapp.card import CropSpec, ModelCard
 from webapp.database.store import utcnow

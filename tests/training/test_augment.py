@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.faces import draw
-from training.augment import Augmentation, augment_one
+from training.data.augment import Augmentation, augment_one
 from training.train import main
 
 PLAIN = Augmentation()

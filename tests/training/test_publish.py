@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.faces import make_faces
-from training.dataset import load_folder
+from training.data.dataset import load_folder
 from training.finished import check_metrics, read_run, validation_pictures
 from training.publish import Options, publish
 from training.runs import write_history, write_json

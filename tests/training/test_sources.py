@@ -5,8 +5,14 @@ import numpy as np
 import pytest
 
 from tests.support.faces import draw, make_faces, make_votes
-from training.dataset import DatasetError, class_weights, ferplus_majority, load_folder, one_hot
-from training.sources import prepare, read_source
+from training.data.dataset import (
+    DatasetError,
+    class_weights,
+    ferplus_majority,
+    load_folder,
+    one_hot,
+)
+from training.data.sources import prepare, read_source
 from webapp.domain import EMOTIONS
 
 

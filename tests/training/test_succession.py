@@ -14,7 +14,6 @@ keras = pytest.importorskip("keras")
 
 from tests.support.faces import make_faces, make_votes  # noqa: E402
 from tests.support.trained import publish, train  # noqa: E402
-from training.batches import epoch_batches  # noqa: E402
 from training.compact import (  # noqa: E402
     average_views,
     average_weights,
@@ -22,7 +21,8 @@ from training.compact import (  # noqa: E402
     one_view,
     views_of,
 )
-from training.dataset import LabelledFaces, load_folder  # noqa: E402
+from training.data.batches import epoch_batches  # noqa: E402
+from training.data.dataset import LabelledFaces, load_folder  # noqa: E402
 from training.distil import taught  # noqa: E402
 from training.litert import keras_logits  # noqa: E402
 from training.recipes import MienRecipe  # noqa: E402

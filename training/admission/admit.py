@@ -16,7 +16,7 @@ from training.admission.files import Found, recognise
 from training.admission.networks import adapter, open_network
 from training.cards import INTENDED_USE, LIMITS
 from training.compiled import Compiled, compile_model
-from training.dataset import LabelledFaces
+from training.data.dataset import LabelledFaces
 from training.evaluate import answer, describe
 from training.golden import golden_inputs
 from training.litert import (

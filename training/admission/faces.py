@@ -14,7 +14,13 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from training.dataset import FERPLUS_COLUMNS, PICTURE_SUFFIXES, SIDE, DatasetError, LabelledFaces
+from training.data.dataset import (
+    FERPLUS_COLUMNS,
+    PICTURE_SUFFIXES,
+    SIDE,
+    DatasetError,
+    LabelledFaces,
+)
 from webapp.domain import EMOTIONS
 from webapp.errors import CorruptImage, ModelInvalid, PayloadTooLarge
 from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
@@ -71,7 +77,7 @@ def read_zip(path: Path, limit_bytes: int) -> tuple[LabelledFaces, list[str]]:
 
 
 def _face(data: bytes) -> Any:
-    """As :func:`training.dataset.read_face`, after the header was asked for the size."""
+    """As :func:`training.data.dataset.read_face`, after the header was asked for the size."""
     from webapp.errors import MienError
     from webapp.vision.frame import decode
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dataset import (
+from training.data.dataset import (
     FERPLUS_COLUMNS,
     SIDE,
     DatasetError,

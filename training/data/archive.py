@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from lzma import LZMAError
 from pathlib import Path
 
-from training.dataset import DatasetError
+from training.data.dataset import DatasetError
 from webapp.domain import EMOTIONS
 
 _TAR_SUFFIXES = (".tar", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2")

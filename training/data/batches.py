@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import augment_batch, mixup_batch
-from training.dataset import LabelledFaces, one_hot, soft_ferplus
+from training.data.augment import augment_batch, mixup_batch
+from training.data.dataset import LabelledFaces, one_hot, soft_ferplus
 from training.distil import Taught, blend
 from training.recipes import MienRecipe
 from webapp.domain import EMOTIONS

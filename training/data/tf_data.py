@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from training.dataset import LabelledFaces, one_hot
+from training.data.dataset import LabelledFaces, one_hot
 
 BATCH = 32
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from training.dataset import LabelledFaces
+from training.data.dataset import LabelledFaces
+from training.data.sources import read_source
 from training.finished import FinishedRun, validation_pictures
 from training.litert import keras_logits, softmax
 from training.scoring import input_spec_of
-from training.sources import read_source
 from webapp.errors import ModelInvalid
 from webapp.vision.crops import to_batch
 
