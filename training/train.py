@@ -22,8 +22,8 @@ from training.data.augment import resize_batch
 from training.data.dataset import DatasetError, Fold, LabelledFaces
 from training.data.lineage import check_same_split, version_facts
 from training.data.sources import prepare
-from training.distil import taught
-from training.journal import journal
+from training.engines.distil import taught
+from training.engines.progress import journal
 from training.litert import keras_logits, quieten
 from training.publish import Options, publish, summary
 from training.recipes import MIEN_RECIPES, MienRecipe
@@ -106,7 +106,7 @@ def engine_for(recipe: Recipe, wanted: str) -> str:
 def train(job: Job, training: LabelledFaces, held: LabelledFaces, report: Report) -> Any:
     """Train and return the Keras model."""
     if isinstance(job.recipe, FitRecipe):
-        from training.keras_fit import train_fit
+        from training.engines.keras_fit import train_fit
 
         return train_fit(
             job.run, job.recipe, training, held,
@@ -114,7 +114,7 @@ def train(job: Job, training: LabelledFaces, held: LabelledFaces, report: Report
             precision=job.precision,
         )  # fmt: skip
     if job.engine == "keras":
-        from training.keras_mien import train_keras_mien
+        from training.engines.keras_mien import train_keras_mien
 
         return train_keras_mien(
             job.run, job.recipe, training, held,
@@ -130,10 +130,10 @@ def _train_natively(
     """Train in torch, then copy the weights into Keras and check that both answer alike."""
     import torch
 
+    from training.engines.torch_engine import copy_to_keras, predict_logits
+    from training.engines.torch_loop import train_mien
+    from training.engines.warm_start import read_start
     from training.networks import build_mien
-    from training.torch_engine import copy_to_keras, predict_logits
-    from training.torch_loop import train_mien
-    from training.warm_start import read_start
 
     torch.set_num_threads(job.threads)
     start = None

@@ -23,7 +23,7 @@ from training.compact import (  # noqa: E402
 )
 from training.data.batches import epoch_batches  # noqa: E402
 from training.data.dataset import LabelledFaces, load_folder  # noqa: E402
-from training.distil import taught  # noqa: E402
+from training.engines.distil import taught  # noqa: E402
 from training.litert import keras_logits  # noqa: E402
 from training.recipes import MienRecipe  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402

@@ -24,9 +24,9 @@ from torch import nn
 from training.compact import one_view
 from training.data.augment import resize_batch
 from training.data.lineage import check_same_split, version_facts
+from training.engines.torch_engine import Block, ConvNorm, MienTorch, predict_logits
 from training.litert import keras_logits
 from training.networks import HEADS, MienSpec
-from training.torch_engine import Block, ConvNorm, MienTorch, predict_logits
 from webapp.card import KERAS_FILE
 from webapp.errors import MienError, ModelInvalid
 

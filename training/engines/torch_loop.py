@@ -20,11 +20,11 @@ from torch.nn import functional
 from training.data.augment import resize_batch
 from training.data.batches import Batch, epoch_batches, in_background
 from training.data.dataset import LabelledFaces, ferplus_majority
-from training.distil import Taught
+from training.engines.distil import Taught
+from training.engines.torch_engine import MienTorch, predict_logits
+from training.engines.warm_start import Start, load_into
 from training.recipes import MienRecipe
 from training.runs import read_history, replacing, write_history
-from training.torch_engine import MienTorch, predict_logits
-from training.warm_start import Start, load_into
 
 CHECKPOINT_FILE = "checkpoint.pt"
 

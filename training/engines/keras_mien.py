@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from training.checkpoints import mean_of, read_state, restore, save_state
 from training.data.augment import resize_batch
 from training.data.batches import epoch_batches, in_background
 from training.data.dataset import LabelledFaces, ferplus_majority
-from training.distil import Taught
+from training.engines.checkpoints import mean_of, read_state, restore, save_state
+from training.engines.distil import Taught
+from training.engines.precision import has_gpu, set_precision
 from training.litert import FloatArray, keras_logits
 from training.networks import HEADS, build_mien
-from training.precision import has_gpu, set_precision
 from training.recipes import MienRecipe
 from training.runs import read_history, write_history
 

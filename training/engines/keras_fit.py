@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from training.checkpoints import read_state, restore, save_state
 from training.classic import FitRecipe
 from training.data.dataset import LabelledFaces, class_weights
 from training.data.tf_data import dataset, steps_of
+from training.engines.checkpoints import read_state, restore, save_state
+from training.engines.precision import set_precision
 from training.metrics import confusion_matrix, macro_scores
-from training.precision import set_precision
 from training.runs import read_history, write_history
 
 
