@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from bench.heldout import Program, active_folder
 from training.data.dataset import LabelledFaces, load_folder
-from training.scoring import open_version
+from training.evaluation.scoring import open_version
 from webapp.domain import EMOTIONS
 
 NEAR = (0.95, 0.97, 0.99)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from bench.heldout import HeldOut, Program, active_folder, unseen_faces
 from bench.videos import HEIGHT, WIDTH, Grey, place, wall
-from training.degrade import blurred, lit, shrunk
+from training.evaluation.degrade import blurred, lit, shrunk
 from webapp.card import ModelCard
 from webapp.vision import crops
 from webapp.vision.classifier import Classifier

@@ -19,6 +19,7 @@ from training.compact import (
     views_of,
 )
 from training.data.dataset import SIDE
+from training.evaluation.scoring import SMALLEST_PROBABILITY, heads_of, input_spec_of
 from training.golden import golden_inputs
 from training.litert import (
     MAX_INT8_DIFFERENCE,
@@ -28,7 +29,6 @@ from training.litert import (
     golden_bytes,
     keras_logits,
 )
-from training.scoring import SMALLEST_PROBABILITY, heads_of, input_spec_of
 from webapp.card import GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, HeadSpec, sha256_of
 from webapp.errors import ModelInvalid
 

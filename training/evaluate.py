@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from training.data.archive import opened
 from training.data.dataset import DatasetError, LabelledFaces, ferplus_majority, load_folder
+from training.evaluation.metrics import score
+from training.evaluation.scoring import FloatArray, Scorer, open_model
 from training.litert import quieten, softmax
-from training.metrics import score
 from training.runs import read_history, replacing
-from training.scoring import FloatArray, Scorer, open_model
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
@@ -158,7 +158,7 @@ def main(
         answers = answer(scorer, faces)
         report = describe(scorer, answers)
         if folder is not None:
-            from training.report import write_report
+            from training.evaluation.report import write_report
 
             write_report(folder, scorer, answers, report, _history(model, scorer), report_sample)
     except (DatasetError, MienError) as error:

@@ -15,8 +15,8 @@ from typing import Any
 from training.compact import average_weights, fold_batch_norms, one_view
 from training.data.dataset import Fold
 from training.data.lineage import check_same_split, version_facts
+from training.evaluation.scoring import load_keras
 from training.finished import FinishedRun, read_run
-from training.scoring import load_keras
 from webapp.card import CARD_FILE, KERAS_FILE, ModelCard
 from webapp.errors import ModelInvalid
 

@@ -32,6 +32,7 @@ from training.data.archive import opened
 from training.data.dataset import DatasetError
 from training.data.heldback import check_same_model, read_data
 from training.evaluate import answer, describe
+from training.evaluation.scoring import input_spec_of, open_version
 from training.finished import (
     METRICS_FILE,
     FinishedRun,
@@ -40,7 +41,6 @@ from training.finished import (
 )
 from training.litert import FloatArray, quieten
 from training.members import Member, open_member, open_run, stir
-from training.scoring import input_spec_of, open_version
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
 from webapp.models.registry import Registry

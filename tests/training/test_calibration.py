@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from training.calibration import fit_temperature, fit_uncertain_below
+from training.evaluation.calibration import fit_temperature, fit_uncertain_below
+from training.evaluation.metrics import reliability
 from training.litert import softmax
-from training.metrics import reliability
 
 
 def _calibrated(n=6000, seed=1):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from training.metrics import (
+from training.evaluation.metrics import (
     bootstrap,
     reliability,
     score,

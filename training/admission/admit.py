@@ -18,6 +18,8 @@ from training.cards import INTENDED_USE, LIMITS
 from training.compiled import Compiled, compile_model
 from training.data.dataset import LabelledFaces
 from training.evaluate import answer, describe
+from training.evaluation.metrics import confusion_matrix
+from training.evaluation.scoring import Scorer, heads_of, input_spec_of, open_version
 from training.golden import golden_inputs
 from training.litert import (
     MAX_INT8_DIFFERENCE,
@@ -26,8 +28,6 @@ from training.litert import (
     keras_logits,
     softmax,
 )
-from training.metrics import confusion_matrix
-from training.scoring import Scorer, heads_of, input_spec_of, open_version
 from webapp.card import (
     GOLDEN_FILE,
     GOLDEN_TOLERANCE,

@@ -29,7 +29,7 @@ def taught(teachers: Sequence[Path], faces: LabelledFaces) -> dict[str, FloatArr
     Without temperatures: the FER+ head was trained on shares of votes, and answers shares. None
     without teachers. Raises :class:`ModelInvalid` for a version without both heads.
     """
-    from training.scoring import open_version
+    from training.evaluation.scoring import open_version
 
     if not teachers:
         return None

@@ -15,7 +15,7 @@ from training.data.dataset import LabelledFaces, class_weights
 from training.data.tf_data import dataset, steps_of
 from training.engines.checkpoints import read_state, restore, save_state
 from training.engines.precision import set_precision
-from training.metrics import confusion_matrix, macro_scores
+from training.evaluation.metrics import confusion_matrix, macro_scores
 from training.runs import read_history, write_history
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from training.data.dataset import LabelledFaces
 from training.evaluate import Answers, answer
-from training.scoring import Scorer
+from training.evaluation.scoring import Scorer
 from webapp.vision.crops import resize
 
 SIZES_PX = (48, 32, 24, 16, 12)

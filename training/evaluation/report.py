@@ -8,10 +8,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from training import charts
-from training.degrade import SAMPLE, degraded
 from training.evaluate import Answers
-from training.scoring import Scorer
+from training.evaluation import charts
+from training.evaluation.degrade import SAMPLE, degraded
+from training.evaluation.scoring import Scorer
 from webapp.domain import EMOTIONS
 
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;

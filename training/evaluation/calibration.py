@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.evaluation.metrics import negative_log_likelihood
 from training.litert import softmax
-from training.metrics import negative_log_likelihood
 
 UNCERTAIN_RULE = (
     "Isotonic regression of being right on the served confidence over the validation pictures "

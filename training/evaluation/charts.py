@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.metrics import Floats, Ints, reliability
+from training.evaluation.metrics import Floats, Ints, reliability
 from webapp.domain import EMOTIONS
 
 BLUE, ORANGE, GREY = "#2a6fbb", "#d9822b", "#8a8f98"
