@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from training.compiled import compile_model
 from training.evaluation.scoring import input_spec_of
-from training.litert import quieten
 from training.networks import build_mien
+from training.publishing.compiled import compile_model
+from training.publishing.litert import quieten
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
 

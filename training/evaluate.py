@@ -18,7 +18,7 @@ from training.data.archive import opened
 from training.data.dataset import DatasetError, LabelledFaces, ferplus_majority, load_folder
 from training.evaluation.metrics import score
 from training.evaluation.scoring import FloatArray, Scorer, open_model
-from training.litert import quieten, softmax
+from training.publishing.litert import quieten, softmax
 from training.runs import read_history, replacing
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS

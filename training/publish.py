@@ -17,7 +17,12 @@ from pathlib import Path
 
 import click
 
-from training.cards import (
+from training.data.archive import opened
+from training.data.dataset import DatasetError
+from training.data.heldback import check_same_model, read_data
+from training.evaluate import answer, describe
+from training.evaluation.scoring import input_spec_of, open_version
+from training.publishing.card_facts import (
     INTENDED_USE,
     LICENCE,
     LIMITS,
@@ -25,22 +30,17 @@ from training.cards import (
     data_facts,
     training_facts,
 )
-from training.compiled import VIEWS, WEIGHTS, Compiled, compile_model
-from training.crossfit import SOURCE as OUT_OF_FOLD
-from training.crossfit import accuracy_on_seen, parts_of, read_out_of_fold
-from training.data.archive import opened
-from training.data.dataset import DatasetError
-from training.data.heldback import check_same_model, read_data
-from training.evaluate import answer, describe
-from training.evaluation.scoring import input_spec_of, open_version
-from training.finished import (
+from training.publishing.compiled import VIEWS, WEIGHTS, Compiled, compile_model
+from training.publishing.crossfit import SOURCE as OUT_OF_FOLD
+from training.publishing.crossfit import accuracy_on_seen, parts_of, read_out_of_fold
+from training.publishing.finished import (
     METRICS_FILE,
     FinishedRun,
     check_metrics,
     read_run,
 )
-from training.litert import FloatArray, quieten
-from training.members import Member, open_member, open_run, stir
+from training.publishing.litert import FloatArray, quieten
+from training.publishing.members import Member, open_member, open_run, stir
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
 from webapp.models.registry import Registry

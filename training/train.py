@@ -24,8 +24,8 @@ from training.data.lineage import check_same_split, version_facts
 from training.data.sources import prepare
 from training.engines.distil import taught
 from training.engines.progress import journal
-from training.litert import keras_logits, quieten
 from training.publish import Options, publish, summary
+from training.publishing.litert import keras_logits, quieten
 from training.recipes import MIEN_RECIPES, MienRecipe
 from training.runs import (
     HISTORY_FILE,

@@ -247,8 +247,8 @@ import numpy as np
 from pathlib import Path
 from training.admission.files import recognise
 from training.admission.networks import adapter, open_network
-from training.compiled import compile_model
-from training.litert import keras_logits, litert_outputs
+from training.publishing.compiled import compile_model
+from training.publishing.litert import keras_logits, litert_outputs
 from tests.support.build_uploads import ALPHABETICAL
 from webapp.domain import EMOTIONS
 scratch = Path({str(tmp_path)!r}); path = Path({str(uploads / "good.keras")!r})

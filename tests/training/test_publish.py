@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.faces import make_faces
 from training.data.dataset import load_folder
-from training.finished import check_metrics, read_run, validation_pictures
 from training.publish import Options, publish
+from training.publishing.finished import check_metrics, read_run, validation_pictures
 from training.runs import write_history, write_json
 from webapp.card import sha256_of
 from webapp.domain import EMOTIONS

@@ -14,17 +14,17 @@ keras = pytest.importorskip("keras")
 
 from tests.support.faces import make_faces, make_votes  # noqa: E402
 from tests.support.trained import publish, train  # noqa: E402
-from training.compact import (  # noqa: E402
+from training.data.batches import epoch_batches  # noqa: E402
+from training.data.dataset import LabelledFaces, load_folder  # noqa: E402
+from training.engines.distil import taught  # noqa: E402
+from training.publishing.compact import (  # noqa: E402
     average_views,
     average_weights,
     fold_batch_norms,
     one_view,
     views_of,
 )
-from training.data.batches import epoch_batches  # noqa: E402
-from training.data.dataset import LabelledFaces, load_folder  # noqa: E402
-from training.engines.distil import taught  # noqa: E402
-from training.litert import keras_logits  # noqa: E402
+from training.publishing.litert import keras_logits  # noqa: E402
 from training.recipes import MienRecipe  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402

@@ -14,14 +14,14 @@ import numpy as np
 from training.admission.faces import load_faces
 from training.admission.files import Found, recognise
 from training.admission.networks import adapter, open_network
-from training.cards import INTENDED_USE, LIMITS
-from training.compiled import Compiled, compile_model
 from training.data.dataset import LabelledFaces
 from training.evaluate import answer, describe
 from training.evaluation.metrics import confusion_matrix
 from training.evaluation.scoring import Scorer, heads_of, input_spec_of, open_version
-from training.golden import golden_inputs
-from training.litert import (
+from training.publishing.card_facts import INTENDED_USE, LIMITS
+from training.publishing.compiled import Compiled, compile_model
+from training.publishing.golden import golden_inputs
+from training.publishing.litert import (
     MAX_INT8_DIFFERENCE,
     MAX_PROBABILITY_DIFFERENCE,
     compare,

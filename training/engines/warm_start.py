@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training.compact import one_view
 from training.data.augment import resize_batch
 from training.data.lineage import check_same_split, version_facts
 from training.engines.torch_engine import Block, ConvNorm, MienTorch, predict_logits
-from training.litert import keras_logits
 from training.networks import HEADS, MienSpec
+from training.publishing.compact import one_view
+from training.publishing.litert import keras_logits
 from webapp.card import KERAS_FILE
 from webapp.errors import MienError, ModelInvalid
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from training.compact import (
+from training.data.dataset import SIDE
+from training.evaluation.scoring import SMALLEST_PROBABILITY, heads_of, input_spec_of
+from training.publishing.compact import (
     View,
     average_views,
     fold_batch_norms,
@@ -18,10 +20,8 @@ from training.compact import (
     save_keras,
     views_of,
 )
-from training.data.dataset import SIDE
-from training.evaluation.scoring import SMALLEST_PROBABILITY, heads_of, input_spec_of
-from training.golden import golden_inputs
-from training.litert import (
+from training.publishing.golden import golden_inputs
+from training.publishing.litert import (
     MAX_INT8_DIFFERENCE,
     Agreement,
     compare,
@@ -82,7 +82,7 @@ def compile_model(
     """Fold norms, adapt, round, average views, convert, and compare LiteRT with Keras.
 
     ``members`` are further networks of an ensemble, and ``views`` of :data:`VIEWS` is what its
-    networks look at (:func:`training.compact.views_of`).
+    networks look at (:func:`training.publishing.compact.views_of`).
     ``weights`` half stores float16 (half the size), full float32; auto takes half where LiteRT
     stays within the tolerance with it. ``int8`` is checked as half first, so that what it differs
     by is rounding alone: about four times as fast where the processor multiplies int8 natively,
