@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from training.evaluation.scoring import input_spec_of
-from training.networks import build_mien
 from training.publishing.compiled import compile_model
 from training.publishing.litert import quieten
+from training.recipes.networks import build_mien
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
 

@@ -16,7 +16,6 @@ from typing import Any
 import click
 import numpy as np
 
-from training.classic import FIT_RECIPES, FitRecipe, WeightsError
 from training.data.archive import opened
 from training.data.augment import resize_batch
 from training.data.dataset import DatasetError, Fold, LabelledFaces
@@ -26,7 +25,8 @@ from training.engines.distil import taught
 from training.engines.progress import journal
 from training.publish import Options, publish, summary
 from training.publishing.litert import keras_logits, quieten
-from training.recipes import MIEN_RECIPES, MienRecipe
+from training.recipes.classic import FIT_RECIPES, FitRecipe, WeightsError
+from training.recipes.recipes import MIEN_RECIPES, MienRecipe
 from training.runs import (
     HISTORY_FILE,
     RUN_FILE,
@@ -133,7 +133,7 @@ def _train_natively(
     from training.engines.torch_engine import copy_to_keras, predict_logits
     from training.engines.torch_loop import train_mien
     from training.engines.warm_start import read_start
-    from training.networks import build_mien
+    from training.recipes.networks import build_mien
 
     torch.set_num_threads(job.threads)
     start = None

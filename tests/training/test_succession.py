@@ -25,7 +25,7 @@ from training.publishing.compact import (  # noqa: E402
     views_of,
 )
 from training.publishing.litert import keras_logits  # noqa: E402
-from training.recipes import MienRecipe  # noqa: E402
+from training.recipes.recipes import MienRecipe  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402
 from webapp.vision.classifier import Classifier  # noqa: E402

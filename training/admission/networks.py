@@ -11,11 +11,11 @@ import numpy as np
 
 from training.admission.allowed import LAYERS, MODELS, OPERATIONS
 from training.admission.files import WEIGHTS, Found
-from training.classic import FIT_RECIPES
 from training.evaluation.scoring import load_keras
-from training.networks import build_mien
 from training.publishing.litert import head_names
-from training.recipes import MienRecipe
+from training.recipes.classic import FIT_RECIPES
+from training.recipes.networks import build_mien
+from training.recipes.recipes import MienRecipe
 from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from training.data.augment import augment_batch, mixup_batch
 from training.data.dataset import LabelledFaces, one_hot, soft_ferplus
 from training.engines.distil import Taught, blend
-from training.recipes import MienRecipe
+from training.recipes.recipes import MienRecipe
 from webapp.domain import EMOTIONS
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from training.data.dataset import LabelledFaces
-from training.networks import HEADS
 from training.publishing.litert import softmax
+from training.recipes.networks import HEADS
 from webapp.errors import ModelInvalid
 
 FloatArray = npt.NDArray[np.float32]

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from training.classic import FitRecipe
 from training.data.dataset import LabelledFaces, class_weights
 from training.data.tf_data import dataset, steps_of
 from training.engines.checkpoints import read_state, restore, save_state
 from training.engines.precision import set_precision
 from training.evaluation.metrics import confusion_matrix, macro_scores
+from training.recipes.classic import FitRecipe
 from training.runs import read_history, write_history
 
 
@@ -31,7 +31,7 @@ def train_fit(
     weights: str | None = None,
     precision: str = "auto",
 ) -> Any:
-    """Fit and return the Keras model, float32. Raises :class:`training.classic.WeightsError`.
+    """Fit and return the Keras model, float32. Raises :class:`training.recipes.classic.WeightsError`.
 
     Each epoch reports accuracy and Keras' thresholded precision and recall (what the first
     notebook showed) beside the macro ones. An epoch's order and changes follow from ``(seed,

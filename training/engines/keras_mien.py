@@ -19,9 +19,9 @@ from training.data.dataset import LabelledFaces, ferplus_majority
 from training.engines.checkpoints import mean_of, read_state, restore, save_state
 from training.engines.distil import Taught
 from training.engines.precision import has_gpu, set_precision
-from training.networks import HEADS, build_mien
 from training.publishing.litert import FloatArray, keras_logits
-from training.recipes import MienRecipe
+from training.recipes.networks import HEADS, build_mien
+from training.recipes.recipes import MienRecipe
 from training.runs import read_history, write_history
 
 AVERAGE_EVERY = 8

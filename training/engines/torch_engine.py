@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from training.networks import HEADS, MienSpec
+from training.recipes.networks import HEADS, MienSpec
 from webapp.domain import EMOTIONS
 
 

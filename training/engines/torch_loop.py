@@ -23,7 +23,7 @@ from training.data.dataset import LabelledFaces, ferplus_majority
 from training.engines.distil import Taught
 from training.engines.torch_engine import MienTorch, predict_logits
 from training.engines.warm_start import Start, load_into
-from training.recipes import MienRecipe
+from training.recipes.recipes import MienRecipe
 from training.runs import read_history, replacing, write_history
 
 CHECKPOINT_FILE = "checkpoint.pt"

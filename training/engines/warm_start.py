@@ -24,9 +24,9 @@ from torch import nn
 from training.data.augment import resize_batch
 from training.data.lineage import check_same_split, version_facts
 from training.engines.torch_engine import Block, ConvNorm, MienTorch, predict_logits
-from training.networks import HEADS, MienSpec
 from training.publishing.compact import one_view
 from training.publishing.litert import keras_logits
+from training.recipes.networks import HEADS, MienSpec
 from webapp.card import KERAS_FILE
 from webapp.errors import MienError, ModelInvalid
 
@@ -73,7 +73,7 @@ def load_into(network: MienTorch, start: Start, pictures: NDArray[np.uint8], sid
 
 
 def _spec_of(model: Any) -> MienSpec:
-    """Stem and blocks of a Keras network of :func:`training.networks.build_mien`, by its layers.
+    """Stem and blocks of a Keras network of :func:`training.recipes.networks.build_mien`, by its layers.
 
     Raises ValueError where it is none.
     """

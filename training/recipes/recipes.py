@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from training.data.augment import Augmentation
-from training.networks import DEEP, MienSpec
+from training.recipes.networks import DEEP, MienSpec
 
 
 @dataclass(frozen=True, slots=True)
