@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import Program, active_folder, unseen_faces
+from bench.support.heldout import Program, active_folder, unseen_faces
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS, EmotionScores
 from webapp.live.baseline import SMALLEST, adjusted, offsets

@@ -27,7 +27,8 @@ from typing import Any
 import click
 from sqlalchemy import func, select
 
-from bench.cluster_rig import (
+from bench.pipeline import _rounded
+from bench.support.cluster_rig import (
     Page,
     Rig,
     Worker,
@@ -39,10 +40,9 @@ from bench.cluster_rig import (
     rig,
     start_job,
 )
-from bench.pipeline import _rounded
-from bench.scenes import camera_jpegs
-from bench.server import ROOT, RunningServer
-from bench.services import private_postgres, private_redis
+from bench.support.scenes import camera_jpegs
+from bench.support.server import ROOT, RunningServer
+from bench.support.services import private_postgres, private_redis
 from bench.survey import DIFFERENT, marked
 from webapp.card import ModelCard
 from webapp.database.store import FaceRow, Outcome, Store, database_url

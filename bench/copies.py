@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import Program, active_folder
+from bench.support.heldout import Program, active_folder
 from training.data.dataset import LabelledFaces, load_folder
 from training.evaluation.scoring import open_version
 from webapp.domain import EMOTIONS

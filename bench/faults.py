@@ -19,11 +19,11 @@ from typing import Any
 import click
 import psutil
 
-from bench import fault_clock, fault_live, fault_services, fault_storage
-from bench.fault_world import Row, World, ended_early, not_tried
-from bench.server import running_server
-from bench.services import Missing
-from bench.witness import Witness
+from bench.support import fault_clock, fault_live, fault_services, fault_storage
+from bench.support.fault_world import Row, World, ended_early, not_tried
+from bench.support.server import running_server
+from bench.support.services import Missing
+from bench.support.witness import Witness
 
 WORKERS = 2
 OTHERS = (
@@ -41,7 +41,7 @@ SETTINGS = {
 
 
 def live_rows(short: bool, tell: Callable[[str], None]) -> Iterable[Row]:
-    """Every case of :mod:`bench.fault_live` against one server, one after the other."""
+    """Every case of :mod:`bench.support.fault_live` against one server, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
         settings = SETTINGS | {"MIEN_INSTANCE_DIR": folder}
         with running_server(settings) as server, Witness(server.url) as memory:

@@ -19,12 +19,12 @@ from typing import Any
 import click
 import requests
 
-from bench.fuzz_api import TIMEOUT_S, Findings, fuzz_api, judge
-from bench.fuzz_socket import fuzz_socket
-from bench.mutate import damaged, files
-from bench.scenes import frames_of_a_face
-from bench.server import running_server
-from bench.witness import until
+from bench.support.fuzz_api import TIMEOUT_S, Findings, fuzz_api, judge
+from bench.support.fuzz_socket import fuzz_socket
+from bench.support.mutate import damaged, files
+from bench.support.scenes import frames_of_a_face
+from bench.support.server import running_server
+from bench.support.witness import until
 
 SETTINGS = {
     "MIEN_WORKERS": "2",

@@ -25,8 +25,8 @@ from typing import Any
 import psutil
 import socketio
 
-from bench.scenes import HEIGHT, WIDTH, camera_jpegs
-from bench.server import RunningServer, running_server
+from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
+from bench.support.server import RunningServer, running_server
 
 WARM_UP_S = 2.0
 ACK_TIMEOUT_S = 20.0

@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from bench.scenes import HEIGHT, WIDTH, camera_jpegs
+from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
 from webapp.models.registry import Registry
 
 ONE_THREAD = {
@@ -142,7 +142,7 @@ def main(
             if not skip_seed:
                 for path in sorted(Path(scratch).glob("*.jpg"))[warm_up + seed_frames :]:
                     path.unlink()
-                row["seed_way"] = _child("bench.seed_way", [scratch, str(warm_up)], core)
+                row["seed_way"] = _child("bench.support.seed_way", [scratch, str(warm_up)], core)
                 row["times_the_seed_way"] = (
                     row["seed_way"]["cpu_ms_per_frame"] / row["ours"]["cpu_ms_per_frame"]
                 )

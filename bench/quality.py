@@ -17,8 +17,8 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import HeldOut, Program, active_folder, unseen_faces
-from bench.videos import HEIGHT, WIDTH, Grey, place, wall
+from bench.support.heldout import HeldOut, Program, active_folder, unseen_faces
+from bench.support.videos import HEIGHT, WIDTH, Grey, place, wall
 from training.evaluation.degrade import blurred, lit, shrunk
 from webapp.card import ModelCard
 from webapp.vision import crops

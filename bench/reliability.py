@@ -19,7 +19,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import HeldOut, Program, active_folder, tested_faces, unseen_faces
+from bench.support.heldout import HeldOut, Program, active_folder, tested_faces, unseen_faces
 from training.data.dataset import load_folder
 from training.evaluation.metrics import ECE_BINS, bootstrap, reliability
 from training.evaluation.scoring import FloatArray, Scorer, open_version

@@ -24,7 +24,8 @@ import click
 import psutil
 import requests
 
-from bench.fault_world import (
+from bench.live import Tally, Window, camera
+from bench.support.fault_world import (
     ENDED,
     TIMEOUT_S,
     analyse,
@@ -33,9 +34,8 @@ from bench.fault_world import (
     state_of,
     survey,
 )
-from bench.live import Tally, Window, camera
-from bench.scenes import frames_of_a_face
-from bench.server import RunningServer, running_server
+from bench.support.scenes import frames_of_a_face
+from bench.support.server import RunningServer, running_server
 
 ALLOWED = 1.05
 # a machine that is too slow for the load says so; that is no leak and no mistake

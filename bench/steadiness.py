@@ -1,6 +1,6 @@
 """``python -m bench.steadiness --data FER2013/ --json -``: calm labels, and how late they are.
 
-Videos with known truth (see ``bench.videos``; of faces that the model's training never
+Videos with known truth (see ``bench.support.videos``; of faces that the model's training never
 saw) go through the real pipeline and live session: once with
 smoothing off (``raw``), once with each steadiness. Parameters are chosen on ``--part choose``;
 ``--part confirm`` has other people.
@@ -24,9 +24,9 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.heldout import HeldOut, Program, active_folder, unseen_faces
-from bench.replay import InProcess, Recorded, play
-from bench.videos import Shot, Video, findable, make_videos
+from bench.support.heldout import HeldOut, Program, active_folder, unseen_faces
+from bench.support.replay import InProcess, Recorded, play
+from bench.support.videos import Shot, Video, findable, make_videos
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS, UNCERTAIN, FrameResult
 from webapp.live.options import LiveOptions

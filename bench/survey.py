@@ -26,7 +26,7 @@ import click
 import psutil
 
 from bench.pipeline import _child, _rounded
-from bench.scenes import HEIGHT, WIDTH, camera_jpegs
+from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
 from webapp.database.store import Store
 from webapp.inference.client import InferenceService
 from webapp.models.registry import Registry
@@ -168,7 +168,7 @@ def main(
         with tempfile.TemporaryDirectory() as scratch:
             for number in range(WARM_UP + seed_images):
                 (Path(scratch) / f"{number:05d}.jpg").write_bytes(jpegs[number % len(jpegs)])
-            seed = _child("bench.seed_way", [scratch, str(WARM_UP)], None)
+            seed = _child("bench.support.seed_way", [scratch, str(WARM_UP)], None)
         seed["pictures_per_s_one_process"] = 1e3 / seed["wall_ms_per_frame"]
         seed["pictures_per_s_of_two_free_cores"] = 2e3 / seed["cpu_ms_per_frame"]
         report["seed_way"] = seed

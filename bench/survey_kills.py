@@ -31,8 +31,8 @@ import click
 import psutil
 from sqlalchemy import func, select
 
-from bench.scenes import camera_jpegs
-from bench.server import RunningServer, running_server
+from bench.support.scenes import camera_jpegs
+from bench.support.server import RunningServer, running_server
 from bench.survey import DIFFERENT, marked
 from webapp.database.store import FaceRow, Outcome, Store
 

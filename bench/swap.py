@@ -33,9 +33,9 @@ import psutil
 import socketio
 
 from bench.live import percentile
-from bench.scenes import HEIGHT, WIDTH, camera_jpegs
-from bench.server import ROOT, RunningServer, running_server
-from bench.swap_models import VERSIONS
+from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
+from bench.support.server import ROOT, RunningServer, running_server
+from bench.support.swap_models import VERSIONS
 from webapp.access import accounts, tokens
 from webapp.database.store import Store, database_url
 from webapp.errors import MienError
@@ -307,7 +307,7 @@ def kills(
 
 def build_models(folder: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "bench.swap_models", str(folder)],
+        [sys.executable, "-m", "bench.support.swap_models", str(folder)],
         cwd=ROOT,
         check=True,
         env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"},
@@ -324,7 +324,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--kill-within", type=float, default=10, help="seconds after its start that it lives"
     )
-    parser.add_argument("--models", type=Path, help="what bench.swap_models wrote before")
+    parser.add_argument("--models", type=Path, help="what bench.support.swap_models wrote before")
     parser.add_argument("--json", required=True, help="file to write; - is standard output")
     args = parser.parse_args(argv)
     report: dict[str, Any] = {}

@@ -20,10 +20,10 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.crowds import Scene, frames, scenes, seen_boxes, truth
-from bench.heldout import Program, active_folder, unseen_faces
-from bench.replay import InProcess, play
-from bench.videos import Grey, findable
+from bench.support.crowds import Scene, frames, scenes, seen_boxes, truth
+from bench.support.heldout import Program, active_folder, unseen_faces
+from bench.support.replay import InProcess, play
+from bench.support.videos import Grey, findable
 from webapp.card import ModelCard
 from webapp.domain import Box
 from webapp.live.tracker import Tracker

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from bench.server import running_server
+from bench.support.server import running_server
 from tests.support.models import activate, make_version
 from webapp.server import connections
 from webapp.server.connections import Doorkeeper

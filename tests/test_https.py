@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from bench.server import running_server
+from bench.support.server import running_server
 from tests.support.live import FakeInference, LiveClient
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames

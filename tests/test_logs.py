@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from bench.server import READY, running_server
+from bench.support.server import READY, running_server
 from tests.support.live import FakeInference, LiveClient, served
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames

@@ -19,7 +19,7 @@ import pytest
 import socketio
 from flask import Flask, request
 
-from bench.services import await_port, free_port
+from bench.support.services import await_port, free_port
 from tests.support.data import REPOSITORY
 from tests.support.live import JPEG, FakeInference, LiveClient, served
 from webapp.app import create_app

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import requests
 
-from bench.server import ROOT, RunningServer, running_server
+from bench.support.server import ROOT, RunningServer, running_server
 from tests.support.live import LiveClient, served
 from tests.support.models import activate, make_version
 from tests.support.pictures import blank_jpeg, face_frames, png_bomb

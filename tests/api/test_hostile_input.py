@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from bench.fuzz_api import one_shape
+from bench.support.fuzz_api import one_shape
 from tests.support.live import FakeInference
 from webapp.app import create_app
 from webapp.settings import Settings

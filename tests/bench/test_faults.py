@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from bench import fault_services, faults
-from bench.fault_world import Row, World, ended_early, not_tried
-from bench.services import Missing
-from bench.witness import Memory
+from bench import faults
+from bench.support import fault_services
+from bench.support.fault_world import Row, World, ended_early, not_tried
+from bench.support.services import Missing
+from bench.support.witness import Memory
 
 # faketime and mount are wished for, and no run is refused for want of them
 REQUIRED = {name.strip() for name in os.environ.get("MIEN_TEST_REQUIRE", "").split(",")}

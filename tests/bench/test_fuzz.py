@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import fuzz
-from bench.fuzz_api import Findings, judge, one_shape
+from bench.support.fuzz_api import Findings, judge, one_shape
 
 
 def test_nothing_unexpected_ends_in_an_internal_error() -> None:

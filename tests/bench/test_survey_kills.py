@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.server import ROOT
+from bench.support.server import ROOT
 from bench.survey_kills import run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.crowds import Scene, scenes, truth
+from bench.support.crowds import Scene, scenes, truth
 from bench.tracking import scores, simulated
 from webapp.domain import Box
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.services import await_port, free_port
+from bench.support.services import await_port, free_port
 
 BUCKET = "mien-test"
 

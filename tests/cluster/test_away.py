@@ -11,8 +11,8 @@ from pg8000.exceptions import DatabaseError
 from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
-from bench.services import Missing, PostgresServer, private_postgres
-from bench.witness import until
+from bench.support.services import Missing, PostgresServer, private_postgres
+from bench.support.witness import until
 from tests.support.live import FakeInference
 from webapp.app import create_app
 from webapp.database.postgres import sql_state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from bench.services import RedisServer
+from bench.support.services import RedisServer
 from tests.support.live import JPEG, FakeInference
 from webapp.app import create_app
 from webapp.errors import SettingsError

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bench.cluster_rig import Page, Rig, ask, await_true, ended, new_survey, progress, rig
-from bench.cluster_rig import start_job as start
-from bench.server import RunningServer
-from bench.services import Missing, PostgresServer, RedisServer, private_redis
+from bench.support.cluster_rig import Page, Rig, ask, await_true, ended, new_survey, progress, rig
+from bench.support.cluster_rig import start_job as start
+from bench.support.server import RunningServer
+from bench.support.services import Missing, PostgresServer, RedisServer, private_redis
 from tests.support.live import LiveClient
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames

@@ -6,8 +6,8 @@ import io
 import os
 from pathlib import Path
 
-from bench.cluster_rig import Worker, await_true
-from bench.services import RedisServer
+from bench.support.cluster_rig import Worker, await_true
+from bench.support.services import RedisServer
 from tests.support.models import activate, make_version
 from tests.survey.conftest import catalog, database, settings, store, survey, uploads
 from tests.survey.doubles import picture

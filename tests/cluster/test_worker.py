@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.services import RedisServer
+from bench.support.services import RedisServer
 from tests.survey.conftest import catalog, database, store, survey, uploads
 from tests.survey.doubles import FakeInference, picture
 from webapp.cluster.chunk_worker import ChunkWorker

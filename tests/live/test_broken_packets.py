@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from bench.witness import until
+from bench.support.witness import until
 from tests.support.live import FakeInference, served
 from webapp.app import create_app
 from webapp.live.hub import LiveHub

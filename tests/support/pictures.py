@@ -9,7 +9,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from bench.scenes import camera_jpegs
+from bench.support.scenes import camera_jpegs
 
 
 @cache

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.services import Missing, PostgresServer, RedisServer, private_postgres, private_redis
+from bench.support.services import (
+    Missing,
+    PostgresServer,
+    RedisServer,
+    private_postgres,
+    private_redis,
+)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.mutate import damaged
+from bench.support.mutate import damaged
 from webapp.errors import CorruptImage
 from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 

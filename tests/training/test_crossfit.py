@@ -14,7 +14,7 @@ from click.testing import Result
 torch = pytest.importorskip("torch")
 keras = pytest.importorskip("keras")
 
-from bench.heldout import unseen_faces  # noqa: E402
+from bench.support.heldout import unseen_faces  # noqa: E402
 from tests.support.faces import make_faces, make_votes  # noqa: E402
 from tests.support.trained import publish, train  # noqa: E402
 from training.data.dataset import DatasetError, Fold  # noqa: E402

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.services import PostgresServer
+from bench.support.services import PostgresServer
 from tests.survey.conftest import catalog, send, settings, store, survey, uploads
 from webapp.database.store import Base, Store, database_url
 

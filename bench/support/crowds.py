@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.videos import HEIGHT, WIDTH, Grey, jpeg, place, wall
+from bench.support.videos import HEIGHT, WIDTH, Grey, jpeg, place, wall
 from webapp.domain import Box
 
 HIDDEN_SHARE = 0.35  # of a face's box; covered by more, nobody is expected to see it

@@ -20,8 +20,8 @@ import aiohttp
 import psutil
 import socketio
 
-from bench.server import ROOT, RunningServer, running_server
-from bench.services import PostgresServer, RedisServer
+from bench.support.server import ROOT, RunningServer, running_server
+from bench.support.services import PostgresServer, RedisServer
 
 PATIENCE_S = 600.0
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import requests
 
-from bench.cluster_rig import Worker
-from bench.fault_world import (
+from bench.support.cluster_rig import Worker
+from bench.support.fault_world import (
     ENDED,
     TIMEOUT_S,
     Row,
@@ -25,10 +25,10 @@ from bench.fault_world import (
     survey,
     upload,
 )
-from bench.scenes import frames_of_a_face
-from bench.server import running_server
-from bench.services import PostgresServer, RedisServer, private_postgres, private_redis
-from bench.witness import Witness, until
+from bench.support.scenes import frames_of_a_face
+from bench.support.server import running_server
+from bench.support.services import PostgresServer, RedisServer, private_postgres, private_redis
+from bench.support.witness import Witness, until
 
 POSTGRES = "PostgreSQL gone and back"
 REDIS = "Redis gone and back"
@@ -164,7 +164,7 @@ def redis_gone(world: World, redis: RedisServer) -> Row:
 
 
 def with_postgres(folder: Path, settings: Mapping[str, str], short: bool) -> Row:
-    """Raises :class:`bench.services.Missing`."""
+    """Raises :class:`bench.support.services.Missing`."""
     with private_postgres() as postgres:
         environment = {
             **settings,
@@ -177,7 +177,7 @@ def with_postgres(folder: Path, settings: Mapping[str, str], short: bool) -> Row
 
 
 def with_redis(folder: Path, settings: Mapping[str, str], short: bool) -> Row:
-    """Raises :class:`bench.services.Missing`."""
+    """Raises :class:`bench.support.services.Missing`."""
     with private_redis() as redis:
         environment = {
             **settings,

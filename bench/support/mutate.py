@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.scenes import frames_of_a_face
+from bench.support.scenes import frames_of_a_face
 
 _NUMBERS = (0, -1, 1, 2**31, 2**53, 2**63, 2**64, 10**30, -(10**30), 0.5, 1e308, -1e308, 5e-324)
 _TEXTS = ("", "a", "\x00", "é", "🙂", "../../etc/passwd", "' OR 1=1 --", "<script>", "A" * 5000)

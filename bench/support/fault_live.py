@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import requests
 
-from bench.fault_world import TIMEOUT_S, Case, Row, World, code_of, worker
-from bench.scenes import HEIGHT, WIDTH, frames_of_a_face
-from bench.witness import until
+from bench.support.fault_world import TIMEOUT_S, Case, Row, World, code_of, worker
+from bench.support.scenes import HEIGHT, WIDTH, frames_of_a_face
+from bench.support.witness import until
 
 _FRAME = {"captured_ms": 0, "width": WIDTH, "height": HEIGHT}
 

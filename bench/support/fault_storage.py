@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from bench.fault_world import (
+from bench.support.fault_world import (
     ENDED,
     TIMEOUT_S,
     Row,
@@ -27,9 +27,9 @@ from bench.fault_world import (
     survey,
     upload,
 )
-from bench.server import running_server
-from bench.services import Missing
-from bench.witness import Witness, until
+from bench.support.server import running_server
+from bench.support.services import Missing
+from bench.support.witness import Witness, until
 
 TMPFS_MB = 12
 

@@ -16,12 +16,21 @@ from typing import Any
 
 import requests
 
-from bench.fault_services import done, ended
-from bench.fault_world import TIMEOUT_S, Row, World, analyse, code_of, counted, pictures, survey
-from bench.scenes import frames_of_a_face
-from bench.server import RunningServer, running_server
-from bench.services import Missing
-from bench.witness import Witness, until
+from bench.support.fault_services import done, ended
+from bench.support.fault_world import (
+    TIMEOUT_S,
+    Row,
+    World,
+    analyse,
+    code_of,
+    counted,
+    pictures,
+    survey,
+)
+from bench.support.scenes import frames_of_a_face
+from bench.support.server import RunningServer, running_server
+from bench.support.services import Missing
+from bench.support.witness import Witness, until
 
 FAULT = "clock of the server steps"
 PER_MINUTE = 20

@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 import requests
 
-from bench.scenes import frames_of_a_face
-from bench.server import RunningServer
+from bench.support.scenes import frames_of_a_face
+from bench.support.server import RunningServer
+from bench.support.witness import Memory, until
 from bench.survey import marked
-from bench.witness import Memory, until
 
 TIMEOUT_S = 60
 ENDED = ("done", "failed", "cancelled")

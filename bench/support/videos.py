@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.heldout import HeldOut
+from bench.support.heldout import HeldOut
 from webapp.domain import EMOTIONS
 
 WIDTH, HEIGHT = 640, 480

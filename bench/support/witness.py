@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import socketio
 
-from bench.scenes import HEIGHT, WIDTH, frames_of_a_face
+from bench.support.scenes import HEIGHT, WIDTH, frames_of_a_face
 
 FPS = 10.0
 PATIENCE_S = 30.0

@@ -22,7 +22,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
-from bench.scenes import frames_of_a_face
+from bench.support.scenes import frames_of_a_face
 
 TIMEOUT_S = 60
 KNOWN_SHARE = 0.6

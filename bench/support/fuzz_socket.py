@@ -11,9 +11,9 @@ from typing import Any
 
 import aiohttp
 
-from bench.fuzz_api import Findings, one_shape
-from bench.mutate import anything, damaged
-from bench.scenes import HEIGHT, WIDTH, frames_of_a_face
+from bench.support.fuzz_api import Findings, one_shape
+from bench.support.mutate import anything, damaged
+from bench.support.scenes import HEIGHT, WIDTH, frames_of_a_face
 
 NAMESPACE = "/live"
 ANSWER_S = 60.0  # a busy machine is late, which is no mistake; never is one
