@@ -90,7 +90,7 @@ def measure(jpegs: list[bytes], warm_up: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """``python -m bench.support.seed_way FOLDER WARM_UP``: a folder of JPEGs, in the order of names."""
+    """``python -m bench.support.seed_way FOLDER WARM_UP``: a folder of JPEGs, ordered by name."""
     jpegs = [path.read_bytes() for path in sorted(Path(arguments[0]).glob("*.jpg"))]
     sys.stdout.write(json.dumps(measure(jpegs, int(arguments[1]))) + "\n")
     return 0

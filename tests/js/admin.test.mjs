@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { ApiError, call, loginUrl, press } from "../../static/js/admin-api.js";
-import { bytes, clock, duration, ms, rate } from "../../static/js/admin-format.js";
-import { CSRF_HEADER, csrfHeaders } from "../../static/js/csrf.js";
-import { call as surveyCall } from "../../static/js/survey-api.js";
+import { ApiError, call, loginUrl, press } from "../../static/js/admin/api.js";
+import { bytes, clock, duration, ms, rate } from "../../static/js/lib/format.js";
+import { CSRF_HEADER, csrfHeaders } from "../../static/js/lib/csrf.js";
+import { call as surveyCall } from "../../static/js/lib/http.js";
 
 const page = (token) => ({
   querySelector: (selector) =>

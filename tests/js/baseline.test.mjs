@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeBaseline } from "../../static/js/baseline.js";
-import { parseResult } from "../../static/js/protocol.js";
+import { describeBaseline } from "../../static/js/live/baseline.js";
+import { parseResult } from "../../static/js/lib/protocol.js";
 import { scores, wireFace, wireResult } from "./support.mjs";
 
 const at = (state, more) => describeBaseline({ state, progress: 0, remainingS: 0, trouble: null, ...more });

@@ -1,12 +1,12 @@
 // Several people: numbers, colours and lanes of their own.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FACE_COLOURS, faceColour } from "../../static/js/face-tag.js";
-import { FacesSeen, SEEN } from "../../static/js/faces-seen.js";
-import { HISTORY } from "../../static/js/history.js";
-import { LIGHT, meanLight, watchLight } from "../../static/js/picture-light.js";
-import { parseResult } from "../../static/js/protocol.js";
-import { laneWords } from "../../static/js/words.js";
+import { FACE_COLOURS, faceColour } from "../../static/js/lib/face-tag.js";
+import { FacesSeen, SEEN } from "../../static/js/live/faces-seen.js";
+import { HISTORY } from "../../static/js/live/history.js";
+import { LIGHT, meanLight, watchLight } from "../../static/js/live/picture-light.js";
+import { parseResult } from "../../static/js/lib/protocol.js";
+import { laneWords } from "../../static/js/lib/words.js";
 import { wireFace, wireResult } from "./support.mjs";
 
 const faces = (...list) => parseResult(wireResult(1, list.map(wireFace))).faces;

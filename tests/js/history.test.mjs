@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EMOTIONS } from "../../static/js/emotions.js";
-import { History, HISTORY, STACK } from "../../static/js/history.js";
-import { parseResult } from "../../static/js/protocol.js";
-import { summary } from "../../static/js/words.js";
+import { EMOTIONS } from "../../static/js/lib/emotions.js";
+import { History, HISTORY, STACK } from "../../static/js/live/history.js";
+import { parseResult } from "../../static/js/lib/protocol.js";
+import { summary } from "../../static/js/lib/words.js";
 import { wireFace, wireResult } from "./support.mjs";
 
 const face = (options) => parseResult(wireResult(1, [wireFace(options)])).faces[0];

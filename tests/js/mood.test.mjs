@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { moodText } from "../../static/js/mood-panel.js";
-import { Leader, Settler } from "../../static/js/mood-settle.js";
-import { parseResult, parseSharing, ProtocolError } from "../../static/js/protocol.js";
-import { EMOTIONS } from "../../static/js/emotions.js";
+import { moodText } from "../../static/js/mood/panel.js";
+import { Leader, Settler } from "../../static/js/mood/settle.js";
+import { parseResult, parseSharing, ProtocolError } from "../../static/js/lib/protocol.js";
+import { EMOTIONS } from "../../static/js/lib/emotions.js";
 import {
   CATALOGUE, CatalogueError, keptEntries, parseCatalogue, readCatalogue, records, safeLink,
-} from "../../static/js/suggest-catalogue.js";
-import { choose, isMood, RULES, SHOWN, targets } from "../../static/js/suggest-choose.js";
-import { EXAMPLE } from "../../static/js/suggest-example.js";
+} from "../../static/js/mood/suggest-catalogue.js";
+import { choose, isMood, RULES, SHOWN, targets } from "../../static/js/mood/suggest-choose.js";
+import { EXAMPLE } from "../../static/js/mood/suggest-example.js";
 import { wireFace, wireResult } from "./support.mjs";
 
 const shared = JSON.parse(readFileSync(new URL("../support/mood_cases.json", import.meta.url), "utf8"));

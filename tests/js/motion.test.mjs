@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { iou } from "../../static/js/geometry.js";
-import { MOTION, MotionField } from "../../static/js/motion.js";
-import { parseResult } from "../../static/js/protocol.js";
+import { iou } from "../../static/js/lib/geometry.js";
+import { MOTION, MotionField } from "../../static/js/lib/face-motion.js";
+import { parseResult } from "../../static/js/lib/protocol.js";
 import { wireFace, wireResult } from "./support.mjs";
 
 const LATENCY = 60;

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { reasonOf, SourceError } from "../../static/js/camera.js";
-import { fit } from "../../static/js/capture.js";
-import { CHOICE, FaceChoice } from "../../static/js/choice.js";
-import { describe, EMOTIONS, shapeOf, topTwo } from "../../static/js/emotions.js";
-import { contain, iou, toView } from "../../static/js/geometry.js";
-import { Notice, RateMeter, Throttled } from "../../static/js/pace.js";
-import { parseResult } from "../../static/js/protocol.js";
-import { recoveryText, spokenText, statusText, troubleText } from "../../static/js/words.js";
+import { reasonOf, SourceError } from "../../static/js/live/camera.js";
+import { fit } from "../../static/js/live/capture.js";
+import { CHOICE, FaceChoice } from "../../static/js/live/choice.js";
+import { describe, EMOTIONS, shapeOf, topTwo } from "../../static/js/lib/emotions.js";
+import { contain, iou, toView } from "../../static/js/lib/geometry.js";
+import { Notice, RateMeter, Throttled } from "../../static/js/live/pace.js";
+import { parseResult } from "../../static/js/lib/protocol.js";
+import { recoveryText, spokenText, statusText, troubleText } from "../../static/js/lib/words.js";
 import { wireFace, wireResult } from "./support.mjs";
 
 const faces = (...list) => parseResult(wireResult(1, list.map(wireFace))).faces;

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { EMOTIONS } from "../../static/js/emotions.js";
-import { FACE_COLOURS, faceColour } from "../../static/js/face-tag.js";
+import { EMOTIONS } from "../../static/js/lib/emotions.js";
+import { FACE_COLOURS, faceColour } from "../../static/js/lib/face-tag.js";
 
 const css = readFileSync(new URL("../../static/css/tokens.css", import.meta.url), "utf8");
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { columnsOf, MEASURES, nextChange, readAt, rowAt, zoomed } from "../../static/js/playback-data.js";
-import { CAUTION, faceTable, figures, leadText, segmentTable, summaryText } from "../../static/js/playback-summary.js";
-import { summarise } from "../../static/js/record-analysis.js";
-import { cleanNames, keyOfPress } from "../../static/js/record-markers.js";
-import { Recorder } from "../../static/js/recorder.js";
-import { parseResult } from "../../static/js/protocol.js";
+import { columnsOf, MEASURES, nextChange, readAt, rowAt, zoomed } from "../../static/js/recordings/columns.js";
+import { CAUTION, faceTable, figures, leadText, segmentTable, summaryText } from "../../static/js/recordings/summary.js";
+import { summarise } from "../../static/js/recordings/analysis.js";
+import { cleanNames, keyOfPress } from "../../static/js/recordings/markers.js";
+import { Recorder } from "../../static/js/recordings/recorder.js";
+import { parseResult } from "../../static/js/lib/protocol.js";
 import { wireFace, wireResult } from "./support.mjs";
 
 function recorded(parts, { marks = [] } = {}) {

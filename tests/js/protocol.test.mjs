@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EMOTIONS } from "../../static/js/emotions.js";
-import { parseAck, parseHello, parseResult, parseStatus, ProtocolError } from "../../static/js/protocol.js";
+import { EMOTIONS } from "../../static/js/lib/emotions.js";
+import { parseAck, parseHello, parseResult, parseStatus, ProtocolError } from "../../static/js/lib/protocol.js";
 import { wireFace, wireResult } from "./support.mjs";
 
 const refuses = (call, path) =>

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GAP_MS, meanValence, segmentsOf, summarise } from "../../static/js/record-analysis.js";
-import { CSV_COLUMNS, csvParts, jsonParts } from "../../static/js/record-export.js";
-import { parseRecording, RecordingError } from "../../static/js/record-file.js";
-import { NO_FACE, Readings } from "../../static/js/record-readings.js";
-import { RecordKeeper } from "../../static/js/record-store.js";
-import { clock, eventText, fileName, signed, span } from "../../static/js/record-words.js";
-import { cleanName, EVENTS, Recorder } from "../../static/js/recorder.js";
-import { parseResult } from "../../static/js/protocol.js";
+import { GAP_MS, meanValence, segmentsOf, summarise } from "../../static/js/recordings/analysis.js";
+import { CSV_COLUMNS, csvParts, jsonParts } from "../../static/js/recordings/export.js";
+import { parseRecording, RecordingError } from "../../static/js/recordings/file.js";
+import { NO_FACE, Readings } from "../../static/js/recordings/readings.js";
+import { RecordKeeper } from "../../static/js/recordings/store.js";
+import { clock, eventText, fileName, signed, span } from "../../static/js/recordings/words.js";
+import { cleanName, EVENTS, Recorder } from "../../static/js/recordings/recorder.js";
+import { parseResult } from "../../static/js/lib/protocol.js";
 import { wireFace, wireResult } from "./support.mjs";
 
 const EPOCH = Date.UTC(2026, 0, 2, 3, 4, 5, 678);

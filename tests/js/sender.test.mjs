@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Sender, SENDER, TransmitError } from "../../static/js/sender.js";
+import { Sender, SENDER, TransmitError } from "../../static/js/live/sender.js";
 import { FakeClock, settle, wireResult } from "./support.mjs";
 
 /** A sender whose frames are answered by hand: rig.answer(ack) or rig.reject(error). */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { remember, remembered } from "../../static/js/steadiness.js";
+import { remember, remembered } from "../../static/js/live/steadiness.js";
 
 function storage(held = {}) {
   return { getItem: (k) => held[k] ?? null, setItem: (k, v) => (held[k] = v) };

@@ -1,5 +1,5 @@
 // Faces, results and clocks for the tests of the browser modules.
-import { EMOTIONS } from "../../static/js/emotions.js";
+import { EMOTIONS } from "../../static/js/lib/emotions.js";
 
 export function scores(label = "happy", confidence = 0.7) {
   const rest = (1 - confidence) / (EMOTIONS.length - 1);

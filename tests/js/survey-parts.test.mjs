@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ApiError } from "../../static/js/survey-api.js";
-import { announcementOf, cutInParts, hashesOf, sendInParts } from "../../static/js/survey-parts.js";
-import { UploadQueue } from "../../static/js/survey-queue.js";
+import { ApiError } from "../../static/js/lib/http.js";
+import { announcementOf, cutInParts, hashesOf, sendInParts } from "../../static/js/survey/parts.js";
+import { UploadQueue } from "../../static/js/survey/queue.js";
 
 const blob = (size) => new File([Uint8Array.from({ length: size }, (_, i) => i % 251)], "set.zip",
   { lastModified: 7 });

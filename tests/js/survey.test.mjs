@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ApiError, read } from "../../static/js/survey-api.js";
-import { isSystemFile, placed } from "../../static/js/survey-collect.js";
-import { placement } from "../../static/js/survey-faces.js";
-import { UploadQueue, hashOf } from "../../static/js/survey-queue.js";
+import { ApiError, read } from "../../static/js/lib/http.js";
+import { isSystemFile, placed } from "../../static/js/survey/collect.js";
+import { placement } from "../../static/js/pages/survey-report.js";
+import { UploadQueue, hashOf } from "../../static/js/survey/queue.js";
 
 const file = (name, size = 10) => ({ name, size, lastModified: 1 });
 const items = (...paths) => paths.map((path) => ({ path, file: file(path), group: "A" }));

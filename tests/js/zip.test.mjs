@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { crc32, zipOf } from "../../static/js/zip-store.js";
+import { crc32, zipOf } from "../../static/js/lib/zip.js";
 
 test("the checksum is CRC-32", () => {
   assert.equal(crc32(new TextEncoder().encode("123456789")), 0xcbf43926);

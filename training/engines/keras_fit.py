@@ -31,7 +31,9 @@ def train_fit(
     weights: str | None = None,
     precision: str = "auto",
 ) -> Any:
-    """Fit and return the Keras model, float32. Raises :class:`training.recipes.classic.WeightsError`.
+    """Fit and return the Keras model, float32.
+
+    Raises :class:`training.recipes.classic.WeightsError`.
 
     Each epoch reports accuracy and Keras' thresholded precision and recall (what the first
     notebook showed) beside the macro ones. An epoch's order and changes follow from ``(seed,

@@ -73,7 +73,8 @@ def load_into(network: MienTorch, start: Start, pictures: NDArray[np.uint8], sid
 
 
 def _spec_of(model: Any) -> MienSpec:
-    """Stem and blocks of a Keras network of :func:`training.recipes.networks.build_mien`, by its layers.
+    """Stem and blocks of a Keras network of
+    :func:`training.recipes.networks.build_mien`, by its layers.
 
     Raises ValueError where it is none.
     """

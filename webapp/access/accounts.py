@@ -1,6 +1,7 @@
 """Accounts, their passwords, set-up links and sessions' generations.
 
-Everything takes an opened :class:`~webapp.database.store.Store`, so that the command line uses it too.
+Everything takes an opened :class:`~webapp.database.store.Store`, so that the command line uses
+it too.
 """
 
 from __future__ import annotations

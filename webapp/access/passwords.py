@@ -1,8 +1,8 @@
 """Password hashes (argon2id), computed in a process of their own.
 
 One hash takes tens of milliseconds of processor time and 64 MB, and eventlet's loop would stand
-still for it. ``python -m webapp.access.passwords`` reads one JSON object a call from standard input:
-``{"password": str}`` -> ``{"hash": str}``, ``{"password": str, "hash": str | null}`` ->
+still for it. ``python -m webapp.access.passwords`` reads one JSON object a call from
+standard input: ``{"password": str}`` -> ``{"hash": str}``, ``{"password": str, "hash": str | null}`` ->
 ``{"ok": bool}``. A password is never an argument, which other users could read.
 """
 

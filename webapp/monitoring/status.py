@@ -145,8 +145,9 @@ def _disk(path: Path) -> dict[str, Any] | None:
 
 
 class FiguresCollector(Collector):
-    """:func:`figures` in Prometheus' form, taken when it asks; beside ``webapp.monitoring.metrics``, which
-    has the workers' states, memory, restarts and queue.
+    """Gives :func:`figures` to Prometheus, taken when it asks.
+
+    ``webapp.monitoring.metrics`` has the workers' states, memory, restarts and queue.
     """
 
     def __init__(self, app: Flask) -> None:

@@ -1,7 +1,7 @@
 """Turns many readings a second into one state that holds.
 
 A state settles when it had the larger part of a window of time. When no state has for a whole
-window, the state is ``uncertain``. static/js/mood-settle.js follows the same rule; both are held
+window, the state is ``uncertain``. static/js/mood/settle.js follows the same rule; both are held
 to tests/support/mood_cases.json.
 """
 

@@ -3,7 +3,7 @@
 Client to server
     ``watch({"survey": id})`` -> the progress now (or ``{"state": null}``), or an error
 Server to client
-    ``progress`` (see :class:`webapp.survey.analysis.progress.Progress`), at most a few times a second
+    ``progress`` (:class:`webapp.survey.analysis.progress.Progress`), at most a few times a second
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Works through the survey jobs of the database: the one long-running part of surveys.
 
 One thread claims a job and hands its files to an executor: by default to the workers of this
-process (``webapp.survey.analysis.chunks``). Under eventlet the threads are green; nothing here decodes,
-infers or computes, so the server stays responsive: pictures go to the inference workers, videos
+process (``webapp.survey.analysis.chunks``). Under eventlet the threads are green; nothing here
+decodes, infers or computes, so the server stays responsive: pictures go to the inference workers, videos
 to a decoder process and the report to a process of its own.
 """
 

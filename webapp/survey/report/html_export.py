@@ -15,7 +15,7 @@ TEMPLATES = ROOT / "templates"
 STATIC = ROOT / "static"
 STYLES = ("css/tokens.css", "css/base.css", "css/survey.css")
 CHART_LIBRARY = "vendor/echarts.min.js"
-CHART_SCRIPT = "js/survey-charts.js"
+CHART_SCRIPT = "js/pages/survey-report-charts.js"
 
 
 def _minus(number: str) -> str:

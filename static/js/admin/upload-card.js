@@ -1,0 +1,131 @@
+// One upload as the page shows it: how far it is, why it was refused, or what was measured.
+
+import { el } from "../lib/dom.js";
+import { bytes, ms } from "../lib/format.js";
+
+const WORDS = {
+  receiving: "Sending", waiting: "Waiting", checking: "Checking", asks: "Needs your answer",
+  done: "Ready", refused: "Refused", cancelled: "Cancelled",
+};
+const percent = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(1)} %`);
+
+const perFace = (value) => (value && value < 1 ? `${value.toFixed(2)} ms` : ms(value));
+const difference = (value) => (value ? `differs by at most ${value.toExponential(1)}` : "no difference");
+
+function facts(pairs) {
+  return el("dl", { class: "facts" }, ...pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+/** What the check ran without; only what the process reported is claimed. */
+function closed(enforced) {
+  if (!enforced) return "–";
+  const kernel = enforced.kernel_filter
+    ? "no network, no programs (kernel filter)" : "no network, no programs for Python code only: this system has no kernel filter";
+  return `${kernel}; ${enforced.limits ? "memory and time limited" : "no memory limit on this system"}`;
+}
+
+function measured(config, state) {
+  const { report } = state;
+  const found = report.measured ?? {};
+  const compared = report.comparison;
+  const interval = found.intervals?.accuracy;
+  const pairs = [
+    ["Input", `${report.input[0]} × ${report.input[1]}, ${report.input[2] === 1 ? "grey" : "colour"}`],
+    ["Outputs", report.heads.join(", ")],
+    ["Size", `${bytes(report.bytes["model.tflite"])}, ${report.parameters.toLocaleString("en")} weights`],
+    ["Per face, one core", perFace(found.ms_per_face_cpu || found.ms_per_face)],
+    ["LiteRT against Keras", difference(Math.max(...Object.values(report.golden_differences)))],
+  ];
+  if (found.accuracy !== undefined) {
+    pairs.push(["Accuracy", `${percent(found.accuracy)}${interval ? ` (95 %: ${percent(interval[0])} to ${percent(interval[1])})` : ""} on ${found.n} faces`]);
+  } else {
+    pairs.push(["Accuracy", "not measured: no evaluation set was chosen"]);
+  }
+  if (compared?.agreement !== undefined) {
+    pairs.push([`Beside ${compared.active}`, `${percent(compared.accuracy_active)} for ${compared.active}; the two agree on ${percent(compared.agreement)}`]);
+  } else if (compared?.error) {
+    pairs.push(["Comparison", compared.error]);
+  }
+  pairs.push(["Checked with", closed(report.enforced)]);
+  const link = el("a", {
+    class: "button button--primary", href: config.activate.replace("VERSION", encodeURIComponent(state.version)),
+  }, "Compare and put into service…");
+  return [facts(pairs), el("div", { class: "actions" }, link)];
+}
+
+function question(config, state, answer) {
+  const hint = state.report?.suggestion;
+  const start = hint?.labels ?? config.emotions;
+  const selects = start.map((label, place) => {
+    const select = el("select", { class: "select", "aria-label": `Output ${place + 1}` },
+      ...config.emotions.map((name) => el("option", { selected: name === label }, name)));
+    return select;
+  });
+  const pixels = el("select", { class: "select" },
+    ...[["0-255", "0 to 255"], ["0-1", "0 to 1"], ["-1-1", "−1 to 1"]]
+      .map(([value, text]) => el("option", { value, selected: value === hint?.pixels }, text)));
+  const error = el("p", { class: "message message--bad", role: "alert", hidden: true });
+  const button = el("button", { class: "button button--primary", type: "button" }, "Go on with this order");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    error.hidden = true;
+    try {
+      await answer(state.id, { labels: selects.map((select) => select.value), pixels: pixels.value });
+    } catch (problem) {
+      error.textContent = problem.message;
+      error.hidden = false;
+      button.disabled = false;
+    }
+  });
+  const told = hint
+    ? `On ${state.report.suggestion_faces} faces of your evaluation set this order fits best (${percent(hint.accuracy)} right). Check it against the training code.`
+    : "Without an evaluation set Mien cannot guess it; the training code says it.";
+  return [
+    el("p", {}, "Which expression does each output of the model stand for? ", told),
+    el("ol", { class: "order" }, ...selects.map((select) => el("li", {}, select))),
+    el("label", { class: "field" }, "Pixels that it expects ", pixels),
+    error,
+    el("div", { class: "actions" }, button),
+  ];
+}
+
+/** A list item with `draw(state)`; `answer(id, given)` and `remove(id)` do what a person asks. */
+export function uploadCard(config, { answer, remove }) {
+  const title = el("h3", {});
+  const badge = el("span", { class: "state" });
+  const line = el("p", { class: "note", role: "status" });
+  const bar = el("progress", { class: "bar", max: "1", value: "0", "aria-label": "Progress" });
+  const body = el("div", { class: "block" });
+  const end = el("button", { class: "button button--quiet", type: "button" });
+  const node = el("li", { class: "upload" },
+    el("div", { class: "upload__head" }, title, badge, end), line, bar, body);
+  let drawn = "";
+  let id = "";
+  end.addEventListener("click", () => remove(id).catch((error) => { line.textContent = error.message; }));
+
+  function draw(state) {
+    id = state.id;
+    node.dataset.state = state.state;
+    title.textContent = state.version;
+    badge.textContent = WORDS[state.state] ?? state.state;
+    badge.className = `state state--${{ done: "done", refused: "failed" }[state.state] ?? "busy"}`;
+    const sending = state.state === "receiving";
+    const busy = sending || state.state === "waiting" || state.state === "checking";
+    end.textContent = busy || state.state === "asks" ? "Cancel" : "Remove from this list";
+    end.hidden = sending || state.state === "cancelled";
+    bar.hidden = !busy;
+    if (sending) bar.value = state.size ? state.received / state.size : 0;
+    else bar.removeAttribute("value");
+    const step = state.step ? `${state.step[0].toUpperCase()}${state.step.slice(1)}…` : "";
+    line.textContent = sending
+      ? `${bytes(state.received)} of ${bytes(state.size)}` : busy ? step : state.filename;
+    const key = `${state.state} ${state.reason ?? ""}`;
+    if (key === drawn) return; // a question that is being answered is not drawn anew
+    drawn = key;
+    if (state.state === "refused") body.replaceChildren(el("p", { class: "message message--bad" }, state.reason));
+    else if (state.state === "asks") body.replaceChildren(...question(config, state, answer));
+    else if (state.state === "done") body.replaceChildren(...measured(config, state));
+    else body.replaceChildren();
+  }
+  return { node, draw };
+}

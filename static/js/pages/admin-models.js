@@ -1,0 +1,66 @@
+// The model pages: measure, activate, go back.
+
+import { call, press } from "../admin/api.js";
+import { confirmed } from "../admin/confirm.js";
+
+const error = document.querySelector("[data-error]");
+const done = document.querySelector("[data-done]");
+
+function versionOf(button) {
+  return button.dataset.version ?? button.closest("[data-version]").dataset.version;
+}
+
+/** Says what was done and shows the page as it is now. */
+function shown(text) {
+  sessionStorage.setItem("admin-done", text);
+  location.reload();
+}
+
+async function measure(button) {
+  const version = versionOf(button);
+  const found = await press(button, error, () =>
+    call("POST", `/admin/api/models/${encodeURIComponent(version)}/measure`));
+  if (!found) return;
+  shown(found.error ? `${version} cannot be used: ${found.error}`
+    : `${version} takes ${found.cpu_ms.toFixed(2)} ms for a face here; its files are whole.`);
+}
+
+async function activate(button) {
+  const version = versionOf(button);
+  const yes = await confirmed({
+    title: `Activate ${version}?`,
+    text: "Every worker loads it beside the present one and changes between two frames. It goes back by itself when errors rise in the first minute.",
+    yes: "Activate",
+  });
+  if (!yes) return;
+  const state = await press(button, error, () =>
+    call("POST", `/admin/api/models/${encodeURIComponent(version)}/activate`, { why: "" }));
+  if (state !== undefined) shown(`${version} serves now.`);
+}
+
+async function rollback(button) {
+  const version = versionOf(button);
+  const yes = await confirmed({
+    title: `Go back to ${version}?`, text: "Every worker changes between two frames.", yes: "Go back",
+  });
+  if (!yes) return;
+  const state = await press(button, error, () => 
+    call("POST", "/admin/api/models/rollback", { why: "" }));
+  if (state !== undefined) shown(`${version} serves again.`);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-measure], [data-activate], [data-rollback]");
+  if (!button) return;
+  if ("measure" in button.dataset) measure(button);
+  else if ("activate" in button.dataset) activate(button);
+  else rollback(button);
+});
+
+const said = sessionStorage.getItem("admin-done");
+if (said) {
+  sessionStorage.removeItem("admin-done");
+  done.textContent = said;
+  done.hidden = false;
+}
+document.documentElement.dataset.ready = "yes";

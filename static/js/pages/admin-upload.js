@@ -1,0 +1,190 @@
+// Uploading a model: the form, the evaluation sets, and the state of every upload.
+
+import { call, press } from "../admin/api.js";
+import { confirmed } from "../admin/confirm.js";
+import { bytes } from "../lib/format.js";
+import { send } from "../admin/send.js";
+import { uploadCard } from "../admin/upload-card.js";
+import { zipOf } from "../lib/zip.js";
+
+const config = JSON.parse(document.getElementById("config").textContent);
+const find = (name) => document.querySelector(`[data-${name}]`);
+const form = find("form");
+const POLL_MS = 700;
+const ENDED = new Set(["done", "refused", "cancelled"]);
+const PICTURE = /\.(png|jpe?g|bmp|webp)$/i;
+const MOST_FILES = 60_000; // the ZIP format without its large extension ends at 65,535
+let chosen = null;
+const cards = new Map();
+
+function fail(place, text) {
+  place.textContent = text;
+  place.hidden = !text;
+}
+
+// -- the file
+
+function choose(file) {
+  if (!file) return;
+  chosen = file;
+  find("file-name").textContent = file.name;
+  find("file-note").textContent = bytes(file.size);
+  if (!form.elements.name.value) {
+    form.elements.name.value = file.name.replace(/(\.weights)?\.[^.]*$/, "")
+      .replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 100);
+  }
+}
+
+find("choose").addEventListener("click", () => find("file").click());
+find("file").addEventListener("change", (event) => choose(event.target.files[0]));
+const drop = find("drop");
+for (const [name, over] of [["dragenter", "yes"], ["dragover", "yes"], ["dragleave", ""], ["drop", ""]]) {
+  drop.addEventListener(name, (event) => {
+    event.preventDefault();
+    drop.dataset.over = over;
+    if (name === "drop") choose(event.dataTransfer.files[0]);
+  });
+}
+
+// -- uploads
+
+function show(state) {
+  find("uploads-block").hidden = false;
+  let card = cards.get(state.id);
+  if (!card) {
+    card = uploadCard(config, { answer, remove });
+    cards.set(state.id, card);
+    find("uploads").prepend(card.node);
+  }
+  card.draw(state);
+}
+
+async function follow(id) {
+  for (;;) {
+    const state = await call("GET", `${config.api}/models/uploads/${id}`);
+    show(state);
+    if (ENDED.has(state.state) || state.state === "asks") return;
+    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+  }
+}
+
+async function answer(id, given) {
+  show(await call("POST", `${config.api}/models/uploads/${id}/labels`, given));
+  await follow(id);
+}
+
+async function remove(id) {
+  const state = await call("DELETE", `${config.api}/models/uploads/${id}`);
+  if (ENDED.has(state.state)) {
+    show(state);
+    if (state.state !== "cancelled") {
+      cards.get(id).node.remove();
+      cards.delete(id);
+    }
+  }
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const error = find("error");
+  if (!chosen) {
+    fail(error, "Choose the file of a model first.");
+    return;
+  }
+  if (chosen.size > config.limit) {
+    fail(error, `The file has ${chosen.size.toLocaleString("en")} bytes; the limit is ${config.limit.toLocaleString("en")}.`);
+    return;
+  }
+  const query = new URLSearchParams({ filename: chosen.name });
+  for (const name of ["name", "evaluation", "labels", "pixels", "recipe", "licence"]) {
+    query.set(name, form.elements[name].value);
+  }
+  const sending = {
+    id: `sending-${Date.now()}`, version: form.elements.name.value, filename: chosen.name,
+    state: "receiving", received: 0, size: chosen.size,
+  };
+  show(sending);
+  const state = await press(form.querySelector("[type=submit]"), error, () => send(
+    `${config.api}/models/uploads?${query}`, chosen,
+    (received) => show({ ...sending, received }),
+  ));
+  cards.get(sending.id).node.remove();
+  cards.delete(sending.id);
+  if (!state) {
+    find("uploads-block").hidden = cards.size === 0;
+    return;
+  }
+  show(state);
+  try {
+    await follow(state.id);
+  } catch (problem) {
+    fail(error, problem.message);
+  }
+});
+
+// -- evaluation sets
+
+async function addSet(make) {
+  const name = find("set-name").value.trim();
+  const state = find("set-state");
+  fail(find("set-error"), name ? "" : "Give the set a name first.");
+  if (!name) return;
+  try {
+    const body = await make(state);
+    state.textContent = "Sending…";
+    const made = await send(
+      `${config.api}/evaluation-sets?${new URLSearchParams({ name })}`, body,
+      (sent) => {
+        state.textContent = sent < body.size
+          ? `Sending: ${Math.floor((100 * sent) / body.size)} %` : "Reading the faces…";
+      },
+    );
+    const left = made.left_out.length ? ` ${made.left_out.length} files were left out: ${made.left_out[0]}` : "";
+    state.textContent = `${made.faces.toLocaleString("en")} faces kept.${left}`;
+    const option = new Option(`${made.name} · ${made.faces.toLocaleString("en")} faces`, made.id, true, true);
+    form.elements.evaluation.append(option);
+  } catch (error) {
+    state.textContent = "";
+    fail(find("set-error"), error.message);
+  }
+}
+
+find("set-zip").addEventListener("click", () => find("set-zip-file").click());
+find("set-folder").addEventListener("click", () => find("set-folder-file").click());
+find("set-zip-file").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  if (file) addSet(async () => file);
+  event.target.value = "";
+});
+find("set-folder-file").addEventListener("change", (event) => {
+  const files = [...event.target.files].filter((file) => PICTURE.test(file.name))
+    .map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+  event.target.value = "";
+  addSet(async (state) => {
+    if (!files.length) throw new Error("The folder holds no PNG, JPEG, BMP or WebP picture.");
+    if (files.length > MOST_FILES) throw new Error(`Expected at most ${MOST_FILES} pictures.`);
+    return zipOf(files, (done, total) => { state.textContent = `Reading ${done} of ${total} pictures`; });
+  });
+});
+for (const button of document.querySelectorAll("[data-delete-set]")) {
+  button.addEventListener("click", async () => {
+    const yes = await confirmed({
+      title: `Delete ${button.dataset.name}?`,
+      text: "Its faces are deleted. What was measured on it stays in the cards.",
+      yes: "Delete",
+    });
+    if (!yes) return;
+    const done = await press(button, find("set-error"), () => call("DELETE", `${config.api}/evaluation-sets/${button.dataset.deleteSet}`).then(() => true));
+    if (done) {
+      form.elements.evaluation.querySelector(`[value="${button.dataset.deleteSet}"]`)?.remove();
+      button.closest("tr").remove();
+    }
+  });
+}
+
+for (const state of [...config.uploads].reverse()) {
+  show(state);
+  if (!ENDED.has(state.state) && state.state !== "asks") follow(state.id).catch(() => {});
+}
+// until here a click would send the form the browser's own way, which does nothing
+form.querySelector("[type=submit]").disabled = false;

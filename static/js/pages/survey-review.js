@@ -1,0 +1,118 @@
+// Review by keyboard: one face, one key. In random order the model's answer is shown afterwards.
+
+import { call } from "../lib/http.js";
+import { showFace } from "./survey-report.js";
+
+const config = JSON.parse(document.getElementById("config").textContent);
+const find = (name) => document.querySelector(`[data-${name}]`);
+const base = `${config.api}/jobs/${config.job}/review`;
+const labels = [...config.emotions, config.unusable];
+const names = { [config.unusable]: "Cannot be judged" };
+const title = (word) => names[word] ?? word.charAt(0).toUpperCase() + word.slice(1);
+
+let faces = [];
+let last = null;
+let working = false;
+
+function showStatus(status) {
+  const { n, kappa, interval } = status.agreement;
+  const parts = [`${status.labelled} of ${status.faces} faces labelled.`];
+  if (kappa !== null) {
+    parts.push(
+      `Agreement with the model on ${n} random faces: kappa ${kappa.toFixed(2)} ` +
+        `(95 % interval ${interval[0].toFixed(2)} to ${interval[1].toFixed(2)}; ` +
+        "1 is full agreement, 0 is chance).",
+    );
+  }
+  find("status").textContent = parts.join(" ");
+  showTally(status.by_label);
+}
+
+function showTally(counts) {
+  const usable = config.emotions.reduce((sum, emotion) => sum + counts[emotion], 0);
+  find("export").hidden = usable === 0;
+  find("tally").replaceChildren(...config.emotions.map((emotion) => {
+    const row = document.createElement("li");
+    const dot = document.createElement("span");
+    dot.className = `dot dot--${emotion}`;
+    row.append(dot, `${title(emotion)} `, Object.assign(document.createElement("strong"), {
+      textContent: counts[emotion],
+    }));
+    return row;
+  }));
+  const missing = config.emotions.filter((emotion) => counts[emotion] === 0);
+  find("missing").textContent = missing.length > 0
+    ? `Training needs every expression at least once; nothing is labelled ${missing.join(", ")} yet. `
+      + "Put these folders into a larger set, or go on labelling."
+    : "";
+}
+
+function show() {
+  const face = faces[0];
+  find("nothing").hidden = Boolean(face);
+  find("review").hidden = !face;
+  if (!face) return;
+  showFace(find("stage"), config.api, { ...face, kind: "image" });
+  find("path").textContent = config.queue === "random"
+    ? ""
+    : `The model said ${face.emotion} (${Math.round(100 * face.confidence)} %).`;
+}
+
+async function load() {
+  const answer = await call("GET", `${base}?queue=${config.queue}`);
+  faces = answer.faces;
+  showStatus(answer.status);
+  show();
+}
+
+async function guarded(work) {
+  if (working) return;
+  working = true;
+  find("error").hidden = true;
+  try {
+    await work();
+  } catch (trouble) {
+    find("error").textContent = trouble.message;
+    find("error").hidden = false;
+  } finally {
+    working = false;
+  }
+}
+
+const give = (label) => guarded(async () => {
+  const face = faces[0];
+  if (!face) return;
+  const status = await call("PUT", `${base}/${face.face}`, { label, queue: config.queue });
+  last = faces.shift();
+  const verdict = face.emotion === label ? "The model agrees" : `The model said ${face.emotion}`;
+  find("answer").textContent = `You: ${title(label).toLowerCase()}. ${verdict} (${Math.round(100 * face.confidence)} %).`;
+  showStatus(status);
+  if (faces.length === 0) await load();
+  else show();
+});
+
+const undo = () => guarded(async () => {
+  if (!last) return;
+  showStatus(await call("DELETE", `${base}/${last.face}`));
+  faces.unshift(last);
+  last = null;
+  find("answer").textContent = "";
+  show();
+});
+
+find("keys").replaceChildren(...labels.map((label, i) => {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button";
+  button.append(title(label), Object.assign(document.createElement("kbd"), { textContent: i + 1 }));
+  button.addEventListener("click", () => give(label));
+  return button;
+}));
+document.querySelector("[data-action=undo]").addEventListener("click", undo);
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const number = Number(event.key);
+  if (number >= 1 && number <= labels.length) give(labels[number - 1]);
+  else if (event.key.toLowerCase() === "u") undo();
+});
+guarded(load);

@@ -1,0 +1,235 @@
+// The page of one survey: upload, start, progress, delete. Only wires the other modules together.
+
+import { csrfHeaders } from "../lib/csrf.js";
+import { ApiError, call, read } from "../lib/http.js";
+import { fromDrop, fromFiles, placed } from "../survey/collect.js";
+import { sendInParts } from "../survey/parts.js";
+import { progressWords, watch } from "../survey/progress.js";
+import { UploadQueue } from "../survey/queue.js";
+
+const config = JSON.parse(document.getElementById("config").textContent);
+const find = (name) => document.querySelector(`[data-${name}]`);
+const action = (name) => document.querySelector(`[data-action="${name}"]`);
+const error = find("error");
+
+function showError(message) {
+  error.textContent = message;
+  error.hidden = !message;
+}
+
+async function attempt(work) {
+  showError("");
+  try {
+    return await work();
+  } catch (trouble) {
+    showError(trouble.message);
+    return undefined;
+  }
+}
+
+// upload
+
+async function put(url, body) {
+  let response;
+  try {
+    response = await fetch(url, { method: "PUT", headers: csrfHeaders(), body });
+  } catch {
+    throw new ApiError("The server cannot be reached.");
+  }
+  return read(response);
+}
+
+const send = ({ file, path, group }) =>
+  put(`${config.api}/files?${new URLSearchParams({ path, group })}`, file);
+
+const sendLarge = (item, to) => sendInParts(item, {
+  partBytes: config.limits.part,
+  announce: (announcement) => call("POST", `${config.api}/large`, announcement),
+  put: (upload, number, part) => put(`${config.api}/large/${upload}/${number}`, part),
+  finish: (upload) => call("POST", `${config.api}/large/${upload}/finish`),
+  persistently: (action) => to.persistently(action),
+  onBytes: (arrived, already) => to.arrived(item, arrived, already),
+});
+
+const started = { at: 0 };
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+
+function showQueue(state) {
+  if (!find("sending")) return;
+  if (!started.at && state.busy) started.at = performance.now();
+  if (!state.busy) started.at = 0;
+  find("sending").hidden = state.total === 0;
+  find("send-bar").max = Math.max(1, state.totalBytes);
+  find("send-bar").value = state.doneBytes;
+  const notes = [`${state.done} of ${state.total} files`];
+  if (state.known) notes.push(`${state.known} were here already`);
+  else if (state.knownBytes) notes.push(`${megabytes(state.knownBytes)} were here already`);
+  if (state.refused) notes.push(`${state.refused} cannot be read`);
+  if (state.failed) notes.push(`${state.failed} failed`);
+  find("send-count").textContent = notes.join(", ");
+  const seconds = started.at ? (performance.now() - started.at) / 1000 : 0;
+  const amount = `${megabytes(state.doneBytes)} of ${megabytes(state.totalBytes)}`;
+  const rate = seconds > 1 ? `, ${(state.bytes / 1e6 / seconds).toFixed(1)} MB/s` : "";
+  find("send-rate").textContent = state.paused ? `Paused at ${amount}` : `${amount}${rate}`;
+  action("pause").textContent = state.paused ? "Resume" : "Pause";
+  action("pause").hidden = !state.busy && !state.paused;
+  action("retry").hidden = state.failed === 0;
+  const problems = [
+    ...queue.failed.slice(-20).map(({ item, error: why }) => `${item.path}: ${why.message}`),
+    ...queue.refused.slice(-20).map(({ item, reason }) => `${item.path}: ${reason}`),
+  ];
+  find("problems").replaceChildren(
+    ...problems.map((text) => Object.assign(document.createElement("li"), { textContent: text })),
+  );
+  if (!state.busy && state.done > 0) refreshLater();
+}
+
+function showGroups(byGroup) {
+  find("there").hidden = Object.keys(byGroup).length === 0;
+  find("there-rows").replaceChildren(...Object.entries(byGroup).map(([name, counts]) => {
+    const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    const usable = all - counts.unreadable - counts.duplicate;
+    const row = document.createElement("tr");
+    const head = Object.assign(document.createElement("th"), { scope: "row", textContent: name });
+    row.append(head, ...[usable, counts.unreadable, counts.duplicate, all].map((count) =>
+      Object.assign(document.createElement("td"), { textContent: count })));
+    return row;
+  }));
+}
+
+let refreshing = 0;
+function refreshLater() {
+  clearTimeout(refreshing);
+  refreshing = setTimeout(async () => {
+    const now = await call("GET", config.api).catch(() => null);
+    if (!now) return;
+    find("uploaded").textContent = now.files;
+    showGroups(now.ledger.by_group);
+    if (find("start") && find("progress").hidden) find("start").hidden = now.files === 0;
+  }, 150);
+}
+
+const queue = new UploadQueue({
+  check: async (files) => (await call("POST", `${config.api}/files/check`, { files })).known,
+  send,
+  sendLarge,
+  large: (file) => file.size > config.limits.part,
+  onChange: showQueue,
+  passing: (trouble) => trouble instanceof ApiError && trouble.passing,
+});
+
+function take(items) {
+  if (items.length === 0) return;
+  showError("");
+  if (items.length + config.uploaded > config.limits.files) {
+    showError(`A survey takes at most ${config.limits.files} files.`);
+    return;
+  }
+  queue.add(placed(items, config.groups, find("group").value)).catch((trouble) => {
+    showError(trouble.message);
+  });
+}
+
+const drop = find("drop");
+if (drop) {
+  drop.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    drop.dataset.over = "yes";
+  });
+  drop.addEventListener("dragleave", () => { delete drop.dataset.over; });
+  drop.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    delete drop.dataset.over;
+    take(await fromDrop(event.dataTransfer));
+  });
+  for (const kind of ["files", "folder"]) {
+    const field = find(kind);
+    action(kind).addEventListener("click", () => field.click());
+    field.addEventListener("change", () => {
+      take(fromFiles(field.files));
+      field.value = "";
+    });
+  }
+  action("pause").addEventListener("click", () => (queue.paused ? queue.resume() : queue.pause()));
+  action("retry").addEventListener("click", () => queue.retry());
+  find("mapping").addEventListener("change", async (event) => {
+    const file = event.target.files[0];
+    if (!file) return;
+    const answer = await attempt(async () =>
+      read(await fetch(`${config.api}/respondents`, {
+        method: "PUT", headers: csrfHeaders(), body: file,
+      })));
+    if (answer) find("mapping-result").textContent = `${answer.matched} files have a respondent now.`;
+  });
+  addEventListener("beforeunload", (event) => {
+    if (queue.busy) event.preventDefault();
+  });
+}
+
+// analysis
+
+let stopWatching = null;
+
+function onProgress(now) {
+  if (!now || now.state === null) return;
+  const words = progressWords(now);
+  find("progress-title").textContent = words.title;
+  find("progress-bar").max = Math.max(1, now.total);
+  find("progress-bar").value = now.done;
+  find("progress-count").textContent = words.count;
+  find("progress-rate").textContent = words.rate;
+  const labels = { used: "used", no_face: "no face", several_faces: "several faces",
+    low_quality: "low quality", unreadable: "unreadable" };
+  find("progress-counts").textContent = Object.entries(now.counts ?? {})
+    .map(([name, count]) => `${count} ${labels[name] ?? name}`).join(", ");
+  if (["done", "cancelled", "failed"].includes(now.state)) {
+    stopWatching?.();
+    stopWatching = null;
+    location.assign(now.state === "done" ? config.report : location.pathname);
+  }
+}
+
+function follow() {
+  find("progress").hidden = false;
+  if (find("upload")) find("upload").hidden = true;
+  for (const part of ["start", "there"]) if (find(part)) find(part).hidden = true;
+  stopWatching ??= watch({ ...config, onProgress });
+}
+
+action("start")?.addEventListener("click", async () => {
+  if (queue.busy) {
+    showError("Wait for the upload to end, or the report would leave files out.");
+    return;
+  }
+  const job = await attempt(() =>
+    call("POST", `${config.api}/jobs`, { model: find("model").value }));
+  if (job) {
+    config.job = job;
+    follow();
+  }
+});
+
+action("cancel").addEventListener("click", () =>
+  attempt(() => call("POST", `${config.api}/jobs/${config.job.id}/cancel`)));
+
+action("delete").addEventListener("click", async () => {
+  if (!confirm("Delete this survey with its pictures, figures and reports? This cannot be undone.")) return;
+  const gone = await attempt(async () => {
+    await call("DELETE", config.api);
+    return true;
+  });
+  if (gone) location.assign("/surveys");
+});
+
+action("delete-pictures")?.addEventListener("click", async () => {
+  if (!confirm("Delete the pictures now? The figures stay; examples and review go.")) return;
+  const gone = await attempt(async () => {
+    await call("DELETE", `${config.api}/pictures`);
+    return true;
+  });
+  if (gone) location.reload();
+});
+
+if (config.job && !["done", "cancelled", "failed"].includes(config.job.state)) follow();
+
+document.documentElement.dataset.ready = "yes"; // every control above works from here on

@@ -1,0 +1,64 @@
+// Times, names and files of recordings as people read them.
+
+import { nameOf } from "../lib/emotions.js";
+
+/** Milliseconds as "1:02:03.4", "02:03.4" or, without tenths, "02:03". */
+export function clock(ms, { tenths = false } = {}) {
+  const total = Math.max(0, tenths ? Math.floor(ms / 100) : Math.floor(ms / 1000) * 10);
+  const two = (value) => String(value).padStart(2, "0");
+  const seconds = Math.floor(total / 10);
+  const hours = Math.floor(seconds / 3600);
+  const text = `${hours ? `${hours}:` : ""}${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  return tenths ? `${text}.${total % 10}` : text;
+}
+
+/** A length of time in words: "4.2 s", "3 min 5 s", "1 h 2 min". */
+export function span(ms) {
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return hours ? `${hours} h ${minutes} min` : `${minutes} min ${seconds % 60} s`;
+}
+
+/** A state's name: an emotion, "uncertain", or one of the two below. */
+export function stateName(state) {
+  return { unreadable: "Hard to read", nobody: "No face" }[state] ?? nameOf(state);
+}
+
+/** A valence with its sign: "+0.42". */
+export function signed(value, digits = 2) {
+  if (value === null || !Number.isFinite(value)) return "–";
+  const text = Math.abs(value).toFixed(digits);
+  if (Number(text) === 0) return text;
+  return `${value < 0 ? "−" : "+"}${text}`;
+}
+
+const EVENT_WORDS = Object.freeze({
+  started: "Recording started",
+  paused: "Paused",
+  resumed: "Resumed",
+  stopped: "Recording ended",
+  full: "The recording was full and ended",
+  interrupted: "Interrupted: the page was closed or reloaded here",
+  settings_changed: "Settings changed",
+  connection_lost: "Connection lost",
+  connection_back: "Connection back",
+  camera_started: "Camera or video started",
+  camera_ended: "Camera or video changed",
+  camera_lost: "Camera lost",
+  tab_hidden: "Tab hidden: nothing was read",
+  tab_shown: "Tab shown again",
+});
+
+export function eventText({ kind, detail }) {
+  if (kind === "model_changed") return `Model changed from ${detail?.from} to ${detail?.to}`;
+  return EVENT_WORDS[kind] ?? kind;
+}
+
+/** "mien-20261123-213005.csv", in local time, safe on every file system. */
+export function fileName(startedAt, extension) {
+  const d = new Date(startedAt);
+  const two = (value) => String(value).padStart(2, "0");
+  const day = `${d.getFullYear()}${two(d.getMonth() + 1)}${two(d.getDate())}`;
+  return `mien-${day}-${two(d.getHours())}${two(d.getMinutes())}${two(d.getSeconds())}.${extension}`;
+}
