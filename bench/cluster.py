@@ -45,7 +45,8 @@ from bench.support.server import ROOT, RunningServer
 from bench.support.services import private_postgres, private_redis
 from bench.survey import DIFFERENT, marked
 from webapp.card import ModelCard
-from webapp.database.store import FaceRow, Outcome, Store, database_url
+from webapp.database.store import Store, database_url
+from webapp.database.survey_tables import FaceRow, Outcome
 from webapp.models.registry import Registry
 
 COPY = "cluster-copy"

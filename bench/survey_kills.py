@@ -34,7 +34,8 @@ from sqlalchemy import func, select
 from bench.support.scenes import camera_jpegs
 from bench.support.server import RunningServer, running_server
 from bench.survey import DIFFERENT, marked
-from webapp.database.store import FaceRow, Outcome, Store
+from webapp.database.store import Store
+from webapp.database.survey_tables import FaceRow, Outcome
 
 PATIENCE_S = 600.0
 LONGEST_EXTRA_S = 0.8

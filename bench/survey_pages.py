@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from webapp.app import create_app
-from webapp.database.store import Upload
+from webapp.database.survey_tables import Upload
 from webapp.domain import EMOTIONS, Box, EmotionScores, Face
 from webapp.models.registry import Registry
 from webapp.settings import Settings

@@ -20,7 +20,7 @@ import click
 from training.data.archive import opened
 from training.data.dataset import DatasetError
 from training.data.heldback import check_same_model, read_data
-from training.evaluate import answer, describe
+from training.evaluation.answers import answer, describe
 from training.evaluation.scoring import input_spec_of, open_version
 from training.publishing.card_facts import (
     INTENDED_USE,

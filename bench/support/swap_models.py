@@ -1,8 +1,8 @@
 """Two versions whose answers tell them apart; run as a process, because Keras builds them.
 
 ``python -m bench.support.swap_models FOLDER`` writes ``FOLDER/mostly-angry`` and
-``FOLDER/mostly-happy``: each says its emotion with over 90 % on every picture, and differs a little between pictures. Their
-networks are of the shipped one's kind and cost.
+``FOLDER/mostly-happy``: each says its emotion with over 90 % on every picture, and differs a
+little between pictures. Their networks are of the shipped one's kind and cost.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from tests.support.live import LiveClient
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames
 from tests.survey.doubles import picture
-from webapp.database.store import FaceRow, Outcome, Store, database_url
+from webapp.database.store import Store, database_url
+from webapp.database.survey_tables import FaceRow, Outcome
 
 PICTURES = 60
 TIMEOUT_S = 120.0

@@ -11,7 +11,7 @@ from bench.support.services import RedisServer
 from tests.support.models import activate, make_version
 from tests.survey.conftest import catalog, database, settings, store, survey, uploads
 from tests.survey.doubles import picture
-from webapp.database.store import Survey
+from webapp.database.survey_tables import Survey
 from webapp.settings import Settings
 from webapp.survey.analysis.celery_config import CHUNK_TASK, make_celery
 from webapp.survey.analysis.job_table import JobQueue

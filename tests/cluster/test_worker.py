@@ -12,7 +12,7 @@ from bench.support.services import RedisServer
 from tests.survey.conftest import catalog, database, store, survey, uploads
 from tests.survey.doubles import FakeInference, picture
 from webapp.cluster.chunk_worker import ChunkWorker
-from webapp.database.store import Job, Survey
+from webapp.database.survey_tables import Job, Survey
 from webapp.errors import StorageUnavailable
 from webapp.settings import Settings
 from webapp.survey.analysis.celery_config import lease_key

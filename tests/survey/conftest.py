@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from webapp.database.store import Store, Survey
+from webapp.database.store import Store
+from webapp.database.survey_tables import Survey
 from webapp.settings import Settings
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.intake.uploads import Receipt, Uploads

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.survey.doubles import picture
-from webapp.database.store import Base, Group, Survey, Upload, utcnow
+from webapp.database.base import Base, utcnow
+from webapp.database.survey_tables import Group, Survey, Upload
 from webapp.errors import Forbidden, InvalidRequest, NotFound
 from webapp.survey.catalog import NewSurvey
 from webapp.survey.purposes import PURPOSES

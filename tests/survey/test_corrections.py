@@ -18,7 +18,7 @@ from training.data.archive import opened
 from training.data.dataset import DatasetError, load_folder
 from webapp.app import create_app
 from webapp.card import CropSpec, ModelCard
-from webapp.database.store import utcnow
+from webapp.database.base import utcnow
 from webapp.domain import EMOTIONS, Box, Face, FrameResult
 from webapp.errors import Conflict
 from webapp.settings import Settings

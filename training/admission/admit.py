@@ -15,7 +15,7 @@ from training.admission.faces import load_faces
 from training.admission.files import Found, recognise
 from training.admission.networks import adapter, open_network
 from training.data.dataset import LabelledFaces
-from training.evaluate import answer, describe
+from training.evaluation.answers import answer, describe
 from training.evaluation.metrics import confusion_matrix
 from training.evaluation.scoring import Scorer, heads_of, input_spec_of, open_version
 from training.publishing.card_facts import INTENDED_USE, LIMITS

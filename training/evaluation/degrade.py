@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.data.dataset import LabelledFaces
-from training.evaluate import Answers, answer
+from training.evaluation.answers import Answers, answer
 from training.evaluation.scoring import Scorer
 from webapp.vision.crops import resize
 

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from training.evaluate import Answers
 from training.evaluation import charts
+from training.evaluation.answers import Answers
 from training.evaluation.degrade import SAMPLE, degraded
 from training.evaluation.scoring import Scorer
 from webapp.domain import EMOTIONS

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 
 from webapp.access import passwords
 from webapp.database.access_tables import ADMIN, ROLES, Account, ApiToken, SetupLink
-from webapp.database.store import Store, utcnow
+from webapp.database.base import utcnow
+from webapp.database.store import Store
 from webapp.errors import Conflict, InvalidRequest, NotFound
 
 DEFAULT_NAME: Final = "admin"

@@ -2,8 +2,10 @@
 
 One hash takes tens of milliseconds of processor time and 64 MB, and eventlet's loop would stand
 still for it. ``python -m webapp.access.passwords`` reads one JSON object a call from
-standard input: ``{"password": str}`` -> ``{"hash": str}``, ``{"password": str, "hash": str | null}`` ->
-``{"ok": bool}``. A password is never an argument, which other users could read.
+standard input:
+``{"password": str}`` -> ``{"hash": str}``,
+``{"password": str, "hash": str | null}`` -> ``{"ok": bool}``. A password
+is never an argument, which other users could read.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 
 from webapp.access.accounts import hash_of
 from webapp.database.access_tables import Account, ApiToken
-from webapp.database.store import Store, utcnow
+from webapp.database.base import utcnow
+from webapp.database.store import Store
 from webapp.errors import InvalidRequest, NotFound, Unauthorized
 
 # What a token may be good for; everything else needs a browser session.

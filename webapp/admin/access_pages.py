@@ -12,7 +12,7 @@ from webapp.access.audit import record
 from webapp.access.auth import Principal, admin_required, login_required
 from webapp.admin.login_pages import blueprint
 from webapp.database.access_tables import ROLES, Account
-from webapp.database.store import utcnow
+from webapp.database.base import utcnow
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.web.open_database import store
 from webapp.web.services import services

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from webapp.database.store import Job, Store, Survey, database_url
+from webapp.database.store import Store, database_url
+from webapp.database.survey_tables import Job, Survey
 from webapp.errors import InferenceUnavailable, StorageUnavailable
 from webapp.files.open_storage import open_files
 from webapp.inference.client import InferenceService

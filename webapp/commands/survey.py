@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from webapp.database.store import Job, Store
+from webapp.database.store import Store
+from webapp.database.survey_tables import Job
 from webapp.errors import MienError
 from webapp.files.kinds import is_system_file
 from webapp.files.storage import remove_tree

@@ -1,4 +1,4 @@
-"""The tables of access and of what administrators did; ``webapp.database.store`` imports this module."""
+"""The tables of access and of what administrators did."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.database.store import Base, UtcDateTime, utcnow
+from webapp.database.base import Base, UtcDateTime, utcnow
 
 ADMIN = "admin"
 MEMBER = "member"

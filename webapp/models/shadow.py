@@ -25,7 +25,7 @@ from typing import Any, Final
 from flask import Flask
 from sqlalchemy import select
 
-from webapp.database.store import Survey, Upload
+from webapp.database.survey_tables import Survey, Upload
 from webapp.domain import FrameResult
 from webapp.errors import Conflict, InvalidRequest, MienError, NotFound
 from webapp.files.kinds import IMAGE

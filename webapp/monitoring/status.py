@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp import __version__
-from webapp.database.store import ACTIVE_JOB_STATES, Job
+from webapp.database.survey_tables import ACTIVE_JOB_STATES, Job
 from webapp.monitoring.recent import WINDOW_S, recent_log
 from webapp.survey.service import surveys_of
 from webapp.web.open_database import database_of

@@ -10,7 +10,7 @@ from typing import Any, cast
 from flask import Blueprint, Response, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
-from webapp.database.store import Job, Survey, Upload
+from webapp.database.survey_tables import Job, Survey, Upload
 from webapp.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from webapp.files.kinds import HEAD_BYTES, IMAGE, image_type
 from webapp.survey.analysis.runner import latest_job

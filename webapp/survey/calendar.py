@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from webapp.database.store import utcnow
+from webapp.database.base import utcnow
 
 BELIEVED_S = 3600.0
 STEP_S = 5.0  # less is no step but the slow correction of a clock

@@ -14,7 +14,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp.database.store import ACTIVE_JOB_STATES, Group, Job, Store, Survey, Upload, utcnow
+from webapp.database.base import utcnow
+from webapp.database.store import Store
+from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.files.kinds import ARCHIVE
 from webapp.files.storage import Files, LocalFiles, remove_tree

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from webapp import ROOT
 from webapp.card import CropSpec
-from webapp.database.store import FaceRow, Group, Job, Outcome, Review, Survey, Upload
+from webapp.database.survey_tables import FaceRow, Group, Job, Outcome, Review, Survey, Upload
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict
 from webapp.files.kinds import IMAGE

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import case, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from webapp.database.store import Group, Job, Outcome, Upload
+from webapp.database.survey_tables import Group, Job, Outcome, Upload
 from webapp.files.kinds import ARCHIVE
 
 USED = "used"

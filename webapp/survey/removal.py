@@ -12,16 +12,16 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from webapp.database.store import (
+from webapp.database.base import utcnow
+from webapp.database.store import Store
+from webapp.database.survey_tables import (
     ACTIVE_JOB_STATES,
     FaceRow,
     Job,
     Outcome,
     Review,
-    Store,
     Survey,
     Upload,
-    utcnow,
 )
 from webapp.files.storage import remove_tree
 

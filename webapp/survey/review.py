@@ -16,7 +16,8 @@ from sqlalchemy import BigInteger, cast, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from webapp.database.store import FaceRow, Job, Outcome, Review, Store, Upload
+from webapp.database.store import Store
+from webapp.database.survey_tables import FaceRow, Job, Outcome, Review, Upload
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest, NotFound
 

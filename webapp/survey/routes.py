@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Flask, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from webapp.database.store import ENDED_JOB_STATES, Job
+from webapp.database.survey_tables import ENDED_JOB_STATES, Job
 from webapp.domain import EMOTIONS
 from webapp.errors import NotFound
 from webapp.survey import api, api_parts, api_review  # noqa: F401 - the last add routes to the first

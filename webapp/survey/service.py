@@ -16,7 +16,8 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.card import ModelCard
-from webapp.database.store import Job, Store
+from webapp.database.store import Store
+from webapp.database.survey_tables import Job
 from webapp.errors import DatabaseUnavailable, ModelInvalid, NotFound
 from webapp.files.open_storage import open_files
 from webapp.settings import Settings

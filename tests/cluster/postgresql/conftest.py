@@ -9,7 +9,8 @@ import pytest
 
 from bench.support.services import PostgresServer
 from tests.survey.conftest import catalog, send, settings, store, survey, uploads
-from webapp.database.store import Base, Store, database_url
+from webapp.database.base import Base
+from webapp.database.store import Store, database_url
 
 __all__ = ["catalog", "send", "settings", "store", "survey", "uploads"]
 

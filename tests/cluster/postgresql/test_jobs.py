@@ -1,3 +1,3 @@
-"""``tests/survey/test_jobs.py`` once more, over PostgreSQL."""
+"""``tests/survey/analysis/test_jobs.py`` once more, over PostgreSQL."""
 
-from tests.survey.test_jobs import *  # noqa: F403
+from tests.survey.analysis.test_jobs import *  # noqa: F403

@@ -1,3 +1,3 @@
-"""``tests/survey/test_uploads.py`` once more, over PostgreSQL."""
+"""``tests/survey/intake/test_uploads.py`` once more, over PostgreSQL."""
 
-from tests.survey.test_uploads import *  # noqa: F403
+from tests.survey.intake.test_uploads import *  # noqa: F403

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from webapp.database.store import Base, database_url, make_engine
+from webapp.database.base import Base
+from webapp.database.store import database_url, make_engine
 
 
 def run() -> None:

@@ -14,8 +14,8 @@ from webapp.web.message_queue import ANSWER_S, message_queue
 
 QUEUE = "mien-surveys"
 CHUNK_TASK = "mien.survey.chunk"
-# A message that its worker neither answered nor gave back is delivered again after this long. Lost
-# chunks are noticed much earlier (see webapp.survey.analysis.celery_executor); this is for the rest.
+# A message that its worker neither answered nor gave back is delivered again after this long.
+# webapp.survey.analysis.celery_executor notices lost chunks much earlier; this is for the rest.
 VISIBILITY_S = 3600
 
 logging.getLogger("kombu").setLevel(logging.WARNING)

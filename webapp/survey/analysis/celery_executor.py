@@ -19,7 +19,7 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerAway
 
-from webapp.database.store import Job, Survey
+from webapp.database.survey_tables import Job, Survey
 from webapp.errors import MienError
 from webapp.settings import Settings
 from webapp.survey.analysis.celery_config import CHUNK_TASK, lease_key, make_celery

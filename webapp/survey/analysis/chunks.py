@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from webapp.database.store import Job, Survey
+from webapp.database.survey_tables import Job, Survey
 from webapp.errors import CorruptImage
 from webapp.files.kinds import VIDEO
 from webapp.files.storage import Files

@@ -21,7 +21,9 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from webapp import __version__
-from webapp.database.store import ACTIVE_JOB_STATES, FaceRow, Job, Outcome, Store, Upload, utcnow
+from webapp.database.base import utcnow
+from webapp.database.store import Store
+from webapp.database.survey_tables import ACTIVE_JOB_STATES, FaceRow, Job, Outcome, Upload
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.files.kinds import IMAGE, VIDEO

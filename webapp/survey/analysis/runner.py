@@ -2,8 +2,8 @@
 
 One thread claims a job and hands its files to an executor: by default to the workers of this
 process (``webapp.survey.analysis.chunks``). Under eventlet the threads are green; nothing here
-decodes, infers or computes, so the server stays responsive: pictures go to the inference workers, videos
-to a decoder process and the report to a process of its own.
+decodes, infers or computes, so the server stays responsive: pictures go to the inference
+workers, videos to a decoder process and the report to a process of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
-from webapp.database.store import Job, Survey
+from webapp.database.survey_tables import Job, Survey
 from webapp.errors import MienError, StorageUnavailable
 from webapp.settings import Settings
 from webapp.survey.analysis.chunks import Chunk, Item, work_on

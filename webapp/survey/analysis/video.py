@@ -1,8 +1,8 @@
 """Samples a video at a chosen rate: in a process of its own, since decoders crash and never yield.
 
 ``python -m webapp.survey.analysis.video FILE --fps F --max-seconds S`` writes each frame to
-standard output as an 8-byte header (big-endian ``t_ms`` and length, uint32 each) and the JPEG. Like the inference
-workers it gives up network, files and programs first.
+standard output as an 8-byte header (big-endian ``t_ms`` and length, uint32 each) and the JPEG.
+Like the inference workers it gives up network, files and programs first.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from webapp.database.store import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
+from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
 from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge
 from webapp.files import kinds as media
 from webapp.files.archives import Archive, ArchiveLimits, Member, MemberRefused

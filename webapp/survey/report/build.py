@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from webapp import ROOT
-from webapp.database.store import Job, Store
+from webapp.database.store import Store
+from webapp.database.survey_tables import Job
 from webapp.errors import MienError
 from webapp.files.open_storage import open_files
 from webapp.files.storage import Files, LocalFiles, remove_tree

@@ -9,7 +9,15 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from webapp.database.store import PROBABILITY_COLUMNS, FaceRow, Group, Job, Outcome, Survey, Upload
+from webapp.database.survey_tables import (
+    PROBABILITY_COLUMNS,
+    FaceRow,
+    Group,
+    Job,
+    Outcome,
+    Survey,
+    Upload,
+)
 from webapp.domain import UNCERTAIN
 from webapp.files.kinds import ARCHIVE, VIDEO
 from webapp.survey.catalog import find_survey

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from tests.survey.doubles import FakeInference, picture
 from webapp.app import create_app
-from webapp.database.store import utcnow
+from webapp.database.base import utcnow
 from webapp.settings import Settings
 from webapp.survey.intake import resumable as parts_module
 from webapp.survey.service import surveys_of

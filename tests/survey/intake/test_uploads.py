@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from tests.survey.doubles import picture
-from webapp.database.store import Upload
+from webapp.database.survey_tables import Upload
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.settings import Settings
 from webapp.survey.intake.receipts import clean_path

@@ -19,11 +19,11 @@ from webapp.sandbox import bare_environment, confine, seccomp
 from webapp.sandbox.__main__ import NEEDED, UNFILTERED, report
 from webapp.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 filtered = pytest.mark.skipif(
     not seccomp.supported(), reason="needs seccomp: this system has no such filter"
 )
-PROBE = "tests.test_sandbox:Probe"
+PROBE = "tests.sandbox.test_sandbox:Probe"
 
 
 class Probe:

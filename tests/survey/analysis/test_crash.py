@@ -15,11 +15,12 @@ import psutil
 from sqlalchemy import func, select
 
 from tests.survey.doubles import picture
-from webapp.database.store import FaceRow, Job, Outcome, Store
+from webapp.database.store import Store
+from webapp.database.survey_tables import FaceRow, Job, Outcome
 from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.ledger import ledger_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PICTURES, KILLS = 500, 10
 PATIENCE_S = 240
 

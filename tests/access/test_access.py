@@ -15,13 +15,14 @@ from flask import Flask
 from sqlalchemy import select, update
 from werkzeug.routing.converters import NumberConverter
 
-from tests.admin.conftest import PASSWORD, Browser
-from tests.admin.test_guard import everything
+from tests.access.test_guard import everything
+from tests.support.admin import PASSWORD, Browser
 from tests.support.live import LiveClient, served
 from webapp.access import accounts, tokens
 from webapp.access.gate import scope_for
 from webapp.database.access_tables import ApiToken, AuditEntry
-from webapp.database.store import Store, utcnow
+from webapp.database.base import utcnow
+from webapp.database.store import Store
 from webapp.errors import SettingsError, Unauthorized
 from webapp.settings import Settings
 from webapp.web.open_database import database_of

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.survey.doubles import face
-from tests.survey.test_report import card
-from webapp.database.store import utcnow
+from tests.survey.report.test_content import card
+from webapp.database.base import utcnow
 from webapp.domain import FrameResult
 from webapp.errors import CorruptImage
 from webapp.survey.analysis.runner import JobRunner

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.admin.conftest import Browser
+from tests.support.admin import Browser
 from tests.support.models import activate, make_version
 from webapp.admin import card_view as cards
 from webapp.card import TFLITE_FILE, ModelCard

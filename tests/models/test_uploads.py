@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.admin.support import Api, bearer, leftovers
+from tests.support.admin_uploads import Api, bearer, leftovers
 from tests.support.build_uploads import ALPHABETICAL
 from tests.support.live import FakeInference, served
 from tests.support.models import activate, make_version

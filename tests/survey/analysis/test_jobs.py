@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.survey.doubles import FakeInference, picture
-from webapp.database.store import FaceRow, Job, Outcome, utcnow
+from webapp.database.base import utcnow
+from webapp.database.survey_tables import FaceRow, Job, Outcome
 from webapp.errors import Conflict, InferenceUnavailable, InvalidRequest, WorkerCrashed
 from webapp.survey.analysis.job_table import LEASE_S, JobQueue
 from webapp.survey.analysis.runner import JobRunner, latest_job, shared

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from tests.survey.conftest import catalog, database, settings, store, survey, uploads
 from tests.survey.doubles import FakeInference, picture
-from webapp.database.store import Job, Survey
+from webapp.database.survey_tables import Job, Survey
 from webapp.errors import MienError
 from webapp.settings import Settings
 from webapp.survey.analysis.celery_config import lease_key

@@ -11,10 +11,11 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.routing.converters import NumberConverter
 
-from tests.admin.conftest import Browser
+from tests.support.admin import Browser
 from webapp.access import tokens
 from webapp.access.auth import access_of
-from webapp.database.store import Base, Store
+from webapp.database.base import Base
+from webapp.database.store import Store
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 # what somebody without an account must reach; each of them checks CSRF for itself

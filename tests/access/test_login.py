@@ -18,12 +18,13 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from tests.admin.conftest import PASSWORD, Browser
+from tests.support.admin import PASSWORD, Browser
 from webapp.access import accounts, passwords
 from webapp.access.setup import print_first_run_link
 from webapp.cli import cli
 from webapp.database.access_tables import Account, AuditEntry, SetupLink
-from webapp.database.store import Store, utcnow
+from webapp.database.base import utcnow
+from webapp.database.store import Store
 from webapp.errors import NotFound
 
 

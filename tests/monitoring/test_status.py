@@ -8,10 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
-from tests.admin.conftest import Browser
+from tests.support.admin import Browser
 from tests.support.live import FakeInference, Worker
 from webapp.access import tokens
-from webapp.database.store import Job, Store, Survey, utcnow
+from webapp.database.base import utcnow
+from webapp.database.store import Store
+from webapp.database.survey_tables import Job, Survey
 from webapp.errors import CorruptImage
 from webapp.monitoring.recent import WINDOW_S, Recent, RecentLog
 from webapp.web.services import services_of
