@@ -44,6 +44,7 @@ from webapp.vision.crops import to_batch
 MODEL_FILE = "model.keras"
 ENGINES = ("auto", "torch", "keras")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+_CONTINUING = ", ".join(name for name, recipe in MIEN_RECIPES.items() if recipe.continues)
 _MUST_MATCH = ("recipe", "parameters", "seed", "engine", "started_from", "teachers")
 
 Recipe = MienRecipe | FitRecipe
@@ -262,7 +263,7 @@ def _versions(job: Job) -> dict[str, str]:
     "recipe_name",
     default="mien",
     show_default=True,
-    help="mien, mien-tune, mien-deepen, seed or efficientnetb2.",
+    help=f"{', '.join(MIEN_RECIPES)}, {' or '.join(sorted(FIT_RECIPES, reverse=True))}.",
 )
 @click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (CSV): soft labels.")
 @click.option("--out", "run", type=click.Path(path_type=Path), required=True)
@@ -292,7 +293,7 @@ def _versions(job: Job) -> dict[str, str]:
     "--start-from",
     "start",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="mien-tune, mien-deepen: the version (folder) to go on from.",
+    help=f"{_CONTINUING}: the version (folder) to go on from.",
 )
 @click.option(
     "--teacher",
@@ -305,7 +306,7 @@ def _versions(job: Job) -> dict[str, str]:
 @click.option(
     "--strength",
     type=click.FloatRange(0, 4),
-    help="mien, mien-tune, mien-deepen: of the changes to training pictures; 1 is the recipe's.",
+    help="Recipes mien...: of the changes to training pictures; 1 is the recipe's.",
 )
 @click.option("--weights", help="efficientnetb2: a file, none, or imagenet (the default).")
 @click.option("--publish", "name", help="Publish as this version when done.")
@@ -328,20 +329,16 @@ def main(
         raise click.BadParameter("Only the torch engine can go on from a version.")
     if getattr(recipe, "continues", False) != (start is not None):
         raise click.BadParameter(
-            "--start-from and the recipe mien-tune or mien-deepen go together."
+            f"--start-from goes together with one of the recipes {_CONTINUING}."
         )
     if isinstance(recipe, MienRecipe):
         recipe = replace(recipe, teacher_share=taught_share(recipe, teachers, teacher_share))
         if strength is not None:
             recipe = replace(recipe, augmentation=recipe.augmentation.times(strength))
     elif strength is not None:
-        raise click.BadParameter(
-            "Only the recipes mien, mien-tune and mien-deepen take a --strength."
-        )
+        raise click.BadParameter(f"Only the recipes {', '.join(MIEN_RECIPES)} take a --strength.")
     elif teachers or teacher_share is not None:
-        raise click.BadParameter(
-            "Only the recipes mien, mien-tune and mien-deepen learn from teachers."
-        )
+        raise click.BadParameter(f"Only the recipes {', '.join(MIEN_RECIPES)} learn from teachers.")
     job = Job(run, recipe, engine, seed, resume, threads, precision, weights, start, teachers)
     if (run / RUN_FILE).exists() and not resume:
         raise click.ClickException(f"{run} holds a run already; add --resume or name another.")

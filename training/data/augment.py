@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.arrival import Arrival, arrive
+
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
@@ -20,6 +22,7 @@ class Augmentation:
     ``rotation`` in degrees, ``scale`` and ``stretch`` relative, ``shift`` in shares of the side,
     ``contrast`` relative, ``brightness`` and ``noise`` in grey levels, ``cutout`` the largest
     side of the erased square in shares of the picture's, ``mixup`` the Beta parameter.
+    ``arrival``: what else happens to some pictures (``arrival.py``).
     """
 
     flip: float = 0.5
@@ -39,25 +42,34 @@ class Augmentation:
     cutout_chance: float = 0.35
     mixup: float = 0.15
     mixup_chance: float = 0.25
+    arrival: Arrival | None = None
 
     def times(self, factor: float) -> Augmentation:
         """The same changes ``factor`` times as strong and as frequent.
 
         A chance stays below one; how often a picture is mirrored and how large an erased square
-        may be are kept.
+        may be are kept, and so is the arrival.
         """
-        kept = ("flip", "cutout")
+        kept = ("flip", "cutout", "arrival")
         chances = ("light", "noise_chance", "blur_chance", "cutout_chance", "mixup_chance")
         values = {name: value * factor for name, value in asdict(self).items() if name not in kept}
         return replace(self, **values | {name: min(1.0, values[name]) for name in chances})
 
 
 def _warp_matrix(
-    strength: Augmentation, side: int, source: int, generator: np.random.Generator
+    strength: Augmentation,
+    side: int,
+    source: int,
+    generator: np.random.Generator,
+    arrival: Arrival | None = None,
 ) -> NDArray[np.float64]:
     """2x3 matrix that maps output pixels to source pixels (for ``WARP_INVERSE_MAP``)."""
-    angle = np.deg2rad(generator.uniform(-strength.rotation, strength.rotation))
-    zoom = np.exp(generator.uniform(-strength.scale, strength.scale)) * source / side
+    turn, reach = strength.rotation, strength.shift
+    least, largest = np.exp(-strength.scale), np.exp(strength.scale)
+    if arrival is not None:
+        turn, reach, (least, largest) = arrival.turn, arrival.shift, arrival.scale
+    angle = np.deg2rad(generator.uniform(-turn, turn))
+    zoom = np.exp(generator.uniform(np.log(least), np.log(largest))) * source / side
     stretch = np.exp(generator.uniform(-strength.stretch, strength.stretch))
     shear = generator.uniform(-strength.shear, strength.shear)
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -69,7 +81,7 @@ def _warp_matrix(
     if generator.random() < strength.flip:
         linear[:, 0] = -linear[:, 0]
     middle_out, middle_in = (side - 1) / 2, (source - 1) / 2
-    shift = generator.uniform(-strength.shift, strength.shift, size=2) * source
+    shift = generator.uniform(-reach, reach, size=2) * source
     offset = middle_in + shift - linear @ np.array([middle_out, middle_out])
     return np.hstack([linear, offset[:, None]])
 
@@ -89,7 +101,10 @@ def augment_one(
     picture: NDArray[np.uint8], side: int, strength: Augmentation, generator: np.random.Generator
 ) -> NDArray[np.float32]:
     """One picture uint8 [48, 48] -> float32 [side, side] in ``[0, 255]``."""
-    matrix = _warp_matrix(strength, side, picture.shape[0], generator)
+    arrival = strength.arrival
+    if arrival is not None and generator.random() >= arrival.chance:
+        arrival = None
+    matrix = _warp_matrix(strength, side, picture.shape[0], generator, arrival)
     out = cv2.warpAffine(
         picture,
         matrix,
@@ -99,6 +114,8 @@ def augment_one(
     ).astype(np.float32)
     if generator.random() < strength.light:
         out = _relight(out, strength, generator)
+    if arrival is not None:
+        out = arrive(out, arrival, generator)
     if generator.random() < strength.blur_chance:
         out = np.asarray(cv2.GaussianBlur(out, (3, 3), 0), dtype=np.float32)
     if generator.random() < strength.noise_chance:

@@ -20,11 +20,12 @@ from webapp.domain import EMOTIONS
 @dataclass(frozen=True, slots=True)
 class Batch:
     """``pictures``: float32 [n, side, side] in ``[0, 255]``; targets float32 [n, 7];
-    ``ferplus_weight``: float32 [n], 0 where no votes are known."""
+    weights float32 [n]: ``ferplus_weight`` is 0 where no votes are known."""
 
     pictures: NDArray[np.float32]
     fer2013: NDArray[np.float32]
     ferplus: NDArray[np.float32]
+    fer2013_weight: NDArray[np.float32]
     ferplus_weight: NDArray[np.float32]
 
 
@@ -35,6 +36,20 @@ def targets_of(
     hard = one_hot(faces.labels) * np.float32(1 - smoothing) + np.float32(smoothing / len(EMOTIONS))
     shares, weight = soft_ferplus(faces.votes)
     return hard.astype(np.float32), shares, weight
+
+
+def balance(
+    targets: NDArray[np.float32], weight: NDArray[np.float32], power: float
+) -> NDArray[np.float32]:
+    """Weights float32 [n] that make rare emotions count for more, with a weighted mean of 1.
+
+    An emotion counts by its frequency to the power ``-power``: 0 leaves all alike, 1 makes all
+    emotions count the same. ``targets`` float32 [n, 7] are shares, ``weight`` [n] their weights.
+    """
+    frequency = (targets * weight[:, None]).sum(axis=0) / max(float(weight.sum()), 1e-9)
+    found = targets @ np.maximum(frequency, 1e-4) ** -power
+    mean = float((found * weight).sum()) / max(float(weight.sum()), 1e-9)
+    return np.asarray(found / max(mean, 1e-9), dtype=np.float32)
 
 
 def epoch_batches(
@@ -62,15 +77,17 @@ def epoch_batches(
         blended = blend(shares, answers["ferplus"], recipe.teacher_share)
         shares = np.where(unvoted, answers["ferplus"], blended)
         weight = np.maximum(weight, np.float32(recipe.teacher_share))
+    each = balance(one_hot(faces.labels), np.ones(len(faces), np.float32), recipe.balance)
+    weight = weight * balance(shares, weight, recipe.balance)
     order = generator.permutation(len(faces))
     size = min(recipe.batch, len(order))
     for start in range(0, len(order) - size + 1, size):
         rows = order[start : start + size]
         pictures = augment_batch(faces.images[rows], side, strength, generator)
         pictures, mixed = mixup_batch(
-            pictures, [hard[rows], shares[rows], weight[rows]], strength, generator
+            pictures, [hard[rows], shares[rows], each[rows], weight[rows]], strength, generator
         )
-        yield Batch(pictures, mixed[0], mixed[1], mixed[2])
+        yield Batch(pictures, *mixed)
 
 
 def in_background(batches: Iterator[Batch], ahead: int = 4) -> Iterator[Batch]:

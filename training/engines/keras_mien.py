@@ -92,7 +92,7 @@ def train_keras_mien(
                 batch.pictures[..., None],
                 {"fer2013": batch.fer2013, "ferplus": batch.ferplus},
                 sample_weight={
-                    "fer2013": np.ones(len(batch.fer2013), np.float32),
+                    "fer2013": batch.fer2013_weight,
                     "ferplus": batch.ferplus_weight,
                 },
                 return_dict=True,

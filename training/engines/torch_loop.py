@@ -20,8 +20,8 @@ from torch.nn import functional
 from training.data.augment import resize_batch
 from training.data.batches import Batch, epoch_batches, in_background
 from training.data.dataset import LabelledFaces, ferplus_majority
-from training.engines.distil import Taught
-from training.engines.torch_engine import MienTorch, predict_logits
+from training.engines.distil import FloatArray, Taught
+from training.engines.torch_engine import MienTorch, has_bfloat16, predict_logits
 from training.engines.warm_start import Start, load_into
 from training.recipes.recipes import MienRecipe
 from training.runs import read_history, replacing, write_history
@@ -30,11 +30,12 @@ CHECKPOINT_FILE = "checkpoint.pt"
 
 
 def _loss(outputs: dict[str, torch.Tensor], batch: Batch, ferplus_weight: float) -> torch.Tensor:
-    hard = functional.cross_entropy(outputs["fer2013"], torch.from_numpy(batch.fer2013))
-    each = functional.cross_entropy(
-        outputs["ferplus"], torch.from_numpy(batch.ferplus), reduction="none"
-    )
-    return hard + ferplus_weight * (each * torch.from_numpy(batch.ferplus_weight)).mean()
+    def weighed(head: str, targets: FloatArray, weight: FloatArray) -> torch.Tensor:
+        each = functional.cross_entropy(outputs[head], torch.from_numpy(targets), reduction="none")
+        return (each * torch.from_numpy(weight)).mean()
+
+    hard = weighed("fer2013", batch.fer2013, batch.fer2013_weight)
+    return hard + ferplus_weight * weighed("ferplus", batch.ferplus, batch.ferplus_weight)
 
 
 def _optimizer(network: MienTorch, recipe: MienRecipe) -> torch.optim.SGD:
@@ -113,7 +114,7 @@ def train_mien(
         optimizer.load_state_dict(state["optimizer"])
         first = int(state["epochs_done"])
         history = read_history(run)[:first]
-    bf16 = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    bf16 = has_bfloat16()
     for epoch in range(first, recipe.epochs):
         torch.manual_seed(seed * 100_003 + epoch)
         network.train()

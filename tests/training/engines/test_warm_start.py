@@ -125,4 +125,4 @@ def test_recipe_and_version_go_together(tmp_path: Path) -> None:
     other = CliRunner().invoke(main, [*base, "--recipe", "mien", "--start-from", str(tmp_path)])
     for outcome in (alone, other):
         assert outcome.exit_code == 2
-        assert "go together" in outcome.output
+        assert "goes together" in outcome.output
