@@ -113,7 +113,15 @@ def test_another_frame_size_starts_afresh() -> None:
     driver.inference.size = (320, 240)
     first = driver.send(width=320, height=240)
     assert driver.searched() == [False, False]
-    assert first.faces[0].track == 2
+    assert first.faces[0].track == 1, "alone, so the same person: a phone was turned"
+
+
+def test_of_two_people_nobody_can_tell_who_is_who_in_a_frame_of_another_size() -> None:
+    driver = Driver(live_scan_every=100)
+    driver.show(LEFT, RIGHT)
+    driver.send()
+    driver.inference.size = (320, 240)
+    assert [f.track for f in driver.send(width=320, height=240).faces] == [3, 4]
 
 
 def test_the_pictures_own_size_counts_when_meta_is_wrong() -> None:

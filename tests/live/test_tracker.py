@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from webapp.domain import Box
-from webapp.live.tracker import FADE_S, KEEP_S, STALL_S, Tracker
+from webapp.live.tracker import AWAY_S, FADE_S, KEEP_S, STALL_S, Tracker
 
 
 def box(x: float, y: float = 100, side: float = 100) -> Box:
@@ -49,13 +50,71 @@ def test_numbers_follow_the_faces_not_their_order() -> None:
     assert tracker.update([box(300), box(0)], FRAME_S) == [2, 1]
 
 
-def test_a_short_occlusion_keeps_the_number_and_a_long_one_does_not() -> None:
+def test_of_two_people_a_short_occlusion_keeps_the_number_and_a_long_one_does_not() -> None:
     tracker = Tracker()
-    tracker.update([box(100)], 0)
-    tracker.update([], 0.5)
-    assert tracker.update([box(110)], KEEP_S - 0.05) == [1]
-    tracker.update([], KEEP_S + 1)
-    assert tracker.update([box(110)], 2 * KEEP_S + 0.1) == [2]
+    other = box(500)
+    tracker.update([box(100), other], 0)
+    tracker.update([other], 0.5)
+    assert tracker.update([box(110), other], KEEP_S - 0.05) == [1, 2]
+    tracker.update([other], KEEP_S + 1)
+    assert tracker.update([box(110), other], 2 * KEEP_S + 0.1) == [3, 2]
+
+
+def away(tracker: Tracker, seconds: float, back: list[Box], sure: list[bool] | None = None) -> Any:
+    """Nobody is found for ``seconds``, then ``back``; the numbers of ``back``."""
+    start_s = 100.0
+    tracker.update([box(300)], start_s)
+    empty = math.ceil(seconds / FRAME_S)
+    for i in range(1, empty):
+        assert tracker.update([], start_s + i * FRAME_S) == []
+    return tracker.update(back, start_s + seconds, sure)
+
+
+@pytest.mark.parametrize("seconds", [3, 12, AWAY_S - 0.1])
+def test_a_lone_person_who_was_away_keeps_the_number(seconds: float) -> None:
+    tracker = Tracker()
+    assert away(tracker, seconds, [box(380, 130, 120)]) == [1]
+    again = [box(380, 130, 120), box(0)]
+    assert tracker.update(again, 100 + seconds + FRAME_S)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "back"),
+    [
+        (AWAY_S + 0.5, [box(300)]),  # too long
+        (3, [box(700)]),  # elsewhere
+        (3, [box(250, 50, 220)]),  # much nearer
+        (3, [box(300), box(100)]),  # two people: who is who?
+    ],
+)
+def test_somebody_else_gets_a_number_of_their_own(seconds: float, back: list[Box]) -> None:
+    assert 1 not in away(Tracker(), seconds, back)
+
+
+def test_a_pattern_that_is_no_sure_face_neither_takes_nor_ends_a_number() -> None:
+    tracker = Tracker()
+    (pattern,) = away(tracker, 3, [box(310)], [False])
+    assert pattern != 1
+    assert tracker.update([box(310)], 103 + FRAME_S, [True]) == [1]
+
+
+def test_one_of_two_who_left_is_nobody_in_particular() -> None:
+    tracker = Tracker()
+    tracker.update([box(300), box(100)], 0)
+    for i in range(1, 60):
+        tracker.update([], i * FRAME_S)
+    assert tracker.update([box(300)], 60 * FRAME_S) == [3]
+
+
+def test_the_number_of_one_who_is_away_lives_on_for_as_long() -> None:
+    tracker = Tracker()
+    tracker.update([box(300)], 0)
+    for i in range(1, 200):
+        tracker.update([], i * FRAME_S)
+    assert tracker.alive == {1}
+    for i in range(200, 300):
+        tracker.update([], i * FRAME_S)
+    assert tracker.alive == frozenset()
 
 
 @pytest.mark.parametrize("speed", [0.0, 90.0, 160.0])
@@ -91,7 +150,7 @@ def test_a_stall_without_frames_keeps_the_number() -> None:
     tracker = Tracker()
     tracker.update([box(100)], 0)
     assert tracker.update([box(110)], STALL_S - 0.1) == [1]
-    assert tracker.update([box(120)], 3 * STALL_S) == [2]
+    assert tracker.update([box(120)], 2 * STALL_S + AWAY_S) == [2]
 
 
 def test_a_face_that_was_not_found_gets_no_box_but_is_searched_for() -> None:
@@ -138,6 +197,17 @@ def test_a_reset_forgets_the_tracks_and_uses_no_number_twice() -> None:
     tracker.reset()
     assert tracker.predict(FRAME_S) == []
     assert tracker.update([box(0)], FRAME_S) == [3]
+
+
+def test_a_phone_that_is_turned_and_back_leaves_a_lone_person_the_same() -> None:
+    tracker = Tracker()
+    tracker.update([box(300)], 0)
+    for turn in range(1, 4):
+        tracker.reset()
+        tracker.reset()  # the declared size and the picture's own change one after the other
+        assert tracker.predict(turn) == []
+        assert tracker.update([], turn) == []
+        assert tracker.update([box(40 * turn, 20, 180)], turn + FRAME_S) == [1]
 
 
 @given(

@@ -153,7 +153,8 @@ class LiveSession:
                 self.baseline.reset()  # it was measured with the other version
             self._model = result.model
             self._uncertain_below = self._services.uncertain_below(result.model)
-        numbers = self._tracker.update([face.box for face in result.faces], now_s)
+        sure = [face.detection >= NEW_FACE_SCORE for face in result.faces]
+        numbers = self._tracker.update([face.box for face in result.faces], now_s, sure)
         faces = []
         for face, number in zip(result.faces, numbers, strict=True):
             scores, label, unadjusted = self._read(number, face, now_s)

@@ -4,14 +4,16 @@ Each track is a constant-velocity Kalman filter on the centre of its box (length
 that near and far faces are alike), with a velocity that fades while the face is unseen. Found
 boxes go to the tracks that explain them best, all decided at once (SORT's idea, Bewley et al.
 2016, with a Mahalanobis distance instead of overlap). Nothing about what a face looks like is
-used or kept: a person who leaves and returns gets a new number.
+used or kept. Somebody who was alone keeps the number for :data:`AWAY_S`, if the next face comes
+alone, about where the last one was and about as large; of several people who leave and return
+nobody can tell who is who without looking at faces, so they get new numbers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webapp.domain import Box
 from webapp.live.assignment import assign
@@ -19,6 +21,9 @@ from webapp.live.assignment import assign
 KEEP_S = 1.6  # a track that was not seen for this long is dropped: a second behind somebody, and
 # the time until the next full scan
 STALL_S = 3.0  # but for this long where no frame came in between: it was not looked for
+AWAY_S = 15.0  # a lone person may be away for as long and keeps the number,
+AWAY_REACH = 2.0  # where the next face is within so many box sides of the place
+AWAY_SIDE_RATIO = 1.5  # and of about the size
 MAX_SIDE_RATIO = 1.9  # dlib's pyramid steps are 1.2; two faces at one place differ more
 MAX_SPEED = 6.0  # box sides a second; beyond, it is another face or a jump of the clock
 # In box sides: spread of a found centre about the true one, change of speed in a second, speed of
@@ -43,6 +48,7 @@ class _Track:
     place: float = MEASURED**2
     speed: float = FIRST_SPEED**2
     both: float = 0.0
+    sure: bool = False  # once found with a score that a new face needs
 
     @property
     def side(self) -> float:
@@ -98,6 +104,26 @@ class _Track:
         self.seen_s = max(self.seen_s, now_s)
 
 
+@dataclass(frozen=True, slots=True)
+class _Away:
+    """A lone person who is out of sight; ``box`` is None where the frame's shape changed since."""
+
+    number: int
+    box: Box | None
+    seen_s: float
+
+    def may_be(self, box: Box, now_s: float) -> bool:
+        """Whether a face at ``box`` is about where and as large as the one that went."""
+        if now_s - self.seen_s > AWAY_S:
+            return False
+        if self.box is None:
+            return True
+        one, other = (self.box.width + self.box.height) / 2, (box.width + box.height) / 2
+        (ax, ay), (bx, by) = self.box.center, box.center
+        near = math.hypot(ax - bx, ay - by) <= AWAY_REACH * (one + other) / 2
+        return near and max(one, other) <= AWAY_SIDE_RATIO * min(one, other)
+
+
 MISSED_S = 0.15  # a gap longer than this between two sights is an absence, not the frame rate
 # A box is left to a new track rather than given to one that explains it worse than this.
 LEAVE = GATE + NEAR + 2 * math.log((REACH / MEASURED) ** 2)
@@ -109,6 +135,7 @@ class Tracker:
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._next = 1
+        self._away: _Away | None = None
         self.lost = False
         """Whether the latest update missed a face that the update before had seen."""
         self._latest_s: float | None = None
@@ -116,7 +143,8 @@ class Tracker:
     @property
     def alive(self) -> frozenset[int]:
         """Numbers of all tracks that may still be continued, seen or not."""
-        return frozenset(track.number for track in self._tracks)
+        away = () if self._away is None else (self._away.number,)
+        return frozenset((*(track.number for track in self._tracks), *away))
 
     def predict(self, now_s: float) -> list[Box]:
         """Where each live track should be now, in pixels; may reach outside the frame."""
@@ -129,13 +157,18 @@ class Tracker:
             if now_s - track.seen_s <= (STALL_S if track.seen_s == self._latest_s else KEEP_S)
         ]
 
-    def update(self, boxes: Sequence[Box], now_s: float) -> list[int]:
+    def update(
+        self, boxes: Sequence[Box], now_s: float, sure: Sequence[bool] | None = None
+    ) -> list[int]:
         """Number the boxes found in the frame of ``now_s``, in their order.
 
         A box that no track explains begins a new track; a track without a box lives on unseen for
-        :data:`KEEP_S`.
+        :data:`KEEP_S`. ``sure`` tells which boxes are faces for certain (all where it is not
+        given): only such a box takes the number of somebody who was away.
         """
-        self._tracks = self._living(now_s)
+        living = self._living(now_s)
+        self._let_go([track for track in self._tracks if track not in living], living)
+        self._tracks = living
         costs = [[track.cost(box, now_s) for box in boxes] for track in self._tracks]
         pairs = assign(costs, LEAVE) if boxes else {}
         self.lost = any(
@@ -143,7 +176,8 @@ class Tracker:
             for t, track in enumerate(self._tracks)
         )
         owner = {b: self._tracks[t] for t, b in pairs.items()}
-        result: list[int] = []
+        seen: list[_Track] = []
+        new: list[_Track] = []
         for b, box in enumerate(boxes):
             track = owner.get(b)
             if track is None:
@@ -152,11 +186,41 @@ class Tracker:
                 self._tracks.append(track)
             else:
                 track.observe(box, now_s)
-            result.append(track.number)
+            if not track.sure and (sure is None or sure[b]):
+                track.sure = True
+                new.append(track)
+            seen.append(track)
+        if new:
+            self._meet(new, now_s)
+        if self._away is not None and now_s - self._away.seen_s > AWAY_S:
+            self._away = None
         self._latest_s = now_s
-        return result
+        return [track.number for track in seen]
+
+    def _let_go(self, gone: list[_Track], living: list[_Track]) -> None:
+        """Remember the one who leaves the picture empty."""
+        people = [track for track in gone if track.sure]
+        if people and not any(track.sure for track in living):
+            (latest, *others) = sorted(people, key=lambda track: -track.seen_s)
+            self._away = None if others else _Away(latest.number, latest.box, latest.seen_s)
+
+    def _meet(self, new: list[_Track], now_s: float) -> None:
+        """Faces are sure now: the one who was away, or somebody else."""
+        away, self._away = self._away, None
+        alone = [track for track in self._tracks if track.sure] == new and len(new) == 1
+        if away is not None and alone and away.may_be(new[0].box, now_s):
+            new[0].number = away.number
 
     def reset(self) -> None:
-        """Forget all tracks (the frame's size changed); numbers are not used again."""
+        """Forget all places (the frame's size changed); numbers are not used again, except that
+        somebody who was alone stays the same.
+        """
+        people = [track for track in self._tracks if track.sure]
+        if len(people) == 1:
+            self._away = _Away(people[0].number, None, people[0].seen_s)
+        elif people:
+            self._away = None
+        elif self._away is not None:
+            self._away = replace(self._away, box=None)
         self._tracks = []
         self.lost = False

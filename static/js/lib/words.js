@@ -33,7 +33,9 @@ export const BLANK = Object.freeze({
   looking: Object.freeze(["Looking for a face", "Face the camera, with light on your face."]),
   absent: Object.freeze(["No face in view", "Face the camera and come a little closer."]),
   dark: Object.freeze(["Too dark to find a face", "More light on the face would help."]),
-  silent: Object.freeze(["No fresh result", "The reader has not answered for a while."]),
+  silent: Object.freeze(["No fresh reading", "The reader has not answered for a while. It goes on by itself."]),
+  cut: Object.freeze(["No connection", "The server cannot be reached. Reading goes on when it is back."]),
+  frozen: Object.freeze(["The picture stands still", "The camera sends nothing new, so there is nothing to read."]),
   paused: Object.freeze(["Paused", "Nothing is sent while this tab is hidden."]),
   failed: Object.freeze(["No picture", "Mien sees nothing until a camera or a video runs."]),
 });

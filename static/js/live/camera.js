@@ -43,6 +43,11 @@ const FAILURES = Object.freeze({
     text: "It was running and went away: unplugged, switched off, or taken by the system.",
     hint: "Connect it again, then try again.",
   },
+  frozen: {
+    title: "The picture stands still",
+    text: "The camera is on but sends nothing new, so nothing can be read.",
+    hint: "Reading goes on by itself as soon as it does. If it stays, another program or the system may hold the camera: start it again.",
+  },
   blank: {
     title: "The camera sends no picture",
     text: "It opened, but no picture came within ten seconds.",
@@ -60,10 +65,15 @@ const FAILURES = Object.freeze({
   },
 });
 
+/** {title, text, hint} of a reason. */
+export function wordsFor(reason) {
+  return FAILURES[reason] ?? FAILURES.unknown;
+}
+
 /** A source that could not be opened or went away: {reason, title, text, hint}. */
 export class SourceError extends Error {
   constructor(reason, cause) {
-    const words = FAILURES[reason] ?? FAILURES.unknown;
+    const words = wordsFor(reason);
     super(words.title, cause ? { cause } : undefined);
     this.name = "SourceError";
     this.reason = reason in FAILURES ? reason : "unknown";
@@ -106,7 +116,8 @@ export async function listCameras() {
 
 /**
  * Opens a camera into `video`. `onLost(SourceError)` is called when it goes away later.
- * Returns {kind, deviceId, facing, stop()}; whoever opens it stops it. Throws SourceError.
+ * Returns {kind, deviceId, facing, ended, muted, stop()}; whoever opens it stops it: `muted` while
+ * the track says that it sends nothing, `ended` once it never will. Throws SourceError.
  */
 export async function openCamera(video, { deviceId = null, onLost }) {
   if (!window.isSecureContext) throw new SourceError("insecure");
@@ -143,6 +154,12 @@ export async function openCamera(video, { deviceId = null, onLost }) {
     kind: "camera",
     deviceId: settings.deviceId ?? deviceId,
     facing: settings.facingMode ?? "user",
+    get muted() {
+      return track.muted;
+    },
+    get ended() {
+      return track.readyState === "ended";
+    },
     stop,
   };
 }
@@ -171,7 +188,7 @@ export async function openFile(video, file, { onLost }) {
     throw error;
   }
   video.addEventListener("error", failed);
-  return { kind: "file", deviceId: null, facing: "environment", stop };
+  return { kind: "file", deviceId: null, facing: "environment", muted: false, ended: false, stop };
 }
 
 /** Resolves when `video` shows a picture; otherwise rejects with SourceError(reason). */

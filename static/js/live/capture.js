@@ -56,6 +56,7 @@ export function makeCapture(video) {
 export function onEachFrame(video, call) {
   let handle = null;
   let ended = false;
+  let shownS = -1; // place of the picture before, where only the screen's own beat is told
   const useVideoFrames = typeof video.requestVideoFrameCallback === "function";
   const again = () => {
     if (ended) return;
@@ -63,7 +64,8 @@ export function onEachFrame(video, call) {
   };
   const tick = () => {
     if (ended) return;
-    call();
+    if (useVideoFrames || video.currentTime !== shownS) call();
+    shownS = video.currentTime;
     again();
   };
   again();

@@ -12,6 +12,7 @@ import { recoveryText, spokenText, statusText, troubleText } from "../lib/words.
 export const SESSION = Object.freeze({
   speakEveryMs: 3000,
   holdFaceMs: 400, // a face missed for a moment does not blank the panel
+  freshMs: 2500, // an older picture tells nothing of now
 });
 
 export class LiveSession {
@@ -107,9 +108,14 @@ export class LiveSession {
     return faces.sort((a, b) => a.number - b.number);
   }
 
+  /** Whether the newest result is of a picture that may still be taken for the present. */
+  fresh(nowMs) {
+    return this.#latest !== null && nowMs - this.#latest.capturedMs <= SESSION.freshMs;
+  }
+
   /** The chosen face: {face, stale}, or null when there is none to show. */
   chosen(nowMs) {
-    if (!this.#face) return null;
+    if (!this.#face || !this.fresh(nowMs)) return null;
     const { face, capturedMs, seenMs } = this.#face;
     const answered = this.#latest.arrivedMs > seenMs;
     if (answered && nowMs - seenMs > SESSION.holdFaceMs) return null;
@@ -154,10 +160,12 @@ export class LiveSession {
     this.#sender.start();
   }
 
-  /** Stops sending and keeps the connection, for a tab that is hidden. */
+  /** Stops sending, forgets the reading and keeps the connection, for a tab that is hidden. */
   pause() {
     this.#active = false;
     this.#sender.stop();
+    this.#latest = null;
+    this.#face = null;
   }
 
   frameAvailable() {
@@ -170,6 +178,11 @@ export class LiveSession {
     this.#lastKey = key;
     if (chosen) this.#keepFace(chosen.face);
     else this.#face = null;
+  }
+
+  /** Says in words that nothing is read, and why; the next reading follows. */
+  say(text) {
+    this.#speaker.offer(text, performance.now());
   }
 
   tick(nowMs) {

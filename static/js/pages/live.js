@@ -1,6 +1,6 @@
 // The live page: wires camera, session, overlay and panel to the elements. Logic lives in them.
 
-import { listCameras, openCamera, openFile, SourceError } from "../live/camera.js";
+import { listCameras, openCamera, openFile, SourceError, wordsFor } from "../live/camera.js";
 import { makeCapture, onEachFrame } from "../live/capture.js";
 import { MotionField } from "../lib/face-motion.js";
 import { Overlay } from "../live/overlay.js";
@@ -10,6 +10,7 @@ import { LiveSession } from "../live/session.js";
 import { startTools } from "./live-tools.js";
 import { Lanes } from "../live/lanes.js";
 import { watchLight } from "../live/picture-light.js";
+import { PictureWatch } from "../live/picture-watch.js";
 import { awayText, BLANK, CONNECTION_WORDS } from "../lib/words.js";
 
 const TICK_MS = 50;
@@ -17,7 +18,6 @@ const PANEL_EVERY_MS = 100;
 const METERS_EVERY_MS = 250;
 const TIMELINE_EVERY_MS = 200;
 const TIMELINE_EVERY_REDUCED_MS = 1000;
-const SILENT_AFTER_MS = 3000; // no result for as long: say so instead of "no face"
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const $ = (name) => document.querySelector(`[data-${name}]`);
@@ -27,7 +27,7 @@ const darkTheme = matchMedia("(prefers-color-scheme: dark)");
 const stage = $("stage");
 const video = $("video");
 
-let phase = "idle"; // idle | starting | running | paused | failed
+let phase = "idle"; // idle | starting | running | paused (hidden tab) | frozen (old picture) | failed
 let connectionState = "off";
 let source = null;
 let again = startCamera; // what "Try again" does
@@ -39,6 +39,7 @@ const overlay = new Overlay($("overlay"), field, { numberOf: (key) => session.nu
 const panel = new Panel($("reading"), { onChoose: chooseFace });
 const lanes = new Lanes($("timeline-part"), { onChoose: chooseFace });
 const isDark = watchLight(video);
+const watch = new PictureWatch();
 const tools = startTools({
   config,
   request: (event, payload) => session.request(event, payload),
@@ -70,12 +71,12 @@ function setPhase(next) {
   for (const element of document.querySelectorAll("[data-panel]")) {
     element.hidden = element.dataset.panel !== next;
   }
-  const on = next === "starting" || next === "running" || next === "paused";
+  const on = next !== "idle" && next !== "failed";
   for (const element of document.querySelectorAll("[data-when-on]")) element.hidden = !on;
   // Focus on what was just hidden would fall back to the page's top.
   if (focused?.closest("[hidden]")) {
     const first = stage.querySelector(`[data-panel="${next}"] [data-action]`);
-    (on ? $('action="stop"') : first).focus({ preventScroll: true });
+    (on ? first ?? $('action="stop"') : first).focus({ preventScroll: true });
   }
 }
 
@@ -105,7 +106,12 @@ async function start(open, waiting) {
   overlay.start();
   session.open();
   session.begin();
-  endFrames = onEachFrame(video, () => session.frameAvailable());
+  watch.restart(performance.now());
+  endFrames = onEachFrame(video, () => {
+    watch.picture(performance.now());
+    if (phase === "frozen" && !source.muted) thaw();
+    session.frameAvailable();
+  });
   if (document.hidden) pause();
   if (opened.kind === "camera") await refreshCameras(opened.deviceId);
 }
@@ -158,18 +164,48 @@ function fail(error) {
 }
 
 function pause() {
-  if (phase !== "running") return;
+  if (phase !== "running" && phase !== "frozen") return;
   setPhase("paused");
   session.pause();
-  panel.blank(...BLANK.paused);
+  showBlank(BLANK.paused);
 }
 
 function resume() {
   if (phase !== "paused") return;
+  if (source.ended) {
+    fail(new SourceError("unplugged"));
+    return;
+  }
   setPhase("running");
+  watch.restart(performance.now());
   session.begin();
   panel.blank(...BLANK.looking);
   if (video.paused) video.play().catch(() => {});
+}
+
+/** Says so when the camera stands still; no reading of an old picture stays on show. */
+function watchPicture(nowMs) {
+  if (phase !== "running" || !watch.frozen(nowMs, source.muted)) return;
+  if (source.ended) {
+    fail(new SourceError("unplugged"));
+    return;
+  }
+  session.pause();
+  setPhase("frozen");
+  showBlank(BLANK.frozen);
+  session.say(BLANK.frozen.join(". "));
+}
+
+function thaw() {
+  setPhase("running");
+  session.begin();
+  panel.blank(...BLANK.looking);
+}
+
+function showBlank(words) {
+  panel.blank(...words);
+  panel.faces([], null);
+  panel.tag(null);
 }
 
 function applyMirror() {
@@ -203,6 +239,10 @@ function showFaces(nowMs) {
   overlay.several = session.several(nowMs);
   if (phase !== "running" || !session.latest) return;
   const chosen = session.chosen(nowMs);
+  if (!session.fresh(nowMs)) {
+    showBlank(connectionState === "connected" ? BLANK.silent : BLANK.cut);
+    return;
+  }
   if (chosen) panel.face(chosen.face, { stale: chosen.stale });
   else panel.blank(...noFaceWords(nowMs));
   panel.faces(session.faces, session.chosenKey);
@@ -210,7 +250,6 @@ function showFaces(nowMs) {
 }
 
 function noFaceWords(nowMs) {
-  if (nowMs - session.latest.arrivedMs > SILENT_AFTER_MS) return BLANK.silent;
   if (session.chosenAway !== null) return awayText(session.chosenAway);
   return isDark(nowMs) ? BLANK.dark : BLANK.absent;
 }
@@ -237,6 +276,7 @@ const chores = [
     () => (reducedMotion.matches ? TIMELINE_EVERY_REDUCED_MS : TIMELINE_EVERY_MS),
     showTimeline,
   ),
+  watchPicture,
   (nowMs) => session.tick(nowMs),
   (nowMs) => tools.tick(nowMs),
 ];
@@ -278,6 +318,7 @@ darkTheme.addEventListener("change", () => {
   lanes.recolour();
 });
 
+for (const part of ["title", "text", "hint"]) setText($(`frozen-${part}`), wordsFor("frozen")[part]);
 setPhase("idle");
 panel.blank(...BLANK.idle);
 showMeters(performance.now());
