@@ -108,14 +108,15 @@ def analyze(paths: tuple[Path, ...], target: str | None, model: str | None, fps:
 
 
 def _line(row: dict[str, Any]) -> str:
-    if "error" in row:
+    if "error" in row and not row.get("frames"):
         return f"{row['source']}: {row['error']['message']}"
     results = [row["result"]] if "result" in row else [f["result"] for f in row["frames"]]
     faces = [FrameResult.from_json(result).faces for result in results]
     if "frames" in row:
         labels = Counter(face.label for found in faces for face in found).most_common(3)
         shown = ", ".join(f"{label} {count}x" for label, count in labels) or "no face"
-        return f"{row['source']}: {len(results)} frames: {shown}"
+        cut = f". {row['error']['message']}" if "error" in row else ""
+        return f"{row['source']}: {len(results)} frames: {shown}{cut}"
     shown = ", ".join(f"{face.label} {face.confidence:.0%}" for face in faces[0]) or "no face"
     return f"{row['source']}: {shown}"
 

@@ -102,20 +102,33 @@ def _picture(source: str, data: bytes, settings: Settings) -> Item:
 
 
 def read_item(pipeline: Pipeline, item: Item, fps: float, settings: Settings) -> dict[str, Any]:
-    """One item as JSON: ``source`` with ``result``, with ``frames`` of a video, or ``error``."""
+    """One item as JSON: ``source`` with ``result``, with ``frames`` of a video, or ``error``.
+
+    A video that is cut off has both its frames and an error.
+    """
     try:
         if item.error is not None:
             raise item.error
         if item.video is not None:
-            frames = [
-                {"t_ms": t_ms, "result": pipeline.analyze(jpeg, upsample=True).to_json()}
-                for t_ms, jpeg in sample_in_process(item.video, fps, settings.survey_max_video_s)
-            ]
-            return {"source": item.source, "frames": frames}
+            return {"source": item.source} | _read_video(pipeline, item.video, fps, settings)
         result = pipeline.analyze(item.data or b"", upsample=True)
         return {"source": item.source, "result": result.to_json()}
     except MienError as error:
         return {"source": item.source} | error.to_json()
+
+
+def _read_video(pipeline: Pipeline, video: Path, fps: float, settings: Settings) -> dict[str, Any]:
+    """``frames``, and the ``error`` where the video could be read in part only."""
+    frames: list[dict[str, Any]] = []
+    try:
+        for t_ms, jpeg in sample_in_process(video, fps, settings.survey_max_video_s):
+            result = pipeline.analyze(jpeg, upsample=True)
+            frames.append({"t_ms": t_ms, "result": result.to_json()})
+    except CorruptImage as error:
+        if not frames:
+            raise
+        return {"frames": frames} | error.to_json()
+    return {"frames": frames}
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -7,27 +7,45 @@ completeness is checked on the file's own structure.
 
 from __future__ import annotations
 
+import importlib
 import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from webapp.errors import CorruptImage, ImageTooLarge, InvalidRequest, UnsupportedImage
+from webapp.files.kinds import HEAD_BYTES, image_type
 
-FORMATS: Final = ("jpeg", "png", "webp", "bmp", "heif")
+FORMATS: Final = ("jpeg", "png", "webp", "bmp", "heif", "tiff", "gif", "avif", "jpeg 2000", "pnm")
 DEFAULT_MAX_PIXELS: Final = 40_000_000
 MAX_SIDE: Final = 16_384
 # A progressive JPEG is decoded once per scan; encoders write about ten. libjpeg-turbo's own fuzzers
 # stop at 500. Without a limit, a file of some kB can keep a core busy for minutes.
 MAX_JPEG_SCANS: Final = 100
 
-# Of files that begin with "ftyp", those that hold a still picture in HEVC: what phones write.
-_HEIF_BRANDS: Final = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"))
+_FORMAT_OF: Final = {
+    "image/jpeg": "jpeg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/bmp": "bmp",
+    "image/heic": "heif",
+    "image/tiff": "tiff",
+    "image/gif": "gif",
+    "image/avif": "avif",
+    "image/jp2": "jpeg 2000",
+    "image/x-portable-anymap": "pnm",
+}
+_OPENCV: Final = frozenset({"jpeg", "png", "webp", "bmp"})
+# BMP headers that OpenCV reads: OS/2 1.x, Windows 3, 4 and 5
+_OPENCV_BMP: Final = frozenset({12, 40, 108, 124})
+# What the entropy decoder meets in place of a missing end; where the picture was whole, nothing.
+_FILLER: Final = b"\xa5\x5a" * 64
+_JPEG_END: Final = b"\xff\xd9"
+_LAST_BLOCK: Final = 16 * 16  # pixels
 _END_MISSING: Final = "its end is missing"
-_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG_FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _NO_MEMORY = -4  # cv::Error::StsNoMem
@@ -69,7 +87,9 @@ class Header:
 
 
 def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
-    """Decode a JPEG, PNG, WebP, BMP or HEIC picture to grey, turned upright as it says.
+    """Decode a picture of :data:`FORMATS` to grey, turned upright as it says.
+
+    A JPEG whose end marker is missing is read where the picture itself is all there.
 
     Raises :class:`InvalidRequest` for no bytes at all, :class:`UnsupportedImage` for another
     format, :class:`ImageTooLarge` when the header announces more than ``max_pixels`` pixels or a
@@ -87,10 +107,18 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
             max_pixels=max_pixels,
             max_side=MAX_SIDE,
         )
+    if header.fault == _END_MISSING and header.format == "jpeg":
+        return Frame(_without_end(data))
     if header.fault:
         raise _corrupt(header.format, header.fault)
-    if header.format == "heif":
-        return Frame(_decode_heif(data))
+    if header.format not in _OPENCV or (
+        header.format == "bmp" and int.from_bytes(data[14:18], "little") not in _OPENCV_BMP
+    ):
+        return Frame(_decode_other(data, header))
+    return Frame(_decode_opencv(data, header))
+
+
+def _decode_opencv(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
     try:
         # Applies EXIF orientation by itself; grey is asked of the decoder because that skips the
         # chroma planes (0.6 ms instead of 1.0 for a 640x480 JPEG).
@@ -104,7 +132,21 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
         raise _corrupt(header.format, "the decoder refused it") from error
     if grey is None:
         raise _corrupt(header.format, "the decoder found no picture")
-    return Frame(np.asarray(grey, dtype=np.uint8))
+    return np.asarray(grey, dtype=np.uint8)
+
+
+def _without_end(data: bytes) -> npt.NDArray[np.uint8]:
+    """A JPEG without its end marker: some cameras and transfers lose it.
+
+    Decoders fill what is missing silently. So it is decoded twice with different bytes in place of
+    what is missing: where more of the picture than its last block depends on them, it was cut off.
+    """
+    header = Header("jpeg", 0, 0)
+    grey = _decode_opencv(data + _JPEG_END, header)
+    other = _decode_opencv(data + _FILLER + _JPEG_END, header)
+    if np.count_nonzero(grey != other) > _LAST_BLOCK:
+        raise _corrupt("jpeg", _END_MISSING)
+    return grey
 
 
 def read_header(data: bytes) -> Header:
@@ -114,22 +156,14 @@ def read_header(data: bytes) -> Header:
     """
     if not data:
         raise InvalidRequest("Expected the bytes of a picture. Received none.")
-    if data[:3] == b"\xff\xd8\xff":
-        header = _jpeg(data)
-    elif data[:8] == _PNG_SIGNATURE:
-        header = _png(data)
-    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        header = _webp(data)
-    elif data[:2] == b"BM" and data[14:18] in (b"\x0c\0\0\0", b"(\0\0\0", b"l\0\0\0", b"|\0\0\0"):
-        header = _bmp(data)
-    elif data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        header = _heif(data)
-    else:
+    kind = _FORMAT_OF.get(image_type(data[:HEAD_BYTES]) or "")
+    if kind is None:
         raise UnsupportedImage(
-            "Expected a JPEG, PNG, WebP, BMP or HEIC picture. Received something else; "
-            "convert it to one of these formats.",
+            "Expected a JPEG, PNG, WebP, BMP, HEIC, AVIF, TIFF, GIF, JPEG 2000 or PNM picture. "
+            "Received something else; convert it to one of these formats.",
             formats=list(FORMATS),
         )
+    header = _HEADERS[kind](data) if kind in _HEADERS else _other(data, kind)
     if header.width <= 0 or header.height <= 0:
         raise _corrupt(header.format, f"its size is {header.width}x{header.height}")
     return header
@@ -222,19 +256,26 @@ def _bmp(data: bytes) -> Header:
     return Header("bmp", width, height, None if whole else _END_MISSING)
 
 
-def _heif(data: bytes) -> Header:
-    from webapp.vision import heif  # costs a live connection nothing: only when such a file comes
-
+def _other(data: bytes, kind: str) -> Header:
     try:
-        return Header("heif", *heif.size(data))
+        return Header(kind, *_decoder(kind).size(data))
     except ValueError as error:
-        raise _corrupt("heif", str(error)) from error
+        raise _corrupt(kind, str(error)) from error
 
 
-def _decode_heif(data: bytes) -> npt.NDArray[np.uint8]:
-    from webapp.vision import heif
-
+def _decode_other(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
     try:
-        return heif.decode_grey(data)
+        grey: npt.NDArray[np.uint8] = _decoder(header.format).decode_grey(data)
     except ValueError as error:
-        raise _corrupt("heif", str(error)) from error
+        raise _corrupt(header.format, str(error)) from error
+    return np.ascontiguousarray(grey)
+
+
+def _decoder(kind: str) -> Any:
+    """The module that reads such pictures, imported when the first one comes."""
+    return importlib.import_module(
+        "webapp.vision.heif" if kind == "heif" else "webapp.vision.pillow_formats"
+    )
+
+
+_HEADERS: Final = {"jpeg": _jpeg, "png": _png, "webp": _webp, "bmp": _bmp}

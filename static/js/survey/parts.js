@@ -1,7 +1,7 @@
 // Large files in parts: what has arrived is not sent again, also after a reload of the page.
 // Knows nothing of the page: `announce`, `put` and `finish` talk to the server.
 
-const HEAD_BYTES = 32;
+const HEAD_BYTES = 1024;
 
 const hex = (buffer) =>
   [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -164,14 +164,15 @@ def analyze_video(
     """The outcome of a video from its sampled frames ``(t_ms, jpeg)``.
 
     A video is used when at least one of its frames is; otherwise it takes the category that most
-    of its frames have.
+    of its frames have. What could be read of a damaged video counts, and the reason says so.
     """
     faces: list[UsedFace] = []
     categories: Counter[str] = Counter()
     reason: str | None = None
     found = 0
     size: tuple[int | None, int | None] = (None, None)
-    for t_ms, jpeg in frames:
+    faults: list[str] = []
+    for t_ms, jpeg in _until_fault(frames, faults):
         answer = ask(service, jpeg, model, stopped)
         if isinstance(answer, str):
             categories[ledger.UNREADABLE] += 1
@@ -183,10 +184,21 @@ def analyze_video(
         found += judgement.faces_found
         size = (judgement.width, judgement.height)
     if not categories:
-        return Judgement(ledger.UNREADABLE, "no frame could be decoded")
+        return Judgement(ledger.UNREADABLE, faults[0] if faults else "no frame could be decoded")
     sampled = sum(categories.values())
     if faces:
-        note = f"{len(faces)} of {sampled} sampled frames used"
+        note = ". ".join([f"{len(faces)} of {sampled} sampled frames used", *faults])
         return Judgement(ledger.USED, note, tuple(faces), found, *size)
     category = categories.most_common(1)[0][0]
-    return Judgement(category, reason or f"all {sampled} sampled frames", (), found, *size)
+    note = ". ".join([reason or f"all {sampled} sampled frames", *faults])
+    return Judgement(category, note, (), found, *size)
+
+
+def _until_fault(
+    frames: Iterable[tuple[int, bytes]], faults: list[str]
+) -> Iterator[tuple[int, bytes]]:
+    """The frames that could be read; why there are no more goes to ``faults``."""
+    try:
+        yield from frames
+    except CorruptImage as error:
+        faults.append(error.message)

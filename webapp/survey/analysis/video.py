@@ -1,7 +1,8 @@
 """Samples a video at a chosen rate: in a process of its own, since decoders crash and never yield.
 
 ``python -m webapp.survey.analysis.video FILE --fps F --max-seconds S`` writes each frame to
-standard output as an 8-byte header (big-endian ``t_ms`` and length, uint32 each) and the JPEG.
+standard output as an 8-byte header (big-endian ``t_ms`` and length, uint32 each) and the JPEG; a
+header whose ``t_ms`` is :data:`FAULT` is followed by what is wrong with the video, as text.
 Like the inference workers it gives up network, files and programs first.
 """
 
@@ -14,49 +15,154 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from webapp import ROOT
 from webapp.errors import CorruptImage
 from webapp.sandbox import bare_environment, confine
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 HEADER = struct.Struct(">II")
+FAULT = 0xFFFFFFFF
 JPEG_QUALITY = 92
 MAX_SIDE_PX = 1920
 MAX_MEMORY_MB = 2048
+# Containers whose header states the duration; others are guessed from the bitrate.
+_DURATION_STATED = frozenset({"mov", "matroska", "avi", "flv", "asf"})
+_CUT_SHORT_S = 1.0
+_MAX_PIXEL_ASPECT = 10.0
+
+
+def _upright(image: Image, matrix: bytes | None) -> Image:
+    """Turn and mirror as the display matrix of the video says, to the nearest right angle.
+
+    ``matrix``: nine int32 in the machine's order, (x, y) -> (ax + cy, bx + dy) with y downwards
+    (FFmpeg's libavutil/display.h).
+    """
+    from PIL.Image import Transpose
+
+    if matrix is None or len(matrix) < 36:
+        return image
+    a, b, _, c, d, *_ = struct.unpack("=9i", matrix[:36])
+    turns: tuple[tuple[Transpose | None, tuple[int, int, int, int]], ...] = (
+        (None, (1, 0, 0, 1)),
+        (Transpose.ROTATE_270, (0, 1, -1, 0)),
+        (Transpose.ROTATE_180, (-1, 0, 0, -1)),
+        (Transpose.ROTATE_90, (0, -1, 1, 0)),
+        (Transpose.FLIP_LEFT_RIGHT, (-1, 0, 0, 1)),
+        (Transpose.FLIP_TOP_BOTTOM, (1, 0, 0, -1)),
+        (Transpose.TRANSPOSE, (0, 1, 1, 0)),
+        (Transpose.TRANSVERSE, (0, -1, -1, 0)),
+    )
+    turn, _ = max(
+        turns, key=lambda one: sum(x * y for x, y in zip(one[1], (a, b, c, d), strict=True))
+    )
+    return image if turn is None else image.transpose(turn)
+
+
+def _displayed(frame: Any, aspect: Any) -> Image:
+    """A decoded frame as a player shows it: square pixels, upright, sides up to MAX_SIDE_PX.
+
+    ``aspect``: width of a pixel by its height, or None where the video does not say.
+    """
+    image: Image = frame.to_image()
+    wide = float(aspect or 1)
+    if wide != 1 and 1 / _MAX_PIXEL_ASPECT <= wide <= _MAX_PIXEL_ASPECT:
+        width, height = image.size
+        shape = (round(width * wide), height) if wide > 1 else (width, round(height / wide))
+        image = image.resize(shape)
+    image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+    found = frame.side_data.get("DISPLAYMATRIX")
+    return _upright(image, None if found is None else bytes(found))
+
+
+class _Clock:
+    """Seconds since the first frame, whatever the stream's own clock begins at or jumps to."""
+
+    def __init__(self, rate: Any) -> None:
+        self._step = 1.0 / float(rate) if rate else 0.04
+        self._offset: float | None = None
+        self._last = 0.0
+
+    def seconds(self, frame: Any) -> float:
+        time = frame.time
+        if self._offset is None:
+            self._offset = float(time or 0.0)
+            return 0.0
+        now = self._last + self._step if time is None else float(time) - self._offset
+        if now < self._last:  # the clock was set back: recordings put one behind the other
+            now = self._last + self._step
+            self._offset = float(time) - now
+        self._last = now
+        return now
+
+
+def _video_stream(container: Any) -> Any:
+    """The film itself: a cover picture of a song is a video stream too, and is none."""
+    from av.stream import Disposition
+
+    found = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not found:
+        raise CorruptImage("The file holds no video.")
+    best = container.streams.best("video")
+    return best if best in found else found[0]
 
 
 def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, bytes]]:
     """Frames ``(t_ms, jpeg)`` at most ``fps`` a second from the first ``max_seconds`` seconds.
 
-    Decodes in this process. Raises :class:`CorruptImage` when nothing can be decoded.
+    ``t_ms`` counts from the first frame; frames are upright and in shape. Decodes in this process.
+    Raises :class:`CorruptImage` when nothing can be decoded, and after the last frame that could
+    be when the video is cut off or damaged.
     """
     import av
     from av.error import FFmpegError
 
-    last: int | None = None
+    slot, seconds, ended_s, damaged = -1, 0.0, 0.0, 0
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise CorruptImage("The file holds no video.")
-            stream = container.streams.video[0]
+        with av.open(str(path), metadata_errors="replace") as container:
+            stream = _video_stream(container)
             stream.thread_type = "NONE"
-            for frame in container.decode(stream):
-                seconds = float(frame.time or 0.0)
-                if seconds > max_seconds:
-                    return
-                slot = int(seconds * fps + 1e-6)
-                if slot == last:
+            clock, aspect = _Clock(stream.average_rate), stream.sample_aspect_ratio
+            for packet in container.demux():  # all streams: the sound may go on without the film
+                if packet.pts is not None and packet.time_base:
+                    ended_s = max(
+                        ended_s, float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                    )
+                if packet.stream is not stream:
                     continue
-                last = slot
-                image = frame.to_image()  # type: ignore[no-untyped-call]
-                image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-                target = io.BytesIO()
-                image.save(target, "JPEG", quality=JPEG_QUALITY)
-                yield round(seconds * 1000), target.getvalue()
-    except (FFmpegError, ValueError) as error:
-        if last is None:
+                try:
+                    frames = packet.decode()
+                except FFmpegError:
+                    damaged += slot >= 0  # a stream may begin between two whole pictures
+                    continue
+                for frame in frames:
+                    seconds = clock.seconds(frame)
+                    if seconds > max_seconds:
+                        return
+                    if (now := int(seconds * fps + 1e-6)) <= slot:
+                        continue
+                    slot = now
+                    target = io.BytesIO()
+                    image = _displayed(frame, aspect)
+                    image.save(target, "JPEG", quality=JPEG_QUALITY)
+                    yield round(seconds * 1000), target.getvalue()
+            stated_s = (container.duration or 0) / 1_000_000
+            states = bool(_DURATION_STATED & set(container.format.name.split(",")))
+    except (FFmpegError, ValueError, OSError) as error:
+        if slot < 0:
             raise CorruptImage(f"The video cannot be decoded: {error}.") from error
+        raise CorruptImage(f"The video is damaged after {seconds:.1f} s: {error}.") from error
+    if slot < 0:
+        raise CorruptImage("The video is cut off or damaged: no frame of it can be decoded.")
+    if states and ended_s + _CUT_SHORT_S < stated_s:
+        raise CorruptImage(
+            f"The video is cut off: it ends after {seconds:.1f} s of {stated_s:.1f} s."
+        )
+    if damaged:
+        raise CorruptImage(f"The video is damaged: {damaged} parts of it cannot be decoded.")
 
 
 def _exactly(stream: IO[bytes], size: int) -> bytes:
@@ -90,10 +196,16 @@ def sample_in_process(
             jpeg = _exactly(child.stdout, length)
             if len(jpeg) < length:
                 break
+            if t_ms == FAULT:
+                raise CorruptImage(jpeg.decode("utf-8", "replace"))
             count += 1
             yield t_ms, jpeg
-        if child.wait() != 0 and count == 0:
-            raise CorruptImage("The video cannot be decoded.")
+        if child.wait() != 0:
+            raise CorruptImage(
+                f"The video cannot be decoded after {count} frames: its decoder ended early."
+                if count
+                else "The video cannot be decoded."
+            )
     finally:
         child.stdout.close()
         if child.poll() is None:
@@ -109,14 +221,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fps", type=float, required=True)
     parser.add_argument("--max-seconds", type=float, required=True)
     options = parser.parse_args(arguments)
-    importlib.import_module("av")  # before the process gives up what loading may need
+    for module in ("av", "PIL.Image", "PIL.JpegImagePlugin"):
+        importlib.import_module(module)  # before the process gives up what loading may need
     confine(memory_mb=MAX_MEMORY_MB)
     try:
         for t_ms, jpeg in sample(options.file, options.fps, options.max_seconds):
             sys.stdout.buffer.write(HEADER.pack(t_ms, len(jpeg)) + jpeg)
             sys.stdout.buffer.flush()
     except CorruptImage as error:
-        sys.stderr.write(error.message + "\n")
+        message = error.message.encode("utf-8", "replace")
+        sys.stdout.buffer.write(HEADER.pack(FAULT, len(message)) + message)
+        sys.stdout.buffer.flush()
         return 2
     return 0
 
