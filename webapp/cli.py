@@ -21,6 +21,7 @@ import click
 from webapp.cluster.shared_registry import open_registry
 from webapp.domain import FrameResult
 from webapp.errors import MienError
+from webapp.files.text import forgiving_console
 from webapp.models.journal import Journal
 from webapp.models.registry import Registry
 from webapp.settings import Settings
@@ -48,6 +49,7 @@ class _Group(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
+        forgiving_console()
         try:
             return super().invoke(ctx)
         except MienError as error:
@@ -93,15 +95,18 @@ def analyze(paths: tuple[Path, ...], target: str | None, model: str | None, fps:
     version = registry.get(model) if model else registry.active()
     pipeline = Pipeline.from_version(version.folder, max_pixels=int(settings.max_image_pixels))
     rows: list[dict[str, Any]] = []
-    for item in items_of(paths, settings):
+    skipped: list[str] = []
+    for item in items_of(paths, settings, skipped):
         rows.append(read_item(pipeline, item, fps, settings))
         click.echo(_line(rows[-1]), err=target == "-")
-    summary = summarise(rows)
+    summary = summarise(rows) | {"skipped": len(skipped)}
     if target is not None:
         report = {"model": version.version, "summary": summary, "items": rows}
         _write(target, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    left = f"; {len(skipped)} left by operating systems skipped" if skipped else ""
     click.echo(
-        f"{summary['read']} read, {summary['errors']} not; {summary['faces']} faces", err=True
+        f"{summary['read']} read, {summary['errors']} not; {summary['faces']} faces{left}",
+        err=True,
     )
     if not summary["read"]:
         raise SystemExit(1)

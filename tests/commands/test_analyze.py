@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import skimage.data
 from click.testing import CliRunner, Result
 
 from tests.support.models import activate, make_version
+from tests.survey.analysis.test_phone_videos import write
 from webapp.cli import cli
 from webapp.models.registry import Registry
 
@@ -181,3 +185,52 @@ def test_listing_works_without_an_active_model(models: Path) -> None:
     assert done.exit_code == 0
     assert "  test-1" in done.stdout
     assert "No model is active" in done.stderr
+
+
+def test_what_systems_leave_behind_is_skipped_and_said(
+    models: Path, pictures: Path, tmp_path: Path
+) -> None:
+    (pictures / "@eaDir" / "a.jpg").mkdir(parents=True)
+    (pictures / "@eaDir" / "a.jpg" / "SYNOPHOTO_THUMB_M.jpg").write_bytes(b"\xff\xd8\xff")
+    target = tmp_path / "out.json"
+    done = run("analyze", pictures, pictures / "a.jpg", "--json", target)
+    summary = json.loads(target.read_text(encoding="utf-8"))["summary"]
+    assert (summary["items"], summary["skipped"]) == (4, 2)  # a.jpg was named twice
+    assert "2 left by operating systems skipped" in done.output
+
+
+def test_names_that_are_not_utf8_and_a_poor_console_cost_nothing(
+    models: Path, face: bytes, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/M\xfcller.jpg")).write_bytes(face)
+    (folder / "张三.jpg").write_bytes(face)
+    target = tmp_path / "out.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "webapp.cli", "analyze", str(folder), "--json", str(target)],
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode("cp1252")
+    assert b"Traceback" not in done.stderr
+    report = json.loads(target.read_text(encoding="utf-8"))
+    assert report["summary"]["read"] == 2
+    names = sorted(Path(item["source"]).name for item in report["items"])
+    assert names == ["M\\udcfcller.jpg", "张三.jpg"]
+
+
+def test_a_video_that_is_cut_off_is_an_error_with_what_was_read(
+    models: Path, tmp_path: Path
+) -> None:
+    whole = write(tmp_path / "v.mp4", seconds=20, options={"movflags": "faststart"})
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    target = tmp_path / "out.json"
+    done = run("analyze", path, "--json", target)
+    assert done.exit_code == 1
+    report = json.loads(target.read_text(encoding="utf-8"))
+    assert report["items"][0]["frames"]
+    assert report["items"][0]["error"]["code"] == "corrupt_image"
+    assert (report["summary"]["items"], report["summary"]["errors"]) == (1, 1)

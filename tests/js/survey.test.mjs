@@ -124,6 +124,7 @@ test("folders become groups", () => {
   assert.deepEqual(groups(["Set/x/A/1.jpg", "Set/B/2.jpg"], ["A", "B"]), ["A", "B"]);
   assert.deepEqual(groups(["1.jpg"]), ["All pictures"]);
   assert.deepEqual(groups(["1.jpg"], ["A", "B"]), ["A"]);
+  assert.deepEqual(groups(["all.zip", "1.jpg", "A/b.zip"], ["A", "B"]), ["", "A", "A"]);
   assert.deepEqual(groups(["Set/A/1.jpg"], ["A", "B"], "B"), ["B"]);
 });
 
@@ -132,6 +133,9 @@ test("what operating systems leave behind is passed over", () => {
   assert.ok(isSystemFile("__MACOSX/a.jpg"));
   assert.ok(isSystemFile("a/._b.jpg"));
   assert.ok(!isSystemFile("a/b.jpg"));
+  for (const path of ["a/@eaDir/b.jpg/T.jpg", "a/.picasa.ini", "a/Thumbs.db", "Icon\r"]) {
+    assert.ok(isSystemFile(path), path);
+  }
 });
 
 test("a face fills its tile with a margin", () => {

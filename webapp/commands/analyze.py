@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from webapp.errors import CorruptImage, InvalidRequest, MienError, PayloadTooLarge
 from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 from webapp.files.kinds import ARCHIVE, HEAD_BYTES, VIDEO, is_system_file, kind_of
+from webapp.files.text import printable
 from webapp.settings import Settings
 from webapp.survey.analysis.video import sample_in_process
 
@@ -32,48 +33,58 @@ class Item:
     error: MienError | None = None
 
 
-def items_of(paths: tuple[Path, ...], settings: Settings) -> Iterator[Item]:
+def items_of(paths: tuple[Path, ...], settings: Settings, skipped: list[str]) -> Iterator[Item]:
     """Every file behind the paths, folders and ZIPs opened, in the order of their names.
 
     A file that cannot be read is an item with its error, so that each file is accounted for.
+    What operating systems left behind is no item and goes to ``skipped``. A file that two paths
+    name comes once.
     """
+    seen: set[Path] = set()
     for path in paths:
-        if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                if file.is_file() and not is_system_file(file.relative_to(path).as_posix()):
-                    yield from _items_of_file(file, settings)
-        else:
-            yield from _items_of_file(path, settings)
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if path.is_dir() and not file.is_file():
+                continue
+            if file.resolve() in seen:
+                continue
+            seen.add(file.resolve())
+            if path.is_dir() and is_system_file(file.relative_to(path).as_posix()):
+                skipped.append(printable(str(file)))
+            else:
+                yield from _items_of_file(file, settings, skipped)
 
 
-def _items_of_file(path: Path, settings: Settings) -> Iterator[Item]:
+def _items_of_file(path: Path, settings: Settings, skipped: list[str]) -> Iterator[Item]:
+    name = printable(str(path))
     try:
         with path.open("rb") as stream:
             kind = kind_of(stream.read(HEAD_BYTES))
             if kind == VIDEO:
-                yield Item(str(path), video=path)
+                yield Item(name, video=path)
             elif kind == ARCHIVE:
-                yield from _items_of_archive(path, settings)
+                yield from _items_of_archive(path, settings, skipped)
             else:
                 stream.seek(0)
                 # one byte more than allowed tells a file that is too large from one that fits
                 data = stream.read(int(settings.max_image_bytes) + 1)
-                yield _picture(str(path), data, settings)
+                yield _picture(name, data, settings)
     except MienError as error:
-        yield Item(str(path), error=error)
+        yield Item(name, error=error)
     except OSError as error:
-        yield Item(str(path), error=InvalidRequest(f"Cannot be read: {error.strerror}."))
+        yield Item(name, error=InvalidRequest(f"Cannot be read: {error.strerror}."))
 
 
-def _items_of_archive(path: Path, settings: Settings) -> Iterator[Item]:
+def _items_of_archive(path: Path, settings: Settings, skipped: list[str]) -> Iterator[Item]:
     limits = ArchiveLimits(
         members=int(settings.survey_max_files),
         member_bytes=int(settings.survey_max_video_bytes),
         total_bytes=int(settings.survey_max_unpacked_bytes),
     )
+    name = printable(str(path))
     with Archive(path, limits) as archive:
+        skipped += [name] * archive.skipped
         for member in archive.members():
-            source = f"{path}!{member.path}"
+            source = f"{name}!{member.path}"
             if member.refused:
                 yield Item(source, error=InvalidRequest(f"Not read: {member.refused}."))
                 continue

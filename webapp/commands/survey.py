@@ -15,9 +15,10 @@ import click
 
 from webapp.database.store import Store
 from webapp.database.survey_tables import Job
-from webapp.errors import MienError
+from webapp.errors import Conflict, MienError, PayloadTooLarge
 from webapp.files.kinds import is_system_file
 from webapp.files.storage import remove_tree
+from webapp.files.text import printable
 from webapp.settings import Settings
 from webapp.survey.analysis.progress import Progress
 from webapp.survey.analysis.runner import JobRunner
@@ -31,13 +32,15 @@ from webapp.survey.respondents import RULES
 
 STATE = ".mien-survey"
 MARK = "survey.json"
-ONE_GROUP = "All pictures"
 
 
 def group_of(file: Path, root: Path) -> str:
-    """The first folder below ``root`` is the group; files right in it share one."""
+    """The first folder below ``root`` is the group; files right in it share one.
+
+    Empty for what lies right in ``root``: a ZIP there brings its groups.
+    """
     parts = file.relative_to(root).parts
-    return parts[0] if len(parts) > 1 else ONE_GROUP
+    return printable(parts[0]) if len(parts) > 1 else ""
 
 
 @click.command()
@@ -107,7 +110,12 @@ def survey(
 
 
 def _groups(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+    """Folders with something to read in them; what systems leave behind is no group."""
+    return sorted(
+        printable(path.name)
+        for path in folder.iterdir()
+        if path.is_dir() and not is_system_file(f"{path.name}/x")
+    )
 
 
 def _survey(catalog: Catalog, out: Path, new: NewSurvey) -> str:
@@ -121,19 +129,29 @@ def _survey(catalog: Catalog, out: Path, new: NewSurvey) -> str:
 
 
 def _take(folder: Path, survey_id: str, uploads: Uploads) -> None:
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not is_system_file(path.relative_to(folder).as_posix())
-    ]
+    """Give every file below ``folder`` to the survey; one that cannot be read costs nothing else.
+
+    Names that are not UTF-8 are escaped.
+    """
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [path for path in found if not is_system_file(path.relative_to(folder).as_posix())]
+    skipped = len(found) - len(files)
     with click.progressbar(files, label="Reading files", show_pos=True) as listed:
         for path in listed:
-            with path.open("rb") as source:
-                name = path.relative_to(folder).as_posix()
-                try:
-                    uploads.receive(survey_id, group_of(path, folder), name, source)
-                except MienError as error:
-                    raise click.ClickException(f"{name}: {error.message}") from error
+            name = printable(path.relative_to(folder).as_posix())
+            group = group_of(path, folder)
+            try:
+                with path.open("rb") as source:
+                    skipped += uploads.receive(survey_id, group, name, source).skipped
+            except OSError as error:
+                reason = f"it cannot be opened: {error.strerror}"
+                uploads.refuse(survey_id, group, name, reason)
+            except (PayloadTooLarge, Conflict) as error:
+                raise click.ClickException(f"{name}: {error.message}") from error
+            except MienError as error:
+                uploads.refuse(survey_id, "", name[-900:], error.message)
+    if skipped:
+        click.echo(f"{skipped} files that operating systems left behind were skipped.")
 
 
 def _analyse(survey_id: str, catalog: Catalog, settings: Settings) -> Path:

@@ -21,10 +21,13 @@ from typing import BinaryIO
 
 from webapp.errors import CorruptImage, PayloadTooLarge
 from webapp.files.kinds import is_system_file
+from webapp.files.text import NAME_ENCODINGS, decoded
 
 _BLOCK = 1 << 18
 _RATIO_FLOOR_BYTES = 1_000_000
 _ENCRYPTED = 0x1
+_UTF8_NAME = 0x800
+_UNICODE_PATH = 0x7075  # Info-ZIP's extra field for a name in UTF-8
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -59,8 +62,8 @@ class Member:
     refused: str | None
 
 
-def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
-    name = info.filename.replace("\\", "/")
+def _refusal(name: str, info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
+    name = name.replace("\\", "/")
     mode = info.external_attr >> 16
     if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
         return "the path inside the ZIP points outside of it"
@@ -79,13 +82,57 @@ def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
     return None
 
 
+def _unicode_path(info: zipfile.ZipInfo, raw: bytes) -> str | None:
+    """The name in Info-ZIP's extra field, where it is for this name (APPNOTE 4.6.9)."""
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        body, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == _UNICODE_PATH and len(body) > 5 and body[0] == 1:
+            (checksum,) = struct.unpack_from("<I", body, 1)
+            if checksum == zlib.crc32(raw):
+                return body[5:].decode("utf-8", "replace")
+    return None
+
+
+def _names(infos: list[zipfile.ZipInfo]) -> dict[str, str]:
+    """Names as they were meant, by the names that ``zipfile`` gives.
+
+    A ZIP says only of UTF-8 which encoding a name has, and many programs do not say even that:
+    ``zipfile`` reads all others as cp437. One encoding holds for the whole archive.
+    """
+    raws: dict[str, bytes] = {}
+    names: dict[str, str] = {}
+    for info in infos:
+        given = info.filename
+        if given.isascii() or info.flag_bits & _UTF8_NAME:
+            continue
+        try:
+            raw = info.orig_filename.encode("cp437")
+        except UnicodeEncodeError:
+            continue
+        stated = _unicode_path(info, raw)
+        if stated is not None:
+            names[given] = stated
+        else:
+            raws[given] = raw
+    if raws:
+        texts = decoded(b"\n".join(raws.values()), NAME_ENCODINGS).split("\n")
+        if len(texts) == len(raws):
+            names |= dict(zip(raws, texts, strict=True))
+    return names
+
+
 def _safe_name(name: str) -> str:
     parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part != "/"]
     return "/".join(part for part in parts if part not in ("..", ".")) or "unnamed"
 
 
 class Archive:
-    """An opened ZIP. Raises :class:`CorruptImage` or :class:`PayloadTooLarge` when it is opened."""
+    """An opened ZIP. Raises :class:`CorruptImage` or :class:`PayloadTooLarge` when it is opened.
+
+    ``skipped`` counts the files that operating systems left behind; they are no members.
+    """
 
     def __init__(self, path: Path, limits: ArchiveLimits) -> None:
         self._limits = limits
@@ -94,12 +141,23 @@ class Archive:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise CorruptImage(f"The ZIP cannot be opened: {error}.") from error
-        count = sum(not info.is_dir() for info in self._zip.infolist())
+        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        count = len(infos)
         if count > limits.members:
             self._zip.close()
             raise PayloadTooLarge(
                 f"Expected at most {limits.members} files in one ZIP. Received {count}.",
                 limit=limits.members,
+            )
+
+        meant = _names(infos)
+        named = [(meant.get(info.filename, info.filename), info) for info in infos]
+        self._members = [(name, info) for name, info in named if not is_system_file(name)]
+        self.skipped = count - len(self._members)
+        if self._members and all(info.flag_bits & _ENCRYPTED for _, info in self._members):
+            self._zip.close()
+            raise CorruptImage(
+                "The ZIP is encrypted. Unpack it with its password and send the files themselves."
             )
 
     def __enter__(self) -> Archive:
@@ -110,9 +168,8 @@ class Archive:
 
     def members(self) -> Iterator[Member]:
         """Every file in the order of the ZIP, without what operating systems leave behind."""
-        for info in self._zip.infolist():
-            if not info.is_dir() and not is_system_file(info.filename):
-                yield Member(_safe_name(info.filename), info, _refusal(info, self._limits))
+        for name, info in self._members:
+            yield Member(_safe_name(name), info, _refusal(name, info, self._limits))
 
     def extract(self, member: Member, target: BinaryIO) -> int:
         """Write a member's bytes to ``target`` and return how many.

@@ -168,7 +168,10 @@ def check(survey_id: str) -> ResponseReturnValue:
 
 @blueprint.put("/<survey_id>/files")
 def upload(survey_id: str) -> ResponseReturnValue:
-    """One file as the body, ``?path=...&group=...`` saying what it is."""
+    """One file as the body, ``?path=...&group=...`` saying what it is.
+
+    Without a group, the folders in a ZIP are the groups.
+    """
     opened = surveys()
     settings = opened.settings
     request.max_content_length = int(
@@ -176,7 +179,7 @@ def upload(survey_id: str) -> ResponseReturnValue:
     )
     receipt = opened.uploads.receive(
         survey_id,
-        request.args.get("group", "") or "All pictures",
+        request.args.get("group", ""),
         request.args.get("path", ""),
         request.stream,
     )

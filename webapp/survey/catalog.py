@@ -27,6 +27,7 @@ from webapp.survey.respondents import RULES, compile_pattern
 
 SEVERAL_FACES = ("exclude", "largest")
 MAX_KEEP_DAYS = 3650
+MAX_GROUPS = 50
 _ID = re.compile(r"[0-9A-Za-z_-]{1,32}")  # nothing else is asked of the database
 
 
@@ -98,9 +99,10 @@ def _validated(new: NewSurvey) -> NewSurvey:
             field="consent",
         )
     groups = list(dict.fromkeys(group.strip() for group in new.groups if group.strip()))
-    if any(len(group) > 200 for group in groups) or len(groups) > 50:
+    if any(len(group) > 200 for group in groups) or len(groups) > MAX_GROUPS:
         raise InvalidRequest(
-            "Expected at most 50 groups with names of at most 200 characters.", field="groups"
+            f"Expected at most {MAX_GROUPS} groups with names of at most 200 characters.",
+            field="groups",
         )
     if new.keep_until is not None and not (
         utcnow() < new.keep_until <= utcnow() + timedelta(days=MAX_KEEP_DAYS)
@@ -182,8 +184,10 @@ class Catalog:
             count = session.scalar(
                 select(func.count()).select_from(Group).where(Group.survey_id == survey_id)
             )
-        if (count or 0) >= 50:
-            raise InvalidRequest("Expected at most 50 groups in one survey.", field="group")
+        if (count or 0) >= MAX_GROUPS:
+            raise InvalidRequest(
+                f"Expected at most {MAX_GROUPS} groups in one survey.", field="group"
+            )
         try:
             with self.store.session() as session:
                 group = Group(survey_id=survey_id, name=name, position=count or 0)

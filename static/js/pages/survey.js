@@ -2,7 +2,7 @@
 
 import { csrfHeaders } from "../lib/csrf.js";
 import { ApiError, call, read } from "../lib/http.js";
-import { fromDrop, fromFiles, placed } from "../survey/collect.js";
+import { fromDrop, fromFiles, isSystemFile, placed } from "../survey/collect.js";
 import { sendInParts } from "../survey/parts.js";
 import { progressWords, watch } from "../survey/progress.js";
 import { UploadQueue } from "../survey/queue.js";
@@ -64,6 +64,7 @@ function showQueue(state) {
   const notes = [`${state.done} of ${state.total} files`];
   if (state.known) notes.push(`${state.known} were here already`);
   else if (state.knownBytes) notes.push(`${megabytes(state.knownBytes)} were here already`);
+  if (state.skipped) notes.push(`${state.skipped} left by operating systems skipped`);
   if (state.refused) notes.push(`${state.refused} cannot be read`);
   if (state.failed) notes.push(`${state.failed} failed`);
   find("send-count").textContent = notes.join(", ");
@@ -118,7 +119,9 @@ const queue = new UploadQueue({
   passing: (trouble) => trouble instanceof ApiError && trouble.passing,
 });
 
-function take(items) {
+function take(given) {
+  const items = given.filter(({ path }) => !isSystemFile(path));
+  queue.counts.skipped += given.length - items.length;
   if (items.length === 0) return;
   showError("");
   if (items.length + config.uploaded > config.limits.files) {

@@ -1,12 +1,21 @@
 // Files out of a drop or a file field, with the path each has within what was dropped.
 
-const SYSTEM_FILES = new Set(["thumbs.db", "desktop.ini", ".ds_store"]);
+const SYSTEM_FILES = new Set([
+  "thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store", ".picasa.ini", "picasa.ini", "icon\r",
+  ".localized", ".nomedia", ".directory",
+]);
+const SYSTEM_FOLDERS = new Set([
+  "__macosx", "@eadir", "#recycle", "$recycle.bin", ".appledouble", ".trashes", ".spotlight-v100",
+  ".fseventsd", ".thumbnails", ".picasaoriginals", "lost+found", ".git", ".svn",
+  "system volume information", ".ipynb_checkpoints", "#snapshot",
+]);
 
-/** Left behind by an operating system: nobody meant to send it. */
+/** Left behind by an operating system or program: nobody meant to send it (webapp/files/kinds). */
 export function isSystemFile(path) {
-  const parts = path.split("/");
-  const name = parts[parts.length - 1].toLowerCase();
-  return parts.includes("__MACOSX") || SYSTEM_FILES.has(name) || name.startsWith("._");
+  const parts = path.toLowerCase().split("/");
+  const name = parts[parts.length - 1];
+  return parts.slice(0, -1).some((part) => SYSTEM_FOLDERS.has(part)) || SYSTEM_FILES.has(name) ||
+    name.startsWith("._");
 }
 
 function entriesOf(directory) {
@@ -44,14 +53,12 @@ export async function fromDrop(transfer) {
   if (entries.some((entry) => entry === null)) return fromFiles(transfer.files);
   const found = [];
   for (const entry of entries) await walk(entry, entry.name, found);
-  return found.filter(({ path }) => !isSystemFile(path));
+  return found;
 }
 
 /** [{file, path}] of a file field, where folders give relative paths. */
 export function fromFiles(files) {
-  return [...files]
-    .map((file) => ({ file, path: file.webkitRelativePath || file.name }))
-    .filter(({ path }) => !isSystemFile(path));
+  return [...files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
 }
 
 /**
@@ -59,6 +66,7 @@ export function fromFiles(files) {
  *
  * A chosen group takes everything. Else the first folder of the path that is a group's name is
  * taken; else the folder that tells the files apart: the first, or the second where all lie in one.
+ * A ZIP that lies in no folder has no group: the folders in it are the groups.
  */
 export function placed(items, groups, chosen) {
   if (chosen) return items.map((item) => ({ ...item, group: chosen }));
@@ -68,7 +76,8 @@ export function placed(items, groups, chosen) {
   return items.map((item, i) => {
     const parts = folders[i];
     const known = parts.find((part) => groups.includes(part));
-    const group = known ?? (shared ? parts[1] : parts[0]) ?? groups[0] ?? "All pictures";
+    const loose = /\.zip$/i.test(item.path) ? "" : groups[0] ?? "All pictures";
+    const group = known ?? (shared ? parts[1] : parts[0]) ?? loose;
     return { ...item, group };
   });
 }

@@ -32,7 +32,8 @@ export class UploadQueue {
     this.refused = [];
     this.seen = new Set();
     this.counts = {
-      total: 0, done: 0, known: 0, sent: 0, bytes: 0, totalBytes: 0, doneBytes: 0, knownBytes: 0,
+      total: 0, done: 0, skipped: 0, known: 0, sent: 0,
+      bytes: 0, totalBytes: 0, doneBytes: 0, knownBytes: 0,
     };
     this.paused = false;
     this.active = 0;
@@ -151,6 +152,7 @@ export class UploadQueue {
       if (item.already === item.file.size) this.counts.known += 1;
       else this.counts.sent += 1;
       this.arrived(item, item.file.size, item.already);
+      this.counts.skipped += receipt?.skipped ?? 0;
       if (receipt?.status === "refused") this.refused.push({ item, reason: receipt.reason });
     } catch (error) {
       this.fail(item, error);

@@ -19,7 +19,8 @@ class Source(Protocol):
 class Receipt:
     """What became of one sent file: ``status`` is stored, known, duplicate, refused or unpacked.
 
-    ``files`` counts the rows it stands for: 1, or the members of a ZIP.
+    ``files`` counts the rows it stands for: 1, or the members of a ZIP; ``skipped`` the members
+    that operating systems left behind, which are no pictures.
     """
 
     status: str
@@ -27,6 +28,7 @@ class Receipt:
     sha256: str
     files: int = 1
     reason: str | None = None
+    skipped: int = 0
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -35,6 +37,7 @@ class Receipt:
             "sha256": self.sha256,
             "files": self.files,
             "reason": self.reason,
+            "skipped": self.skipped,
         }
 
 

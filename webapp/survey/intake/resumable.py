@@ -116,7 +116,7 @@ def read_announcement(body: Mapping[str, Any], settings: Settings) -> tuple[Anno
         raise InvalidRequest("Expected the first bytes in hexadecimal.", field="head") from None
     announced = Announced(
         clean_path(str(body.get("path", ""))),
-        str(body.get("group", "")) or "All pictures",
+        str(body.get("group", "")),
         size,
         int(part_bytes),
         None if hashes is None else tuple(hashes),
@@ -175,7 +175,7 @@ class Parts:
         receipt = _read_receipt(folder)
         if receipt is not None:
             return Opened(announced.key, (), receipt)
-        refusal = self._uploads.refusal(media.kind_of(head), announced.size)
+        refusal = self._uploads.refusal(head, announced.size)
         if refusal is not None:
             return Opened(
                 announced.key,

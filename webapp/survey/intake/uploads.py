@@ -22,12 +22,12 @@ from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge
 from webapp.files import kinds as media
 from webapp.files.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.settings import Settings
-from webapp.survey.catalog import Catalog, find_survey
+from webapp.survey.catalog import MAX_GROUPS, Catalog, find_survey
+from webapp.survey.intake.placing import ONE_GROUP, placed
 from webapp.survey.intake.receipts import Receipt, Source, clean_path, path_hash
 from webapp.survey.respondents import respondent_of
 
 _BLOCK = 1 << 18
-_UNKNOWN_KIND = "not a picture or video in a format that can be read"
 
 
 def _digest(source: BinaryIO) -> str:
@@ -94,22 +94,25 @@ class Uploads:
     def receive(self, survey_id: str, group: str, path: str, source: Source) -> Receipt:
         """Store one file or unpack one ZIP.
 
+        The members of a ZIP without a ``group`` go to the groups that their folders name, as
+        dropped folders do.
         A file beyond its limit becomes a refused row. Raises :class:`NotFound`,
         :class:`InvalidRequest`, :class:`Conflict` while the survey is being analysed or after its
         pictures were deleted, and :class:`PayloadTooLarge` when the survey is full.
         """
         path = clean_path(path)
         survey = self.check_open(survey_id)
-        group_id = self._catalog.ensure_group(survey_id, group)
         with self._incoming(survey_id) as temporary:
             try:
                 with temporary.open("wb") as target:
-                    sha, size, kind = self._write(source, target)
+                    sha, size, head = self._write(source, target)
             except PayloadTooLarge as error:  # it was sent, so the ledger has to account for it
+                group_id = self._catalog.ensure_group(survey_id, group)
                 return self.record(survey, group_id, path, "", 0, media.UNKNOWN, error.message)
-            if kind == media.ARCHIVE:
-                return self._unpack(survey, group_id, path, temporary, sha, size)
-            return self._keep(survey, group_id, path, temporary, sha, size, kind)
+            if media.kind_of(head) == media.ARCHIVE:
+                return self._unpack(survey, group, path, temporary, sha, size)
+            group_id = self._catalog.ensure_group(survey_id, group)
+            return self._keep(survey, group_id, path, temporary, sha, size, head)
 
     def check_open(self, survey_id: str) -> Survey:
         """The survey, when it takes files now. Raises as :meth:`receive`."""
@@ -132,10 +135,11 @@ class Uploads:
                 )
             return survey
 
-    def refusal(self, kind: str, size: int) -> str | None:
-        """Why a file of that kind and size can never be used, or None."""
+    def refusal(self, head: bytes, size: int) -> str | None:
+        """Why a file that begins like that can never be used, or None."""
+        kind = media.kind_of(head)
         if kind == media.UNKNOWN:
-            return _UNKNOWN_KIND
+            return media.why_unknown(head)
         limit = self._limit(kind)
         if size > limit:
             return f"larger than {limit} bytes, the most for this kind of file ({kind})"
@@ -164,7 +168,7 @@ class Uploads:
             return int(self._settings.survey_max_archive_bytes)
         return int(self._settings.max_image_bytes)
 
-    def _write(self, source: Source, target: BinaryIO) -> tuple[str, int, str]:
+    def _write(self, source: Source, target: BinaryIO) -> tuple[str, int, bytes]:
         digest, size, kind, head = hashlib.sha256(), 0, media.UNKNOWN, b""
         while block := source.read(_BLOCK):
             if len(head) < media.HEAD_BYTES:
@@ -177,16 +181,16 @@ class Uploads:
                 )
             digest.update(block)
             target.write(block)
-        return digest.hexdigest(), size, kind
+        return digest.hexdigest(), size, head
 
     def _keep(
-        self, survey: Survey, group_id: int, path: str, file: Path, sha: str, size: int, kind: str
+        self, survey: Survey, group_id: int, path: str, file: Path, sha: str, size: int, head: bytes
     ) -> Receipt:
-        refused = None
+        refused, kind = None, media.kind_of(head)
         if size == 0:
             refused = "the file is empty"
         elif kind == media.UNKNOWN:
-            refused = _UNKNOWN_KIND
+            refused = media.why_unknown(head)
         if refused is None:
             final = self._catalog.folders.picture(survey.id, sha)
             if not self._catalog.files.exists(final):
@@ -194,7 +198,7 @@ class Uploads:
         return self.record(survey, group_id, path, sha, size, kind, refused)
 
     def _unpack(
-        self, survey: Survey, group_id: int, path: str, file: Path, sha: str, size: int
+        self, survey: Survey, group: str, path: str, file: Path, sha: str, size: int
     ) -> Receipt:
         limits = ArchiveLimits(
             members=int(self._settings.survey_max_files),
@@ -204,15 +208,33 @@ class Uploads:
         count = 0
         try:
             with Archive(file, limits) as archive:
-                for member in archive.members():
+                skipped = archive.skipped
+                members = list(archive.members())
+                group_ids = self._groups_of(survey, group, members)
+                for member, group_id in zip(members, group_ids, strict=True):
                     self._unpack_member(survey, group_id, path, archive, member)
                     count += 1
         except (CorruptImage, PayloadTooLarge) as error:
+            group_id = self._catalog.ensure_group(survey.id, group)
             return self.record(survey, group_id, path, sha, size, media.UNKNOWN, error.message)
         # Recorded last: a ZIP whose unpacking was interrupted is sent and unpacked again, and the
         # members that are there already are known by their content.
-        self.record(survey, group_id, path, sha, size, media.ARCHIVE, None)
-        return Receipt("unpacked", path, sha, count)
+        group_id = group_ids[0] if group_ids else self._catalog.ensure_group(survey.id, group)
+        sent_as = path_hash(group_id if group else 0, path, sha)
+        self.record(survey, group_id, path, sha, size, media.ARCHIVE, None, sent_as=sent_as)
+        return Receipt("unpacked", path, sha, count, skipped=skipped)
+
+    def _groups_of(self, survey: Survey, group: str, members: Sequence[Member]) -> list[int]:
+        """The ids of the members' groups; one for all where there would be too many groups."""
+        names = [group] * len(members)
+        if not group:
+            there = [one.name for one in self._catalog.groups(survey.id)]
+            default = there[0] if len(there) == 1 else ONE_GROUP
+            names = placed([member.path for member in members], there, default)
+            if len({*there, *names}) > MAX_GROUPS:
+                names = [default] * len(members)
+        ids = {name: self._catalog.ensure_group(survey.id, name) for name in dict.fromkeys(names)}
+        return [ids[name] for name in names]
 
     def _unpack_member(
         self, survey: Survey, group_id: int, path: str, archive: Archive, member: Member
@@ -227,20 +249,19 @@ class Uploads:
                     archive.extract(member, target)
                 with temporary.open("rb") as source:
                     head = source.read(media.HEAD_BYTES)
-                    kind = media.kind_of(head)
                     source.seek(0)
                     sha = _digest(source)
             except MemberRefused as refusal:
                 self.record(survey, group_id, inner, "", 0, media.UNKNOWN, str(refusal))
                 return
-            size = temporary.stat().st_size
+            size, kind = temporary.stat().st_size, media.kind_of(head)
             if kind == media.ARCHIVE:
                 self.record(survey, group_id, inner, sha, size, media.UNKNOWN, "a ZIP inside a ZIP")
             elif size > self._limit(kind):
                 reason = f"larger than {self._limit(kind)} bytes"
                 self.record(survey, group_id, inner, sha, size, kind, reason)
             else:
-                self._keep(survey, group_id, inner, temporary, sha, size, kind)
+                self._keep(survey, group_id, inner, temporary, sha, size, head)
 
     def map_respondents(self, survey_id: str, mapping: Mapping[str, str]) -> int:
         """Set the respondent of the files a CSV names, by path or by bare name; how many were.
@@ -272,9 +293,13 @@ class Uploads:
         kind: str,
         refused: str | None,
         respondent: str | None = None,
+        sent_as: str | None = None,
     ) -> Receipt:
-        """Insert the row of a file, once; the database decides between two that race."""
-        path_key = path_hash(group_id, path, sha)
+        """Insert the row of a file, once; the database decides between two that race.
+
+        ``sent_as`` makes it the same file where it was sent without a group.
+        """
+        path_key = sent_as or path_hash(group_id, path, sha)
         usable = refused is None and kind != media.ARCHIVE
         respondent = respondent or respondent_of(
             path, survey.respondent_rule, survey.respondent_pattern

@@ -1,0 +1,76 @@
+"""Bytes of unknown encoding as text: names in archives, tables, what a console can show."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+_MARKS: Final[tuple[tuple[bytes, str], ...]] = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# what systems write where they do not say it; the first that fits best is taken
+NAME_ENCODINGS: Final = (
+    *("utf_8", "gb18030", "big5", "cp932", "cp949", "cp866", "cp1251", "cp437", "cp850", "cp1252"),
+)
+TABLE_ENCODINGS: Final = (
+    *("utf_8", "cp1252", "gb18030", "big5", "cp932", "cp949", "cp1251", "cp1250", "mac_roman"),
+)
+_SAMPLE_BYTES: Final = 50_000
+
+
+def decoded(data: bytes, encodings: Sequence[str] = TABLE_ENCODINGS) -> str:
+    """``data`` as text: by its byte-order mark, as UTF-8, UTF-16 without a mark, or as the best
+    of ``encodings``. Line ends stay as they are; never raises.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace").lstrip("\ufeff")
+    if b"\x00" in data[:400]:  # every other byte of Latin text in UTF-16
+        little = data[1:400:2].count(0) >= data[0:400:2].count(0)
+        return data.decode("utf-16-le" if little else "utf-16-be", "replace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode(_guess(data, encodings), "replace")
+
+
+def _guess(data: bytes, encodings: Sequence[str]) -> str:
+    import charset_normalizer
+
+    sample = data[:_SAMPLE_BYTES]
+    sample = sample[: sample.rfind(b"\n") + 1] or sample if len(data) > len(sample) else sample
+    found = charset_normalizer.from_bytes(sample, cp_isolation=list(encodings), threshold=0.5)
+    best = found.best()
+    if best is None:
+        return next(encoding for encoding in encodings[::-1] if encoding.startswith("cp"))
+    # Korean with Chinese characters in between is Chinese: short texts fit both
+    fits = [match.encoding for match in found]
+    ideographs = any("\u4e00" <= letter <= "\u9fff" for letter in str(best))
+    if best.encoding == "cp949" and ideographs and "gb18030" in fits:
+        return "gb18030"
+    return best.encoding
+
+
+def same_name(name: str) -> str:
+    """What two spellings of one file name share: composed characters, ``/``, no case."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).strip().casefold()
+
+
+def printable(text: str) -> str:
+    """``text`` with what cannot be written as UTF-8 (file names of other systems) escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def forgiving_console() -> None:
+    """Let standard output and error escape what the console's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
