@@ -31,7 +31,6 @@ SETTINGS = {
     "MIEN_LIVE_MAX_FPS": "100000",
     "MIEN_LIVE_MAX_SESSIONS_PER_ADDRESS": "64",
     "MIEN_API_RATE_PER_MINUTE": "10000000",
-    "MIEN_SURVEY_BOOTSTRAP": "100",
 }
 KINDS = ("image/jpeg", "image/*", "application/octet-stream", "multipart/form-data", "text/plain")
 KINDS += ("application/x-www-form-urlencoded", "application/json", "\x7f/\x7f", "")

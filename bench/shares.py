@@ -1,159 +1,252 @@
-"""``python -m bench.shares --data FER2013/ --json -``: are corrected shares closer to the truth?
+"""``python -m bench.shares --json -``: how right are the shares a report shows, in small surveys?
 
-Half of FER2013's test faces give the confusion matrix; from the other half surveys with known mixes
-are drawn (uniform on the simplex). Every survey is summarised as a report would be: plain shares,
-corrected shares, and their 95 % intervals. The halves are drawn anew for every few mixes, because
-all mixes of one pair of halves share its luck.
+Surveys are drawn with known mixes (mostly neutral, nearly all happy, neutral with rare negatives,
+uniform), of 20 to 300 independent faces and of 20 people with 6 pictures each that resemble each
+other (intraclass correlation 0.5). The truth is the mix they are drawn from. Each is read with the
+mistakes of a model's confusion matrix and corrected with another draw of that matrix, as large as
+the one on its card: what is known of a model is no more exact than its test set.
 
-The test set has 56 disgusted faces, so that a survey of mostly disgust shows the same 28 again and
-again. They are what a report calls pictures of one respondent, and are given to it as such: taken
-for different people they promise more than 28 faces can tell (coverage 0.91 instead of 0.95).
+Printed for each: the mean absolute error of the plain shares, of the corrected ones, of what a
+report shows (the corrected where its rule says so, else the plain), and of peers; how often the
+rule shows the correction; and how often its interval holds the truth, for the largest class and for
+the class where it does so least.
 
-Without ``--model`` a weak stand-in reads the faces (logistic regression on gradient histograms,
-trained on a part of the training set): the question is whether the correction mends a model's
-mistakes, and a weak model makes more of them.
+Without ``--data`` only the matrix of the model's card is needed. With FER2013 (and ``--ferplus``
+for the labels of a FER+ head) real faces of its test set are drawn and read by the model, and the
+peers that need probabilities are tried too. Peers: ACC and PACC (adjusted and probabilistic
+adjusted classify and count, Forman 2008; Bella et al. 2010, solved by non-negative least squares)
+and EMQ (Saerens et al. 2002).
 """
 
 from __future__ import annotations
 
+import csv
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
-from webapp.survey.report.quantify import Confusion
-from webapp.survey.report.statistics import Sample, bootstrap, summarise
+from webapp.survey.report.quantify import Confusion, confusion_from_card, correct, reason_not_shown
+from webapp.survey.report.statistics import Sample, design_effect, weighted_mean
 
 Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 SIZE = len(EMOTIONS)
+#                angry disgust fear happy  sad surprise neutral
+MIXES = {
+    "neutral .70": (0.05, 0.01, 0.02, 0.12, 0.06, 0.04, 0.70),
+    "happy .95": (0.005, 0.005, 0.005, 0.95, 0.005, 0.005, 0.025),
+    "neutral .90": (0.015, 0.01, 0.01, 0.03, 0.02, 0.015, 0.90),
+    "uniform": (1 / 7,) * 7,
+}
+SIZES = ((20, 1), (50, 1), (100, 1), (300, 1), (20, 6))  # people, pictures of each
+ICC = 0.5
+VOTES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+OTHER_VOTES = ("contempt", "unknown", "NF")
 
 
-def read_faces(folder: Path, most: int | None = None) -> tuple[npt.NDArray[np.uint8], Any]:
-    """48x48 grey faces ``[n, 48, 48]`` and their class indices from a folder for each emotion."""
-    faces, labels = [], []
-    for index, emotion in enumerate(EMOTIONS):
-        for path in sorted((folder / emotion).iterdir())[:most]:
-            face = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-            if face is not None:
-                faces.append(face)
-                labels.append(index)
-    return np.stack(faces).astype(np.uint8), np.array(labels)
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A model as seen through its test set: ``confusion`` counts, and the faces if there are any.
+
+    ``probabilities`` ``[n, 7]`` and ``labels`` ``[n]``, or both None.
+    """
+
+    confusion: Array
+    probabilities: Array | None = None
+    labels: Index | None = None
+
+    def read(self, classes: Index, rng: np.random.Generator) -> Array:
+        """Probabilities ``[n, 7]`` of faces of these classes; without faces, 1 for what is read."""
+        if self.probabilities is None or self.labels is None:
+            rates = self.confusion / self.confusion.sum(axis=1, keepdims=True)
+            found = (rng.random((len(classes), 1)) > rates[classes].cumsum(axis=1)).sum(axis=1)
+            return np.asarray(np.eye(SIZE)[np.minimum(found, SIZE - 1)])
+        pools = [np.flatnonzero(self.labels == index) for index in range(SIZE)]
+        return self.probabilities[[int(rng.choice(pools[c])) for c in classes]]
+
+    def measured(self, rng: np.random.Generator) -> Confusion:
+        """Another test set of the same size, as a confusion matrix."""
+        rows = [rng.multinomial(int(row.sum()), row / row.sum()) for row in self.confusion]
+        return Confusion(np.array(rows, dtype=np.float64), "another draw of the test set")
 
 
-def stand_in(train: Path, faces: npt.NDArray[np.uint8]) -> Array:
-    """Probabilities ``[n, 7]`` of a weak model trained on up to 700 faces of each class."""
-    from skimage.feature import hog
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    def features(pictures: npt.NDArray[np.uint8]) -> Array:
-        return np.stack([hog(picture, 9, (8, 8), (2, 2)) for picture in pictures])
-
-    seen, labels = read_faces(train, 700)
-    scaler = StandardScaler().fit(features(seen))
-    model = LogisticRegression(C=0.003, max_iter=200)
-    model.fit(scaler.transform(features(seen)), labels)
-    return np.asarray(model.predict_proba(scaler.transform(features(faces))))
+def draw_people(
+    mix: Array, people: int, pictures: int, rng: np.random.Generator
+) -> tuple[Index, Index]:
+    """Classes and respondents of ``people * pictures`` faces, alike within a person by ``ICC``."""
+    person = np.repeat(np.arange(people), pictures)
+    classes = rng.choice(SIZE, people * pictures, p=mix)
+    if pictures > 1:
+        own = rng.choice(SIZE, people, p=mix)[person]
+        classes = np.where(rng.random(len(person)) < np.sqrt(ICC), own, classes)
+    return classes, person
 
 
-def of_model(folder: Path, faces: npt.NDArray[np.uint8]) -> Array:
-    """Probabilities of a model version's serving head."""
-    from webapp.vision.classifier import Classifier
+def adjusted(rates: Array, observed: Array) -> Array:
+    """Shares ``p >= 0`` that sum to 1 with ``p @ rates`` nearest to ``observed``."""
+    from scipy.optimize import nnls
 
-    classifier = Classifier.from_version(folder)
-    spec = classifier.card.input
-    crops = np.stack([cv2.resize(face, (spec.width, spec.height)) for face in faces])
-    nhwc = np.repeat(crops[..., None], spec.channels, axis=3).astype(np.float32)
-    parts = [classifier.probabilities(nhwc[i : i + 256]) for i in range(0, len(nhwc), 256)]
-    return np.concatenate(parts).astype(np.float64)
+    weight = 100.0  # of the sum against the classes
+    shares, _ = nnls(np.vstack([rates.T, weight * np.ones(SIZE)]), np.append(observed, weight))
+    return np.asarray(shares / shares.sum())
 
 
-def halves(read: Any, labels: Any, rng: np.random.Generator) -> tuple[Confusion, list[Any]]:
-    """The confusion matrix of a random half, and the other half's faces by emotion."""
-    known = np.zeros(len(labels), dtype=bool)
-    known[rng.permutation(len(labels))[: len(labels) // 2]] = True
-    counts = np.zeros((SIZE, SIZE))
-    np.add.at(counts, (labels[known], read[known]), 1)
-    pools = [np.flatnonzero(~known & (labels == index)) for index in range(SIZE)]
-    return Confusion(counts, "half of the test set"), pools
+def emq(probabilities: Array, prior: Array) -> Array:
+    """Shares by expectation maximisation from probabilities of a model trained on ``prior``."""
+    shares = prior.copy()
+    for _ in range(200):
+        weighted = probabilities * (shares / prior)
+        after = (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
+        if np.abs(after - shares).max() < 1e-6:
+            break
+        shares = after
+    return shares
 
 
-def measure(
-    probabilities: Array, labels: Any, mixes: int, faces: int, draws: int, seed: int, splits: int
+def one_survey(
+    reader: Reader, mix: Array, people: int, pictures: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Errors and coverage over ``mixes`` surveys of ``faces`` faces out of ``splits`` halvings."""
-    rng = np.random.default_rng(seed)
-    read = probabilities.argmax(axis=1)
-    rows: dict[str, list[float]] = {"raw": [], "corrected": []}
-    covered: dict[str, list[bool]] = {"raw": [], "corrected": []}
-    better = 0
-    for mix in range(mixes):
-        if mix * splits // mixes != (mix - 1) * splits // mixes:
-            confusion, pools = halves(read, labels, rng)
-        classes = rng.choice(SIZE, faces, p=rng.dirichlet(np.ones(SIZE)))
-        drawn = np.array([rng.choice(pools[c]) for c in classes])
-        truth = np.bincount(classes, minlength=SIZE) / faces
-        nothing = np.zeros(faces, dtype=np.int64)
-        people, person = np.unique(drawn, return_inverse=True)
-        sample = Sample(
-            probabilities[drawn], nothing, person, nothing.astype(bool), ("A",), len(people)
-        )
-        table = summarise(sample, bootstrap(sample, draws, rng), 1, confusion, rng)["emotions"]
-        errors = {}
-        for kind, share, band in (
-            ("raw", "share", "share_interval"),
-            ("corrected", "corrected", "corrected_interval"),
-        ):
-            wrong = [abs(row[share] - truth[i]) for i, row in enumerate(table)]
-            errors[kind] = float(np.mean(wrong))
-            rows[kind].append(errors[kind])
-            covered[kind] += [
-                row[band][0] <= truth[i] <= row[band][1] for i, row in enumerate(table)
-            ]
-        better += errors["corrected"] < errors["raw"]
+    """Errors, whether the correction is shown, and which classes its interval covers."""
+    classes, person = draw_people(mix, people, pictures, rng)
+    probabilities = reader.read(classes, rng)
+    confusion = reader.measured(rng)
+    nothing = np.zeros(len(classes), dtype=np.int64)
+    sample = Sample(probabilities, nothing, person, nothing.astype(bool), ("A",), people)
+    hits = (sample.emotions[:, None] == np.arange(SIZE)).astype(np.float64)
+    means = [weighted_mean(hits[:, k], sample, sample.member(1)) for k in range(SIZE)]
+    plain = np.array([mean.value for mean in means])
+    corrected = correct(plain * len(classes), confusion, rng, design_effect(means))
+    shown = reason_not_shown(plain, corrected, people) is None
+    estimates = {
+        "plain": plain,
+        "corrected": corrected.shares,
+        "shown": corrected.shares if shown else plain,
+        "acc": adjusted(confusion.rates, plain),
+    }
+    if reader.probabilities is not None and reader.labels is not None:
+        rows = [reader.probabilities[reader.labels == k].mean(axis=0) for k in range(SIZE)]
+        estimates["pacc"] = adjusted(np.array(rows), probabilities.mean(axis=0))
+        prior = np.bincount(reader.labels, minlength=SIZE) / len(reader.labels)
+        estimates["emq"] = emq(probabilities, prior)
+    bands = [corrected.interval([k]) for k in range(SIZE)]
     return {
-        "accuracy": float((read == labels).mean()),
-        "mixes": mixes,
-        "halvings": splits,
-        "faces_per_mix": faces,
-        "mean_absolute_error": {kind: float(np.mean(values)) for kind, values in rows.items()},
-        "coverage_of_95_interval": {k: float(np.mean(values)) for k, values in covered.items()},
-        "mixes_where_correction_is_closer": better,
-        "table": [
-            {"raw": round(a, 4), "corrected": round(b, 4)}
-            for a, b in zip(rows["raw"], rows["corrected"], strict=True)
-        ],
+        "errors": {name: float(np.abs(e - mix).mean()) for name, e in estimates.items()},
+        "shown": shown,
+        "covered": [low <= mix[k] <= high for k, (low, high) in enumerate(bands)],
     }
 
 
+def measure(reader: Reader, surveys: int, seed: int) -> list[dict[str, Any]]:
+    """One row for each mix and size, over ``surveys`` surveys of each."""
+    rows = []
+    for name, shares in MIXES.items():
+        mix = np.array(shares)
+        for people, pictures in SIZES:
+            rng = np.random.default_rng([seed, people, pictures])
+            found = [one_survey(reader, mix, people, pictures, rng) for _ in range(surveys)]
+            errors = {
+                key: round(float(np.mean([one["errors"][key] for one in found])), 4)
+                for key in found[0]["errors"]
+            }
+            covered = np.mean([one["covered"] for one in found], axis=0)
+            rows.append(
+                {
+                    "mix": name,
+                    "size": str(people) if pictures == 1 else f"{people}x{pictures}",
+                    "error": errors,
+                    "shown_in": round(float(np.mean([one["shown"] for one in found])), 3),
+                    "coverage": [round(float(value), 3) for value in covered],
+                    "coverage_largest": round(float(covered[int(mix.argmax())]), 3),
+                    "coverage_least": round(float(covered.min()), 3),
+                    "shown_against_plain": round(errors["shown"] / errors["plain"], 3),
+                }
+            )
+    return rows
+
+
+def reader_from_faces(card: ModelCard, folder: Path, data: Path, ferplus: Path | None) -> Reader:
+    """The model's answers on FER2013's test folder; FER+ majorities as labels where given."""
+    import cv2
+
+    from webapp.vision.classifier import Classifier
+
+    votes: dict[str, dict[str, str]] = {}
+    if ferplus is not None:
+        with ferplus.open(encoding="utf-8") as stream:
+            votes = {row["file"]: row for row in csv.DictReader(stream)}
+    pictures, labels = [], []
+    for index, emotion in enumerate(EMOTIONS):
+        for path in sorted((data / "test" / emotion).iterdir()):
+            label = index if ferplus is None else majority(votes.get(f"test/{emotion}/{path.name}"))
+            face = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            if face is not None and label is not None:
+                pictures.append(cv2.resize(face, (card.input.width, card.input.height)))
+                labels.append(label)
+    crops = np.repeat(np.stack(pictures)[..., None], card.input.channels, axis=3)
+    classifier = Classifier.from_version(folder)
+    parts = [
+        classifier.probabilities(crops[i : i + 256].astype(np.float32))
+        for i in range(0, len(crops), 256)
+    ]
+    probabilities = np.concatenate(parts).astype(np.float64)
+    counts = np.zeros((SIZE, SIZE))
+    np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+    return Reader(counts, probabilities, np.array(labels))
+
+
+def majority(votes: dict[str, str] | None) -> int | None:
+    """The emotion that most voters named, or None where none leads."""
+    if votes is None:
+        return None
+    counts = np.array([float(votes[name]) for name in VOTES])
+    most = counts.max()
+    if (counts == most).sum() > 1 or most <= max(float(votes[name]) for name in OTHER_VOTES):
+        return None
+    return int(counts.argmax())
+
+
 @click.command(help=__doc__)
-@click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
-@click.option("--model", type=click.Path(path_type=Path), help="Version folder.")
-@click.option("--mixes", default=50, show_default=True)
-@click.option("--splits", default=10, show_default=True, help="Random halvings of the test set.")
-@click.option("--faces", default=300, show_default=True)
-@click.option("--draws", default=500, show_default=True)
+@click.option("--model", type=click.Path(exists=True, path_type=Path), help="Version folder.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="FER2013 folder.")
+@click.option("--ferplus", type=click.Path(exists=True, path_type=Path), help="FER+ votes (CSV).")
+@click.option("--surveys", default=200, show_default=True, help="Of each mix and size.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "target", default="-", help="File for the report; - is standard output.")
 def main(
-    data: Path,
     model: Path | None,
-    mixes: int,
-    splits: int,
-    faces: int,
-    draws: int,
+    data: Path | None,
+    ferplus: Path | None,
+    surveys: int,
     seed: int,
     target: str,
 ) -> None:
-    pictures, labels = read_faces(data / "test")
-    used = of_model(model, pictures) if model else stand_in(data / "train", pictures)
-    report: dict[str, Any] = {"model": model.name if model else "stand-in", "seed": seed}
-    report |= measure(used, labels, mixes, faces, draws, seed, splits)
+    folder = model or Path("models") / Path("models/ACTIVE").read_text(encoding="utf-8").strip()
+    card = ModelCard.load(folder)
+    if data is not None:
+        reader = reader_from_faces(card, folder, data, ferplus)
+    else:
+        confusion = confusion_from_card(card.metrics, card.serving_head)
+        if confusion is None:
+            raise click.ClickException(f"The card of {card.version} holds no confusion matrix.")
+        reader = Reader(confusion.counts)
+    rows = measure(reader, surveys, seed)
+    report = {
+        "model": card.version,
+        "test_faces": int(reader.confusion.sum()),
+        "accuracy": float(np.trace(reader.confusion) / reader.confusion.sum()),
+        "surveys": surveys,
+        "seed": seed,
+        "least_coverage": min(row["coverage_least"] for row in rows),
+        "worst_against_plain": max(row["shown_against_plain"] for row in rows),
+        "rows": rows,
+    }
     text = json.dumps(report, indent=2)
     if target == "-":
         click.echo(text)

@@ -122,7 +122,6 @@ def run(minutes: float, clients: int, fps: float) -> dict[str, Any]:
             "MIEN_LIVE_MAX_SESSIONS": str(max(64, clients)),
             "MIEN_LIVE_MAX_SESSIONS_PER_ADDRESS": str(max(16, clients)),
             "MIEN_API_RATE_PER_MINUTE": "1000000",
-            "MIEN_SURVEY_BOOTSTRAP": "100",
             "MIEN_LOG_LEVEL": "WARNING",
         }
         with running_server(environment) as server:

@@ -37,7 +37,7 @@ from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.intake.uploads import Uploads
 from webapp.survey.ledger import ledger_of
 from webapp.survey.report.build import build_in_process
-from webapp.survey.report.content import model_facts
+from webapp.survey.report.facts import model_facts
 
 DIFFERENT = 200
 WARM_UP = 10

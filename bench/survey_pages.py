@@ -28,7 +28,7 @@ from webapp.survey.analysis.outcomes import Judgement, UsedFace
 from webapp.survey.catalog import NewSurvey
 from webapp.survey.ledger import ledger_of
 from webapp.survey.report.build import build_in_process
-from webapp.survey.report.content import model_facts
+from webapp.survey.report.facts import model_facts
 from webapp.survey.service import Surveys, surveys_of
 
 ROUNDS = 5

@@ -261,13 +261,6 @@ SETTINGS: tuple[Setting, ...] = (
         minimum=1,
     ),
     Setting(
-        "survey_bootstrap",
-        1000,
-        "resamples",
-        "Bootstrap resamples behind each interval of a report.",
-        minimum=100,
-    ),
-    Setting(
         "survey_min_cell",
         5,
         "faces",

@@ -27,7 +27,6 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     settings = Settings(
         async_mode="threading",
         instance_dir=str(tmp_path / "instance"),
-        survey_bootstrap=100,
         workers=1,
     )
     made = create_app(settings, inference=FakeInference())

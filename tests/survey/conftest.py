@@ -29,7 +29,7 @@ def store(database: str) -> Iterator[Store]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(instance_dir=str(tmp_path), workers=1, survey_bootstrap=200)
+    return Settings(instance_dir=str(tmp_path), workers=1)
 
 
 @pytest.fixture

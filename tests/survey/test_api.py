@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.survey.doubles import FakeInference, picture
 from webapp.app import create_app
+from webapp.domain import EMOTIONS
 from webapp.settings import Settings
 from webapp.survey.service import surveys_of
 
@@ -19,9 +20,7 @@ GOOD = {"name": "Packages", "purpose": "product", "consent": True, "groups": ["A
 @pytest.fixture
 def app(tmp_path, monkeypatch) -> Iterator[Flask]:
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    settings = Settings(
-        async_mode="threading", instance_dir=str(tmp_path), survey_bootstrap=200, workers=1
-    )
+    settings = Settings(async_mode="threading", instance_dir=str(tmp_path), workers=1)
     made = create_app(settings, inference=FakeInference())
     yield made
     surveys_of(made).close()
@@ -45,7 +44,7 @@ def put(client, survey, path, data, group="A"):
     )
 
 
-def run(app, client, survey, **body):
+def run(app, client, survey, what="jobs", **body):
     """Start an analysis and wait for its end; the runner says when."""
     import threading
 
@@ -54,7 +53,7 @@ def run(app, client, survey, **body):
     opened.listeners.append(
         lambda p: ended.set() if p.state in ("done", "failed", "cancelled") else None
     )
-    job = client.post(f"{API}/{survey}/jobs", json=body)
+    job = client.post(f"{API}/{survey}/{what}", json=body)
     assert job.status_code == 202, job.json
     assert ended.wait(60)
     return job.json["id"]
@@ -87,7 +86,7 @@ def test_create_upload_analyse_and_export(app, client, survey):
     assert client.get(f"{base}/pdf").status_code == 404
     page = client.get(f"/surveys/{survey}/report")
     assert page.status_code == 200
-    assert b"Of 13 uploaded files, 12 could be used" in page.data
+    assert b"12 of 13 files could be used." in page.data
     for path in ("/surveys", f"/surveys/{survey}", f"/surveys/{survey}/review"):
         assert client.get(path).status_code == 200
     assert client.get(f"{API}/{survey}/progress").json["state"] == "done"
@@ -151,7 +150,8 @@ def test_kept_pictures_examples_and_review(app, client):
     image.close()
     for face in faces[:7]:
         answer = client.put(f"{base}/{face['face']}", json={"label": face["emotion"]})
-    assert answer.json["agreement"]["kappa"] == 1.0
+    # seven labels that agree are no proof
+    assert answer.json["agreement"] == {"n": 7, "agreed": 7, "kappa": None, "interval": None}
     assert client.delete(f"{base}/{faces[0]['face']}").json["labelled"] == 6
     assert client.put(f"{base}/{faces[0]['face']}", json={"label": "bored"}).status_code == 400
     assert client.put(f"{base}/99999", json={"label": "sad"}).status_code == 404
@@ -170,6 +170,49 @@ def test_respondents_from_a_csv(client, survey):
     answer = client.put(f"{API}/{survey}/respondents", data=table.encode())
     assert answer.json == {"matched": 2}
     assert client.put(f"{API}/{survey}/respondents", data=b"\xff\xfe").status_code == 400
+
+
+def test_people_are_guessed_confirmed_and_used(app, client, survey):
+    for person in range(6):
+        for number in range(3):
+            path = f"p{person}/{number}.jpg"
+            put(client, survey, path, picture(f"happy:{person}{number}"))
+    guess = client.get(f"{API}/{survey}/respondents").json["guess"]
+    assert guess["words"] == "6 people, 3 pictures each"
+    run(app, client, survey)
+    page = client.get(f"/surveys/{survey}/report").get_data(as_text=True)
+    assert "Who is who was guessed from the file names (6 people, 3 pictures each)." in page
+    bad = client.post(f"{API}/{survey}/respondents", json={"rule": "face"})
+    assert bad.json["error"]["detail"]["field"] == "rule"
+    said = client.post(f"{API}/{survey}/respondents", json={"rule": guess["rule"]})
+    assert said.json == {"matched": 18}
+    assert client.get(f"{API}/{survey}/respondents").json == {"guess": None}
+
+
+def test_tags_are_kept_and_listed(client, survey):
+    url = f"{API}/{survey}/tags"
+    assert client.put(url, json={"tags": [" wave 2", "wave 2", ""]}).json == {"tags": ["wave 2"]}
+    assert client.get(f"{API}/{survey}").json["tags"] == ["wave 2"]
+    assert b'data-tag="wave 2"' in client.get("/surveys").data
+    for tags in ("x", [1], ["a,b"], ["x" * 31], [str(n) for n in range(11)]):
+        assert client.put(url, json={"tags": tags}).json["error"]["detail"]["field"] == "tags"
+
+
+def test_the_report_is_made_again_with_labels(app, client):
+    survey = client.post(API, json=GOOD | {"keep_until": "2033-01-01"}).json["id"]
+    for number in range(45):
+        put(client, survey, f"{number}.jpg", picture(f"happy:{number}"))
+    job = run(app, client, survey)
+    review = f"{API}/{survey}/jobs/{job}/review"
+    for _ in range(3):
+        for face in client.get(review).json["faces"]:
+            label = EMOTIONS[face["face"] % 7]
+            client.put(f"{review}/{face['face']}", json={"label": label})
+    assert run(app, client, survey, f"jobs/{job}/report") == job
+    with client.get(f"{API}/{survey}/jobs/{job}/export/json") as answer:
+        report = answer.json
+    assert report["method"]["confusion_source"] == "45 review labels of this survey"
+    assert client.post(f"{API}/{survey}/jobs/99/report").status_code == 404
 
 
 def test_an_unfinished_survey_has_no_report(client, survey):

@@ -24,7 +24,7 @@ from webapp.errors import Conflict
 from webapp.settings import Settings
 from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.corrections import MANIFEST, write_training_zip
-from webapp.survey.report.content import model_facts
+from webapp.survey.report.facts import model_facts
 from webapp.survey.review import UNUSABLE
 from webapp.survey.service import surveys_of
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from webapp.errors import InvalidRequest
-from webapp.survey.respondents import compile_pattern, read_mapping, respondent_of
+from webapp.survey.guess import guess_respondents
+from webapp.survey.respondents import Respondent, compile_pattern, read_mapping, respondent_of
 
 
 @pytest.mark.parametrize(
@@ -32,8 +33,8 @@ def test_a_pattern_is_no_regular_expression():
 
 
 def test_a_mapping_is_read_with_comma_or_semicolon():
-    assert read_mapping("file,respondent\na.jpg,anna\n") == {"a.jpg": "anna"}
-    assert read_mapping("\ufeffFile;Respondent\nb\\a.jpg;bo\n\n") == {"b/a.jpg": "bo"}
+    assert read_mapping("file,respondent\na.jpg,anna\n") == {"a.jpg": Respondent("anna")}
+    assert read_mapping("\ufeffFile;Respondent\nb\\a.jpg;bo\n\n") == {"b/a.jpg": Respondent("bo")}
 
 
 def test_a_mapping_that_contradicts_itself_is_refused():
@@ -41,3 +42,46 @@ def test_a_mapping_that_contradicts_itself_is_refused():
         read_mapping("file,respondent\na.jpg,anna\na.jpg,bo\n")
     with pytest.raises(InvalidRequest, match="columns"):
         read_mapping("name,who\n")
+
+
+def test_other_columns_become_attributes():
+    table = "file,respondent,Age band,market\na.jpg,anna,18-29,\n"
+    assert read_mapping(table) == {"a.jpg": Respondent("anna", (("age band", "18-29"),))}
+    with pytest.raises(InvalidRequest, match="at most 10 columns"):
+        read_mapping("file,respondent," + ",".join(f"c{n}" for n in range(11)) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("paths", "words", "rule"),
+    [
+        (
+            [f"A/person{p}/{n}.jpg" for p in range(30) for n in range(6)],
+            "30 people, 6 pictures each",
+            "folder",
+        ),
+        (
+            [f"A/{p:03}/{n}.jpg" for p in range(9) for n in range(2)],
+            "9 people, 2 pictures",
+            "folder",
+        ),
+        ([f"{p}_{n}.jpg" for p in ("anna", "bo", "cy") for n in "ab"], "3 people, 2", "pattern"),
+        ([f"B/{n}-{k}.png" for n in range(5) for k in range(n + 2)], "5 people, 2 to 6", "pattern"),
+        ([f"A/smile_{n}.jpg" for n in range(3) for _ in range(1)], None, None),
+        ([f"A/IMG_{n:04}.jpg" for n in range(20)], None, None),
+        ([f"A/{e}/{n}.jpg" for e in ("happy", "sad") for n in range(9)], None, None),
+        (["a.jpg", "b.jpg"], None, None),
+        ([], None, None),
+    ],
+)
+def test_people_are_guessed_from_folders_and_names(paths, words, rule):
+    guess = guess_respondents(paths, ("A", "B"))
+    if words is None:
+        assert guess is None
+    else:
+        assert guess.words.startswith(words)
+        assert guess.rule == rule
+
+
+def test_groups_and_single_files_name_nobody():
+    assert guess_respondents([f"{g}/{n}.jpg" for g in "AB" for n in range(9)], ("A", "B")) is None
+    assert respondent_of("x/1.jpg", "single") == "x/1.jpg"

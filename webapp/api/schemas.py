@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from webapp.domain import EMOTIONS, UNCERTAIN
+from webapp.survey.catalog import PRIMARY_OUTCOMES
 from webapp.survey.purposes import PURPOSES
+from webapp.survey.respondents import RULES
 
 
 def schema(name: str) -> dict[str, str]:
@@ -14,6 +16,12 @@ def schema(name: str) -> dict[str, str]:
 
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_TAGS = {
+    "type": "array",
+    "items": {"type": "string", "maxLength": 30},
+    "maxItems": 10,
+    "description": "Words to find the survey by; no commas.",
+}
 _SCORES = {
     "type": "object",
     "description": "Probability of each emotion; they add up to 1.",
@@ -158,6 +166,7 @@ SCHEMAS: dict[str, Any] = {
             "created_at": _TIME,
             "keep_until": {**_TIME, "type": ["string", "null"]},
             "pictures_deleted": {"type": "boolean"},
+            "tags": _TAGS,
             "files": {"type": "integer", "minimum": 0},
             "job": {"oneOf": [schema("Job"), {"type": "null"}]},
             "groups": {"type": "array", "items": {"type": "string"}},
@@ -190,12 +199,17 @@ SCHEMAS: dict[str, Any] = {
                 "null: they are deleted after the analysis.",
             },
             "several_faces": {"enum": ["exclude", "largest"]},
-            "respondent_rule": {"enum": ["none", "folder", "pattern"]},
+            "respondent_rule": {"enum": list(RULES)},
             "respondent_pattern": {
                 "type": "string",
                 "description": "Needed for the rule pattern, such as {respondent}_*.jpg.",
             },
             "video_fps": {"type": "number", "minimum": 0.1, "maximum": 30},
+            "primary_outcome": {
+                "enum": ["", *PRIMARY_OUTCOMES],
+                "description": "What is tested on its own; the other tests are corrected.",
+            },
+            "tags": _TAGS,
         },
         "required": ["name", "purpose", "consent"],
     },

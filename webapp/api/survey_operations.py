@@ -8,6 +8,7 @@ from typing import Any
 from webapp.api.openapi import answer, errors, json_body, query
 from webapp.api.schemas import schema
 from webapp.survey.report.exports import FORMATS
+from webapp.survey.respondents import RULES
 from webapp.survey.review import LABELS, QUEUES
 
 _BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
@@ -33,6 +34,11 @@ def _file(description: str, *kinds: str) -> dict[str, Any]:
     return {"200": {"description": description, "content": content}}
 
 
+_GUESS = {
+    "type": "object",
+    "properties": {"guess": {"type": ["object", "null"]}},
+    "required": ["guess"],
+}
 _LIST = {
     "type": "object",
     "properties": {"surveys": {"type": "array", "items": schema("Survey")}},
@@ -181,6 +187,47 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         404,
         413,
         requestBody={"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}},
+    ),
+    "survey_api.respondents_guess": _operation(
+        "guessRespondents",
+        "Who is in the files as far as folders and file names tell, for somebody to confirm.",
+        {"200": answer("Null where nothing can be guessed, or somebody said it.", _GUESS)},
+        404,
+    ),
+    "survey_api.respondents_rule": _operation(
+        "setRespondentRule",
+        "Read the respondents from the paths of the files.",
+        {"200": answer("How many files have a respondent.", _MATCHED)},
+        400,
+        403,
+        404,
+        409,
+        422,
+        requestBody=json_body(
+            {
+                "type": "object",
+                "properties": {"rule": {"enum": list(RULES)}, "pattern": {"type": "string"}},
+                "required": ["rule"],
+            }
+        ),
+    ),
+    "survey_api.tags": _operation(
+        "setTags",
+        "Replace a survey's tags.",
+        {"200": answer("The tags as they are kept.", _OBJECT)},
+        400,
+        403,
+        404,
+        422,
+        requestBody=json_body({"type": "object", "properties": {"tags": {"type": "array"}}}),
+    ),
+    "survey_api.report_again": _operation(
+        "makeReportAgain",
+        "Make the report of a finished analysis again, with the review labels given since.",
+        {"202": answer("The analysis, whose report is being made.", schema("Job"))},
+        403,
+        404,
+        409,
     ),
     "survey_api.start": _operation(
         "startAnalysis",

@@ -26,8 +26,8 @@ from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.intake.uploads import Uploads
 from webapp.survey.purposes import PURPOSES
 from webapp.survey.report.build import build
-from webapp.survey.report.content import model_facts
 from webapp.survey.report.exports import FORMATS
+from webapp.survey.report.facts import model_facts
 from webapp.survey.respondents import RULES
 
 STATE = ".mien-survey"

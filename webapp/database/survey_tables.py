@@ -42,6 +42,8 @@ class Survey(Base):
     respondent_rule: Mapped[str] = mapped_column(String(20), default="none")
     respondent_pattern: Mapped[str] = mapped_column(String(200), default="")
     video_fps: Mapped[float] = mapped_column(Float, default=2.0)
+    primary_outcome: Mapped[str] = mapped_column(String(20), default="", server_default="")
+    tags: Mapped[str] = mapped_column(String(400), default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     pictures_deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -81,6 +83,7 @@ class Upload(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(String(10))
     respondent: Mapped[str | None] = mapped_column(String(200))
+    attributes: Mapped[dict[str, str] | None] = mapped_column(JSON)
     refused: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
 

@@ -53,6 +53,14 @@ def text_of(body: dict[str, Any], name: str, default: str = "") -> str:
     return value
 
 
+def tags_of(body: dict[str, Any]) -> list[str]:
+    """The list of words under "tags"; empty where there is none."""
+    tags = body.get("tags") or []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise InvalidRequest("Expected tags as a list of words.", field="tags")
+    return tags
+
+
 def _date(value: Any) -> datetime | None:
     if value in (None, ""):
         return None
@@ -84,6 +92,7 @@ def survey_json(row: SurveyRow) -> dict[str, Any]:
     return {
         "id": survey.id,
         "name": survey.name,
+        "tags": [tag for tag in survey.tags.split(",") if tag],
         "purpose": survey.purpose,
         "created_at": survey.created_at.isoformat(),
         "keep_until": None if survey.keep_until is None else survey.keep_until.isoformat(),
@@ -120,6 +129,8 @@ def create() -> ResponseReturnValue:
             respondent_rule=text_of(body, "respondent_rule", "none"),
             respondent_pattern=text_of(body, "respondent_pattern"),
             video_fps=video_fps,
+            primary_outcome=text_of(body, "primary_outcome"),
+            tags=tags_of(body),
         )
     )
     return jsonify(survey_json(SurveyRow(survey, 0))), 201
@@ -194,7 +205,7 @@ def respondents(survey_id: str) -> ResponseReturnValue:
         mapping = read_mapping(request.get_data(cache=False).decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidRequest("Expected a CSV in UTF-8.", field="respondents") from error
-    return jsonify({"matched": surveys().uploads.map_respondents(survey_id, mapping)})
+    return jsonify({"matched": surveys().people.map(survey_id, mapping)})
 
 
 @blueprint.post("/<survey_id>/jobs")

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from webapp.database.base import utcnow
 from webapp.database.store import Store
 from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
+from webapp.domain import EMOTIONS
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.files.kinds import ARCHIVE
 from webapp.files.storage import Files, LocalFiles, remove_tree
@@ -28,6 +29,8 @@ from webapp.survey.respondents import RULES, compile_pattern
 SEVERAL_FACES = ("exclude", "largest")
 MAX_KEEP_DAYS = 3650
 MAX_GROUPS = 50
+MAX_TAGS, MAX_TAG = 10, 30
+PRIMARY_OUTCOMES = ("valence", *EMOTIONS)  # what a survey may mainly be asked
 _ID = re.compile(r"[0-9A-Za-z_-]{1,32}")  # nothing else is asked of the database
 
 
@@ -48,6 +51,8 @@ class NewSurvey:
     respondent_rule: str = "none"
     respondent_pattern: str = ""
     video_fps: float = 2.0
+    primary_outcome: str = ""
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +123,31 @@ def _validated(new: NewSurvey) -> NewSurvey:
         compile_pattern(new.respondent_pattern)
     if not 0.1 <= new.video_fps <= 30:
         raise InvalidRequest("Expected 0.1 to 30 samples a second.", field="video_fps")
-    return NewSurvey(
+    if new.primary_outcome not in ("", *PRIMARY_OUTCOMES):
+        raise InvalidRequest(
+            f"Expected no primary outcome or one of {PRIMARY_OUTCOMES}. "
+            f"Received {new.primary_outcome!r}.",
+            field="primary_outcome",
+        )
+    return replace(
+        new,
         name=name,
-        purpose=new.purpose,
         consent=True,
         groups=groups,
         purpose_text=new.purpose_text.strip()[:2000],
-        keep_until=new.keep_until,
-        several_faces=new.several_faces,
-        respondent_rule=new.respondent_rule,
-        respondent_pattern=new.respondent_pattern,
-        video_fps=new.video_fps,
+        tags=clean_tags(new.tags),
     )
+
+
+def clean_tags(tags: Sequence[str]) -> list[str]:
+    """Tags without blanks around them, each once. Raises :class:`InvalidRequest`."""
+    kept = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+    if len(kept) > MAX_TAGS or any(len(tag) > MAX_TAG or "," in tag for tag in kept):
+        raise InvalidRequest(
+            f"Expected at most {MAX_TAGS} tags of at most {MAX_TAG} characters without commas.",
+            field="tags",
+        )
+    return kept
 
 
 class Catalog:
@@ -154,6 +172,8 @@ class Catalog:
             respondent_rule=new.respondent_rule,
             respondent_pattern=new.respondent_pattern,
             video_fps=new.video_fps,
+            primary_outcome=new.primary_outcome,
+            tags=",".join(new.tags),
             created_at=utcnow(),
         )
         with self.store.session() as session:
@@ -245,6 +265,13 @@ class Catalog:
             mark.touch()
         delete_rows(self.store, survey_id)
         self.files.remove_tree(self.folders.survey(survey_id))
+
+    def set_tags(self, survey_id: str, tags: Sequence[str]) -> list[str]:
+        """Replace the tags; returns them. Raises :class:`NotFound`, :class:`InvalidRequest`."""
+        kept = clean_tags(tags)
+        with self.store.session() as session:
+            find_survey(session, survey_id).tags = ",".join(kept)
+        return kept
 
     def set_retention(self, survey_id: str, keep_until: datetime | None) -> None:
         """Change how long pictures stay; None deletes them now (if they were analysed)."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from webapp.errors import InvalidRequest
 
-RULES = ("none", "folder", "pattern")
+RULES = ("none", "single", "folder", "pattern")
 _FIELD = "{respondent}"
 _MAX_WILDCARDS = 3
 _MAX_NAME = 200
+MAX_ATTRIBUTES = 10
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -48,9 +50,12 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 def respondent_of(path: str, rule: str, pattern: str = "") -> str | None:
     """The respondent's name for a picture at ``path`` (with ``/``), or None where none is found.
 
-    ``folder`` takes the folder right above the file; ``pattern`` matches the file's name.
+    ``folder`` takes the folder right above the file; ``pattern`` matches the file's name;
+    ``single`` says that every file shows another person, so that its path is the name.
     """
     parts = PurePosixPath(path)
+    if rule == "single":
+        return path[-_MAX_NAME:] or None
     if rule == "folder":
         name = parts.parent.name
         return name[:_MAX_NAME] if name else None
@@ -60,11 +65,20 @@ def respondent_of(path: str, rule: str, pattern: str = "") -> str | None:
     return None
 
 
-def read_mapping(text: str) -> dict[str, str]:
-    """A CSV with the columns ``file`` and ``respondent`` as ``{file: respondent}``.
+@dataclass(frozen=True, slots=True)
+class Respondent:
+    """One line of the CSV: a name, and what else is told (age band, market), by column."""
 
-    ``file`` is a path or a bare file name. Raises :class:`InvalidRequest` where a column is missing
-    or one file has two respondents.
+    name: str
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+def read_mapping(text: str) -> dict[str, Respondent]:
+    """A CSV with the columns ``file`` and ``respondent`` as ``{file: Respondent}``.
+
+    ``file`` is a path or a bare file name; other columns become attributes. Raises
+    :class:`InvalidRequest` where a column is missing, one file has two respondents, or there are
+    more than ``MAX_ATTRIBUTES`` other columns.
     """
     sample = text.lstrip("\ufeff")
     delimiter = ";" if sample.partition("\n")[0].count(";") else ","
@@ -77,7 +91,7 @@ def read_mapping(text: str) -> dict[str, str]:
         ) from error
 
 
-def _mapping(reader: csv.DictReader[str]) -> dict[str, str]:
+def _mapping(reader: csv.DictReader[str]) -> dict[str, Respondent]:
     columns = {name.strip().lower(): name for name in (reader.fieldnames or []) if name}
     if not {"file", "respondent"} <= set(columns):
         raise InvalidRequest(
@@ -85,13 +99,22 @@ def _mapping(reader: csv.DictReader[str]) -> dict[str, str]:
             f"Received the columns {', '.join(columns) or 'none'}.",
             field="respondents",
         )
-    mapping: dict[str, str] = {}
+    others = [(key, name) for key, name in columns.items() if key not in ("file", "respondent")]
+    if len(others) > MAX_ATTRIBUTES:
+        raise InvalidRequest(
+            f"Expected at most {MAX_ATTRIBUTES} columns beside file and respondent. "
+            f"Received {len(others)}.",
+            field="respondents",
+        )
+    mapping: dict[str, Respondent] = {}
     for number, row in enumerate(reader, start=2):
         file = (row[columns["file"]] or "").strip().replace("\\", "/")
-        respondent = (row[columns["respondent"]] or "").strip()[:_MAX_NAME]
-        if not file or not respondent:
+        name = (row[columns["respondent"]] or "").strip()[:_MAX_NAME]
+        if not file or not name:
             continue
-        if mapping.setdefault(file, respondent) != respondent:
+        told = ((key, (row[column] or "").strip()[:_MAX_NAME]) for key, column in others)
+        one = Respondent(name, tuple((key[:_MAX_NAME], value) for key, value in told if value))
+        if mapping.setdefault(file, one).name != name:
             raise InvalidRequest(
                 f"Line {number} gives {file!r} a second respondent; expected one for each file.",
                 field="respondents",

@@ -7,12 +7,12 @@ starts where the model was least sure, to put labels right.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, cast, delete, func, select
+import numpy.typing as npt
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,60 +20,11 @@ from webapp.database.store import Store
 from webapp.database.survey_tables import FaceRow, Job, Outcome, Review, Upload
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest, NotFound
+from webapp.survey.agreement import agreement
 
 QUEUES = ("random", "uncertain")
 UNUSABLE = "unusable"
 LABELS = (*EMOTIONS, UNUSABLE)
-_MIX = 2_654_435_761  # Knuth's multiplicative hash: a fixed order that follows nothing
-_MODULUS = 1 << 32
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Cohen's kappa of ``n`` labels with its 95 % interval; None where it is not defined."""
-
-    n: int
-    agreed: int
-    kappa: float | None
-    interval: tuple[float, float] | None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "n": self.n,
-            "agreed": self.agreed,
-            "kappa": None if self.kappa is None else round(self.kappa, 3),
-            "interval": None
-            if self.interval is None
-            else [round(value, 3) for value in self.interval],
-        }
-
-
-def cohens_kappa(table: np.ndarray[Any, Any]) -> Agreement:
-    """Kappa of a square table of counts (rows: person, columns: model).
-
-    Cohen, "A coefficient of agreement for nominal scales" (1960); the standard error is that of
-    Fleiss, Cohen and Everitt (1969). Undefined when chance alone would agree always.
-    """
-    n = int(table.sum())
-    agreed = int(np.trace(table))
-    if n < 2:
-        return Agreement(n, agreed, None, None)
-    p = table / n
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    observed, chance = float(np.trace(p)), float(rows @ columns)
-    if chance >= 1 - 1e-12:
-        return Agreement(n, agreed, None, None)
-    kappa = (observed - chance) / (1 - chance)
-    diagonal = np.diag(p)
-    first = float((diagonal * (1 - (rows + columns) * (1 - kappa)) ** 2).sum())
-    # Fleiss et al.: row marginal of j and column marginal of i for the cell (i, j)
-    weights = (columns[:, None] + rows[None, :]) ** 2
-    off = p * weights
-    second = (1 - kappa) ** 2 * float(off.sum() - np.diag(off).sum())
-    third = (kappa - chance * (1 - kappa)) ** 2
-    error = math.sqrt(max(0.0, first + second - third) / n) / (1 - chance)
-    low, high = max(-1.0, kappa - 1.96 * error), min(1.0, kappa + 1.96 * error)
-    return Agreement(n, agreed, kappa, (low, high))
 
 
 class Reviews:
@@ -86,21 +37,32 @@ class Reviews:
         """The next faces of a queue without a label, pictures only. Raises InvalidRequest."""
         if queue not in QUEUES:
             raise InvalidRequest(f"Expected one of {QUEUES}. Received {queue!r}.", field="queue")
-        order: Any = (
-            (cast(FaceRow.id, BigInteger) * _MIX) % _MODULUS
-            if queue == "random"
-            else FaceRow.confidence
-        )
+        limit = min(limit, 100)
         with self._store.session() as session:
-            rows = session.execute(
-                select(FaceRow, Upload.id, Upload.path)
+            waiting = (
+                select(FaceRow.id)
                 .join(Outcome, Outcome.id == FaceRow.outcome_id)
                 .join(Upload, Upload.id == Outcome.upload_id)
                 .outerjoin(Review, Review.face_id == FaceRow.id)
                 .where(FaceRow.job_id == job_id, Upload.kind == "image", Review.id.is_(None))
-                .order_by(order, FaceRow.id)
-                .limit(min(limit, 100))
-            ).all()
+            )
+            if queue == "random":
+                chosen = shuffled(np.array(session.scalars(waiting).all(), np.int64), job_id)[
+                    :limit
+                ]
+            else:
+                ordered = waiting.order_by(FaceRow.confidence, FaceRow.id).limit(limit)
+                chosen = np.array(session.scalars(ordered).all(), np.int64)
+            found = {
+                row[0].id: row
+                for row in session.execute(
+                    select(FaceRow, Upload.id, Upload.path)
+                    .join(Outcome, Outcome.id == FaceRow.outcome_id)
+                    .join(Upload, Upload.id == Outcome.upload_id)
+                    .where(FaceRow.id.in_(chosen.tolist()))
+                )
+            }
+        rows = [found[face] for face in chosen.tolist() if face in found]
         return [
             {
                 "face": face.id,
@@ -149,23 +111,49 @@ class Reviews:
                 .group_by(Review.label)
             )
             by_label = dict.fromkeys(LABELS, 0) | {label: count for label, count in given}
-            agreement = cohens_kappa(_table(session, job_id))
+            found = agreement(person_tables(session, job_id))
         return {
             "faces": total,
             "labelled": sum(by_label.values()),
             "by_label": by_label,
-            "agreement": agreement.to_json(),
+            "agreement": found.to_json(),
         }
 
 
-def _table(session: Session, job_id: int) -> np.ndarray[Any, Any]:
-    table = np.zeros((len(EMOTIONS), len(EMOTIONS)))
+def shuffled(faces: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """The ids in a random order that depends on ``seed`` and each id alone.
+
+    So what is left keeps its order when some are labelled. The mixing is SplitMix64's (Steele, Lea
+    and Flood, "Fast splittable pseudorandom number generators", 2014).
+    """
+    mixed = faces.astype(np.uint64) + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return faces[np.lexsort((faces, mixed))]
+
+
+def person_tables(session: Session, job_id: int) -> npt.NDArray[np.float64]:
+    """``[people, 7, 7]`` counts of labels given in random order: the reviewer's word, the model's.
+
+    People are respondents, or files where none is known.
+    """
     rows = session.execute(
-        select(Review.label, FaceRow.emotion, func.count())
+        select(Review.label, FaceRow.emotion, Upload.respondent, Upload.id)
         .join(FaceRow, FaceRow.id == Review.face_id)
+        .join(Outcome, Outcome.id == FaceRow.outcome_id)
+        .join(Upload, Upload.id == Outcome.upload_id)
         .where(Review.job_id == job_id, Review.queue == "random", Review.label != UNUSABLE)
-        .group_by(Review.label, FaceRow.emotion)
     )
-    for label, emotion, count in rows:
-        table[EMOTIONS.index(label), EMOTIONS.index(emotion)] = count
-    return table
+    size = len(EMOTIONS)
+    tables: dict[tuple[str | None, int], npt.NDArray[np.float64]] = defaultdict(
+        lambda: np.zeros((size, size))
+    )
+    for label, emotion, respondent, upload in rows:
+        person = (respondent, 0) if respondent else (None, upload)
+        tables[person][EMOTIONS.index(label), EMOTIONS.index(emotion)] += 1
+    return np.array(list(tables.values())).reshape(-1, size, size)
+
+
+def random_labels(session: Session, job_id: int) -> npt.NDArray[np.float64]:
+    """``[7, 7]``: :func:`person_tables` of all people together."""
+    return np.asarray(person_tables(session, job_id).sum(axis=0))

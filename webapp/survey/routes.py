@@ -11,13 +11,15 @@ from flask.typing import ResponseReturnValue
 from webapp.database.survey_tables import ENDED_JOB_STATES, Job
 from webapp.domain import EMOTIONS
 from webapp.errors import NotFound
-from webapp.survey import api, api_parts, api_review  # noqa: F401 - the last add routes to the first
+from webapp.survey import api, api_parts, api_report, api_review  # noqa: F401 - they add routes
 from webapp.survey.catalog import find_survey
 from webapp.survey.events import NAMESPACE, init_events
 from webapp.survey.ledger import current_ledger
+from webapp.survey.power import people_needed
 from webapp.survey.purposes import PURPOSES
-from webapp.survey.report.content import compare_reports
+from webapp.survey.report.facts import compare_reports
 from webapp.survey.report.html_export import FILTERS
+from webapp.survey.report.narrative import ADJECTIVES
 from webapp.survey.report.page_cache import PAGE, for_page, read_report
 from webapp.survey.review import UNUSABLE
 from webapp.survey.service import EXTENSION, LazySurveys, surveys
@@ -32,7 +34,13 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/new")
 def new() -> ResponseReturnValue:
-    return render_template("survey_new.html", purposes=PURPOSES)
+    return render_template(
+        "survey_new.html",
+        purposes=PURPOSES,
+        emotions=EMOTIONS,
+        adjectives=ADJECTIVES,
+        power=[(points, people_needed(points / 100)) for points in (10, 15, 20, 30, 40)],
+    )
 
 
 def _jobs(survey_id: str) -> list[Job]:
@@ -127,7 +135,7 @@ def report(survey_id: str) -> ResponseReturnValue:
         still_url=lambda frame: (
             f"{base}/jobs/{chosen.id}/stills/{frame['upload']}-{frame['t_ms']}.jpg"
         ),
-        config={"api": base},
+        config={"api": base, "job": chosen.id},
     )
 
 

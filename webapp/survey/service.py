@@ -28,8 +28,9 @@ from webapp.survey.analysis.runner import Executor, JobRunner
 from webapp.survey.catalog import Catalog
 from webapp.survey.intake.resumable import Parts
 from webapp.survey.intake.uploads import Uploads
+from webapp.survey.people import People
 from webapp.survey.report.build import build_in_process
-from webapp.survey.report.content import model_facts
+from webapp.survey.report.facts import model_facts
 from webapp.survey.review import Reviews
 from webapp.web.open_database import database_of
 from webapp.web.services import Services, services_of
@@ -52,6 +53,7 @@ class Surveys:
         self.uploads = Uploads(self.catalog, settings)
         self.parts = Parts(self.catalog, self.uploads, settings)
         self.reviews = Reviews(self.store)
+        self.people = People(self.store)
         self.listeners: list[Callable[[Progress], None]] = []
         self.latest: dict[str, Progress] = {}
         jobs = JobQueue(self.store)

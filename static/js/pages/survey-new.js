@@ -32,6 +32,8 @@ function entered() {
     purpose: value("purpose"),
     purpose_text: value("purpose_text"),
     groups: value("groups").split("\n").map((line) => line.trim()).filter(Boolean),
+    primary_outcome: value("primary_outcome"),
+    tags: value("tags").split(",").map((tag) => tag.trim()).filter(Boolean),
     respondent_rule: value("respondent_rule"),
     respondent_pattern: value("respondent_pattern"),
     several_faces: value("several_faces"),

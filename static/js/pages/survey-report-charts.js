@@ -5,8 +5,7 @@
   const block = document.getElementById("report");
   if (!block || typeof echarts === "undefined") return;
   const report = JSON.parse(block.textContent);
-  const charts = [];
-  const printing = matchMedia("print");
+  let onPaper = false;
 
   function palette() {
     const style = getComputedStyle(document.documentElement);
@@ -17,6 +16,7 @@
       line: color("line"),
       surface: color("surface"),
       emotion: (name) => color(`emotion-${name}`),
+      font: getComputedStyle(document.body).fontFamily,
     };
   }
 
@@ -26,7 +26,7 @@
   function base(colors) {
     return {
       animation: false,
-      textStyle: { color: colors.ink, fontFamily: "inherit" },
+      textStyle: { color: colors.ink, fontFamily: colors.font }, // named, or widths are misjudged
       grid: { left: 8, right: 28, top: 36, bottom: 8, containLabel: true },
     };
   }
@@ -87,30 +87,30 @@
 
   function shares(colors) {
     const rows = report.overall.emotions;
-    const corrected = Boolean(report.method.correction);
+    const corrected = report.method.corrected && rows.some((row) => row.corrected !== null);
     const names = rows.map((row) => title(row.emotion));
     const interval = (key) =>
       rows.flatMap((row, i) => (row[key] ? [[i, row[key][0], row[key][1]]] : []));
     const filled = rows.map((row) => ({
-      value: corrected ? row.corrected : row.share,
+      value: row.share,
       itemStyle: { color: colors.emotion(row.emotion) },
     }));
-    const plain = rows.map((row) => ({
-      value: row.share,
+    const corrections = rows.map((row) => ({
+      value: row.corrected,
       itemStyle: {
         color: "transparent", borderColor: colors.emotion(row.emotion), borderWidth: 1.5,
       },
     }));
     const series = [
       {
-        type: "bar", name: corrected ? "Corrected" : "Share", data: filled, barMaxWidth: 42,
+        type: "bar", name: "Share", data: filled, barMaxWidth: 42,
         barGap: "12%",
       },
     ];
     if (corrected) {
-      series.push({ type: "bar", name: "Plain count", data: plain, barMaxWidth: 42 });
-      series.push(whiskers(interval("corrected_interval"), colors.ink, { shift: -0.21 }));
-      series.push(whiskers(interval("share_interval"), colors.ink, { shift: 0.21 }));
+      series.push({ type: "bar", name: "Corrected", data: corrections, barMaxWidth: 42 });
+      series.push(whiskers(interval("share_interval"), colors.ink, { shift: -0.21 }));
+      series.push(whiskers(interval("corrected_interval"), colors.ink, { shift: 0.21 }));
     } else {
       series.push(whiskers(interval("share_interval"), colors.ink));
     }
@@ -128,7 +128,6 @@
 
   function groups(colors) {
     const shown = report.groups.filter((group) => group.faces > 0).reverse();
-    const key = report.method.correction ? "corrected" : "share";
     return {
       ...base(colors),
       legend: { top: 0, textStyle: { color: colors.ink }, itemWidth: 12, itemHeight: 12 },
@@ -146,17 +145,13 @@
         itemStyle: {
           color: colors.emotion(emotion), borderColor: colors.surface, borderWidth: 1,
         },
-        data: shown.map((group) => group.emotions[i][key]),
+        data: shown.map((group) => group.emotions[i].share),
       })),
     };
   }
 
   function differences(colors) {
-    const rows = report.comparison.rows
-      .filter((row) => row.measure !== "valence" && row.interval)
-      .sort((a, b) => Math.abs(b.difference) - Math.abs(a.difference))
-      .slice(0, 14)
-      .reverse();
+    const rows = [...report.comparison.rows].reverse();
     const pairs = new Set(rows.map((row) => row.groups.join("\n")));
     const several = pairs.size > 1;
     const label = (row) =>
@@ -179,7 +174,11 @@
         axisLabel: { color: colors.ink, width: room - 12, overflow: "truncate" },
       }),
       series: [
-        whiskers(rows.map((row, i) => [i, ...row.interval]), colors.ink, { horizontal: true }),
+        whiskers(
+          rows.flatMap((row, i) => (row.interval ? [[i, ...row.interval]] : [])),
+          colors.ink,
+          { horizontal: true },
+        ),
         {
           type: "scatter",
           symbolSize: 11,
@@ -187,8 +186,9 @@
           data: rows.map((row, i) => ({
             value: [row.difference, i],
             itemStyle: {
-              color: row.significant ? colors.emotion(row.measure) : colors.surface,
-              borderColor: colors.emotion(row.measure),
+              color: row.untested ? colors.surface : colors.emotion(row.measure),
+              opacity: row.significant || row.untested ? 1 : 0.45,
+              borderColor: row.untested ? colors.soft : colors.emotion(row.measure),
               borderWidth: 2,
             },
           })),
@@ -207,7 +207,9 @@
   function timeline(points, colors) {
     return {
       ...base(colors),
-      legend: { top: 0, textStyle: { color: colors.ink }, itemWidth: 16 },
+      legend: {
+        top: 0, textStyle: { color: colors.ink }, itemWidth: 16, data: report.emotions.map(title),
+      },
       grid: { left: 8, right: 24, top: innerWidth < 520 ? 72 : 44, bottom: 8, containLabel: true },
       tooltip: { trigger: "axis", valueFormatter: percent },
       xAxis: {
@@ -217,7 +219,7 @@
         max: "dataMax",
       },
       yAxis: valueAxis(colors, { min: 0, max: 1 }),
-      series: report.emotions.map((emotion, i) => ({
+      series: report.emotions.flatMap((emotion, i) => [...bands(points, i, colors), {
         type: "line",
         name: title(emotion),
         showSymbol: points.length < 40,
@@ -225,8 +227,26 @@
         lineStyle: { color: colors.emotion(emotion), width: 2 },
         itemStyle: { color: colors.emotion(emotion) },
         data: points.map((point) => [point.t_s, point.means[i]]),
-      })),
+      }]),
     };
+  }
+
+  // A shaded band from "low" to "high": an unseen line at the low end, and what lies above it.
+  function bands(points, i, colors) {
+    const known = points.filter((point) => point.low);
+    if (known.length === 0) return [];
+    const unseen = {
+      type: "line", stack: `band ${i}`, symbol: "none", silent: true, lineStyle: { opacity: 0 },
+      tooltip: { show: false }, legendHoverLink: false,
+    };
+    return [
+      { ...unseen, data: known.map((point) => [point.t_s, point.low[i]]) },
+      {
+        ...unseen,
+        areaStyle: { color: colors.emotion(report.emotions[i]), opacity: 0.16 },
+        data: known.map((point) => [point.t_s, point.high[i] - point.low[i]]),
+      },
+    ];
   }
 
   const OPTIONS = {
@@ -240,21 +260,57 @@
   function height(kind) {
     if (kind === "groups") return 90 + 46 * report.groups.filter((g) => g.faces > 0).length;
     if (kind === "differences") {
-      const shown = report.comparison.rows.filter((r) => r.measure !== "valence" && r.interval);
-      return 60 + 28 * Math.min(14, shown.length);
+      return 76 + 28 * report.comparison.rows.length;
     }
     return 320;
   }
 
+  const PRINT_WIDTH_PX = 660; // an A4 page between its margins
+  const PNG_WIDTH_PX = 1200;
+
+  const options = (element) =>
+    OPTIONS[element.dataset.chart](palette(), Number(element.dataset.index ?? 0));
+
   function draw(element) {
     if (element.offsetWidth === 0) return; // in a closed <details>; drawn when it opens
-    const kind = element.dataset.chart;
-    element.style.height = `${height(kind)}px`;
+    element.style.height = `${height(element.dataset.chart)}px`;
     const chart =
       echarts.getInstanceByDom(element) ?? echarts.init(element, null, { renderer: "svg" });
-    chart.setOption(OPTIONS[kind](palette(), Number(element.dataset.index ?? 0)), true);
-    chart.resize();
-    if (!charts.includes(element)) charts.push(element);
+    chart.setOption(options(element), true);
+    chart.resize({ width: onPaper ? PRINT_WIDTH_PX : "auto" });
+    chart.getZr().flush(); // at once: paper does not wait for the next animation frame
+    const svg = element.querySelector("svg");
+    svg?.setAttribute("viewBox", `0 0 ${chart.getWidth()} ${chart.getHeight()}`); // to be scaled
+    if (!element.nextElementSibling?.classList.contains("chart-tools")) addTools(element);
+  }
+
+  // The chart as a picture, drawn anew at a fixed width so that it looks the same for everybody.
+  function png(element) {
+    const room = document.createElement("div");
+    const chart = echarts.init(room, null, {
+      renderer: "canvas", width: PNG_WIDTH_PX, height: height(element.dataset.chart) + 60,
+      devicePixelRatio: 2,
+    });
+    chart.setOption(options(element));
+    const link = document.createElement("a");
+    link.href = chart.getDataURL({ type: "png", backgroundColor: palette().surface });
+    const number = element.dataset.index ? `-${Number(element.dataset.index) + 1}` : "";
+    link.download = `${element.dataset.name}${number}.png`;
+    link.click();
+    chart.dispose();
+  }
+
+  function addTools(element) {
+    const tools = document.createElement("p");
+    tools.className = "chart-tools no-print";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button button--quiet button--small";
+    button.textContent = "Save as PNG";
+    button.setAttribute("aria-label", `Save the chart of ${element.dataset.name} as PNG`);
+    button.addEventListener("click", () => png(element));
+    tools.append(button);
+    element.after(tools);
   }
 
   const drawAll = () => document.querySelectorAll("[data-chart]").forEach(draw);
@@ -266,5 +322,20 @@
     waiting = requestAnimationFrame(drawAll);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  printing.addEventListener("change", drawAll);
+  for (const [event, paper] of [["beforeprint", true], ["afterprint", false]]) {
+    addEventListener(event, () => {
+      onPaper = paper;
+      drawAll();
+    });
+  }
+  document.querySelectorAll("[data-print]").forEach((button) => {
+    button.addEventListener("click", () => print());
+  });
+  document.querySelectorAll("[data-filter]").forEach((select) => {
+    select.addEventListener("change", () => {
+      document.querySelectorAll(`#${select.dataset.filter} tbody tr`).forEach((row) => {
+        row.hidden = select.value !== "" && row.dataset.value !== select.value;
+      });
+    });
+  });
 })();

@@ -1,5 +1,7 @@
 // Shows faces cut out of kept pictures: the browser scales the picture so that the box fills a tile.
 
+import { call } from "../lib/http.js";
+
 const MARGIN = 0.25;
 
 /** Size and offset of the picture, in tile widths, so that the box with a margin fills the tile. */
@@ -32,8 +34,33 @@ export function showFace(tile, api, face) {
   tile.append(image);
 }
 
+const AGAIN_MS = 1000;
+
+/** Asks for the report with the labels given since, and shows it when it is there. */
+async function again(button, { api, job }) {
+  const said = document.querySelector("[data-again-said]");
+  button.disabled = true;
+  said.textContent = "The report is being made …";
+  try {
+    await call("POST", `${api}/jobs/${job}/report`);
+    let state = "reporting";
+    while (state === "reporting") {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      state = (await call("GET", `${api}/progress`)).state;
+    }
+    location.reload();
+  } catch (trouble) {
+    said.textContent = trouble.message;
+    button.disabled = false;
+  }
+}
+
 if (typeof document !== "undefined") {
   const block = document.getElementById("config");
+  const button = document.querySelector("[data-again]");
+  if (block && button) {
+    button.addEventListener("click", () => again(button, JSON.parse(block.textContent)));
+  }
   const tiles = document.querySelectorAll("[data-face]");
   if (block && tiles.length > 0) {
     const { api } = JSON.parse(block.textContent);

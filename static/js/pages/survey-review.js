@@ -15,14 +15,16 @@ let last = null;
 let working = false;
 
 function showStatus(status) {
-  const { n, kappa, interval } = status.agreement;
+  const { n, agreed, kappa, interval } = status.agreement;
   const parts = [`${status.labelled} of ${status.faces} faces labelled.`];
+  if (n > 0) parts.push(`You and the model agree on ${agreed} of ${n} faces in random order.`);
   if (kappa !== null) {
     parts.push(
-      `Agreement with the model on ${n} random faces: kappa ${kappa.toFixed(2)} ` +
-        `(95 % interval ${interval[0].toFixed(2)} to ${interval[1].toFixed(2)}; ` +
-        "1 is full agreement, 0 is chance).",
+      `Kappa ${kappa.toFixed(2)} (95 % interval ${interval[0].toFixed(2)} to ` +
+        `${interval[1].toFixed(2)}; 1 is full agreement, 0 is chance).`,
     );
+  } else if (n > 0) {
+    parts.push("Kappa is said from 20 labels of five people on.");
   }
   find("status").textContent = parts.join(" ");
   showTally(status.by_label);

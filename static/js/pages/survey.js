@@ -107,8 +107,31 @@ function refreshLater() {
     find("uploaded").textContent = now.files;
     showGroups(now.ledger.by_group);
     if (find("start") && find("progress").hidden) find("start").hidden = now.files === 0;
+    await askWhoIsWho();
   }, 150);
 }
+
+let guess = null;
+
+/** Shows who may be in the pictures, for the researcher to confirm. */
+async function askWhoIsWho() {
+  if (!find("people")) return;
+  guess = (await call("GET", `${config.api}/respondents`).catch(() => null))?.guess ?? null;
+  find("people").hidden = guess === null;
+  if (guess === null) return;
+  find("people-words").textContent = `${guess.words}: right?`;
+  find("people-examples").textContent = `Found as ${guess.examples.join(", ")}${guess.people > guess.examples.length ? " …" : "."}`;
+}
+
+async function sayWhoIsWho(rule, pattern) {
+  const answer = await attempt(() =>
+    call("POST", `${config.api}/respondents`, { rule, pattern }));
+  if (answer) find("people").hidden = true;
+}
+
+action("people-yes")?.addEventListener("click", () => sayWhoIsWho(guess.rule, guess.pattern));
+action("people-single")?.addEventListener("click", () => sayWhoIsWho("single", ""));
+if (config.uploaded > 0) askWhoIsWho();
 
 const queue = new UploadQueue({
   check: async (files) => (await call("POST", `${config.api}/files/check`, { files })).known,
@@ -162,7 +185,10 @@ if (drop) {
       read(await fetch(`${config.api}/respondents`, {
         method: "PUT", headers: csrfHeaders(), body: file,
       })));
-    if (answer) find("mapping-result").textContent = `${answer.matched} files have a respondent now.`;
+    if (answer) {
+      find("mapping-result").textContent = `${answer.matched} files have a respondent now.`;
+      await askWhoIsWho();
+    }
   });
   addEventListener("beforeunload", (event) => {
     if (queue.busy) event.preventDefault();

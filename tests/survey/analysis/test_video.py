@@ -18,7 +18,8 @@ from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.analysis.video import sample, sample_in_process
 from webapp.survey.ledger import ledger_of
 from webapp.survey.report.build import build
-from webapp.survey.report.content import build_report, model_facts
+from webapp.survey.report.content import build_report
+from webapp.survey.report.facts import model_facts
 from webapp.survey.report.records import read_records
 
 

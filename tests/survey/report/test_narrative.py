@@ -1,85 +1,187 @@
-"""The paragraph on top of a report: what it claims, and what it must not claim."""
+"""What a report says first: the answer, how certain it is, and what it must not claim."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from webapp.domain import EMOTIONS
-from webapp.survey.report.narrative import plain_words
+from webapp.survey.report.narrative import percent, plain_words, tell
 
 
-def row(emotion: str, share: float, interval: list[float] | None) -> dict[str, Any]:
+def row(emotion: str, share: float, interval: list[float] | None, faces: int) -> dict[str, Any]:
     return {
         "emotion": emotion,
         "share": share,
+        "count": round(share * faces),
+        "people": round(share * faces),
         "share_interval": interval,
         "corrected": None,
-        "corrected_interval": None,
     }
 
 
-def difference(measure: str, value: float, significant: bool) -> dict[str, Any]:
+def difference(
+    measure: str, first: float, second: float, significant: bool = True, **more: Any
+) -> dict[str, Any]:
+    value = first - second
     return {
-        "groups": ["A", "B"],
+        "groups": ["Package A", "Package B"],
         "measure": measure,
-        "first": 0.5 + value / 2,
-        "second": 0.5 - value / 2,
+        "first": first,
+        "second": second,
         "difference": value,
+        "effect": 2 * value,
         "significant": significant,
-    }
+        "interval": [value - 0.11, value + 0.12],
+        "untested": None,
+        "primary": False,
+    } | more
 
 
 def report(
-    happy: list[float] | None = None,
-    sad: list[float] | None = None,
     rows: list[dict[str, Any]] | None = None,
+    *,
+    shares: dict[str, tuple[float, list[float] | None]] | None = None,
     clusters: int = 100,
-    uploaded: int = 100,
-    used: int = 100,
+    faces: int = 100,
+    uploaded: int | None = None,
+    people: str = "named",
+    weighting: str = "face",
+    **more: Any,
 ) -> dict[str, Any]:
-    shares = {"happy": (0.5, happy or [0.45, 0.55]), "sad": (0.3, sad or [0.25, 0.35])}
-    emotions = [row(e, *shares.get(e, (0.04, [0.0, 0.1]))) for e in EMOTIONS]
+    told = shares or {"happy": (0.5, [0.45, 0.55]), "sad": (0.3, [0.25, 0.35])}
+    emotions = [row(e, *told.get(e, (0.0, [0.0, 0.1])), faces) for e in EMOTIONS]
+    size = {"faces": faces, "clusters": clusters}
     return {
-        "ledger": {"uploaded": uploaded, "counts": {"used": used, "no_face": uploaded - used}},
-        "overall": {"emotions": emotions, "faces": used, "uncertain": 0, "clusters": clusters},
-        "comparison": {"rows": rows or [], "tests": len(rows or [])},
-        "method": {"cluster_unit": "respondent"},
+        "ledger": {"uploaded": uploaded or faces, "counts": {"used": faces, "no_face": 0}},
+        "overall": size | {"emotions": emotions, "uncertain": 0},
+        "groups": [size, size] if rows else [size],
+        "comparison": {"rows": rows or [], "min_cell": 5},
+        "method": {
+            "people": people,
+            "guess": "30 people, 6 pictures each",
+            "weighting": weighting,
+            "unlike_test_set": [],
+        },
+        "exclusion": {"uneven": [], "rates": []},
+    } | more
+
+
+def said(*args: Any, **options: Any) -> str:
+    return " ".join(plain_words(tell(report(*args, **options)))).replace("\u00a0", " ")
+
+
+def test_the_headline_is_the_answer():
+    story = tell(report([difference("happy", 0.41, 0.22), difference("sad", 0.1, 0.12, False)]))
+    assert story["headline"].replace("\u00a0", " ") == (
+        "“Package A” drew more happy faces than “Package B”: 41 % against 22 %, "
+        "8 to 31 points more."
+    )
+    assert story["certainty"] == "clear"
+    assert [one["text"].replace("\u00a0", " ") for one in story["takeaways"]] == [
+        "No other difference is clear (1 test).",
+        "50 % of all faces looked happy.",
+    ]
+    assert len(" ".join(plain_words(story)).split()) < 60
+
+
+def test_a_difference_is_told_from_its_larger_side():
+    text = said([difference("valence", -0.02, 0.38, interval=[-0.65, -0.15])])
+    assert (
+        "“Package B” drew more positive faces than “Package A”: valence +0.38 against "
+        "valence \u22120.02, 0.15 to 0.65 more." in text
+    )
+
+
+def test_further_differences_are_counted_in_the_right_grammar():
+    rows = [difference(e, 0.2 + n / 10, 0.1) for n, e in enumerate(("sad", "fear", "happy"))]
+    assert "; 1 more difference is clear." in said(rows)
+    assert "; 2 more differences are clear." in said([*rows, difference("angry", 0.15, 0.1)])
+    assert "more difference" not in said(rows[:2])
+
+
+def test_no_clear_difference_is_not_no_difference():
+    text = said([difference("happy", 0.3, 0.25, False)])
+    assert text.startswith("No clear difference between “Package A” and “Package B”.")
+    assert "does not show that the groups are the same" in text
+
+
+def test_the_main_question_is_answered_first():
+    rows = [
+        difference("happy", 0.3, 0.25, False, primary=True),
+        difference("sad", 0.9, 0.1),
+    ]
+    text = said(rows)
+    assert text.startswith(
+        "No clear difference in the share of happy faces between “Package A” and “Package B”: "
+        "30 % against 25 %; the true difference may lie between \u22126 points and +17 points."
+    )
+    assert "more sad faces" in text
+    rows[0]["untested"] = "fewer than 5 faces show it"
+    assert said(rows).startswith("The share of happy faces could not be compared: fewer than 5")
+
+
+def test_small_groups_are_not_compared_and_no_test_is_counted():
+    rows = [difference(e, 0.5, 0.1, False, untested="few", interval=None) for e in EMOTIONS]
+    text = said(rows, clusters=4)
+    assert text.startswith("The groups are too small to be compared: it takes five people")
+    assert "test" not in text
+
+
+def test_one_face_and_two_people_say_nothing_about_others():
+    one = said(shares={"happy": (1.0, None)}, clusters=1, faces=1, people="unknown")
+    assert one.startswith("The one face that could be read looked happy; one face says nothing")
+    two = said(shares={"happy": (0.75, None)}, clusters=2, faces=4)
+    assert two.startswith("3 of 4 faces of 2 people looked happy: too few to say anything")
+    assert "%" not in two
+
+
+def test_one_group_gets_its_most_frequent_expression_and_the_next():
+    text = said(clusters=100, faces=100)
+    assert text.startswith("50 % of the faces looked happy (45 % to 55 %).")
+    assert "No other expression came to more than 30 % (sad)." in text
+    open_ = said(shares={"happy": (0.5, [0.3, 0.7]), "sad": (0.3, [0.1, 0.5])})
+    assert "which of the two is really more frequent is open" in open_
+
+
+def test_people_are_counted_beside_faces_and_alone_for_videos():
+    text = said(clusters=20, faces=120, shares={"happy": (0.5, [0.4, 0.6])})
+    assert "; 60 of 20 people smiled" in text  # the double counts faces as people
+    video = said(clusters=10, faces=600, shares={"happy": (0.01, [0, 0.1])}, weighting="respondent")
+    assert "6 of 10 people smiled for at least a third of the time." in video
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"people": "unknown"}, "Who is who is not known: if people are in more than one picture"),
+        ({"people": "guessed"}, "guessed from the file names (30 people, 6 pictures each)"),
+        ({"clusters": 12}, "Only 12 people: others may react differently."),
+        ({"uploaded": 130}, "100 of 130 files could be used."),
+    ],
+)
+def test_what_a_reader_must_know_is_said(options, words):
+    assert words in said(**options)
+    assert words not in said()
+
+
+def test_a_tilt_is_said_before_smallness():
+    tilt = {
+        "uneven": [{"groups": ["A", "B"], "p_holm": 0.01}],
+        "rates": [{"group": "A", "left_out": 0.11}, {"group": "B", "left_out": 0.29}],
     }
-
-
-def said(**options: Any) -> str:
-    return " ".join(plain_words(report(**options))).replace("\u00a0", " ")
-
-
-def test_the_order_of_two_is_claimed_only_where_it_is_clear():
-    assert "too close" not in said()
-    assert "too close to say" in said(happy=[0.3, 0.7], sad=[0.1, 0.5])
-
-
-def test_differences_are_named_with_their_direction_and_the_right_grammar():
-    rows = [difference(e, d, True) for e, d in (("happy", 0.4), ("sad", -0.3), ("fear", 0.1))]
-    text = said(rows=rows)
-    assert "“A” showed more happiness than “B” (70 % against 30 %)" in text
-    assert "“B” showed more sadness than “A” (65 % against 35 %)" in text
-    assert "1 more difference stands out" in text
-    assert "2 more differences stand out" in said(rows=[*rows, difference("angry", 0.1, True)])
-    assert "more difference" not in said(rows=rows[:2])
-
-
-def test_valence_alone_is_not_called_no_difference():
-    rows = [difference("happy", 0.1, False), difference("valence", -0.4, True)]
-    text = said(rows=rows)
-    assert "“B” looked more positive than “A”" in text
-    assert "No difference between the groups" not in text
-    assert "No difference between the groups is clear" in said(rows=rows[:1])
-
-
-def test_few_people_are_a_first_impression():
-    assert "With only 12 respondents" in said(clusters=12)
-    assert "first impression" not in said(clusters=20)
+    text = said(exclusion=tilt, clusters=12)
+    assert "More pictures were left out in “B” (29 %) than in “A” (11 %)" in text
 
 
 def test_nothing_used_says_nothing_else():
-    assert plain_words(report(uploaded=1, used=0))[0].startswith("The one uploaded file could not")
-    assert plain_words(report(uploaded=3, used=0))[0].startswith("None of the 3 uploaded files")
-    assert len(plain_words(report(uploaded=3, used=0))) == 1
+    nothing = report(faces=0, uploaded=1)
+    assert tell(nothing)["headline"].startswith("The one uploaded file could not be used")
+    assert tell(report(faces=0, uploaded=3))["headline"].startswith("None of the 3 uploaded files")
+    assert tell(nothing)["takeaways"] == []
+
+
+def test_a_small_share_is_not_rounded_to_nothing():
+    assert percent(0.001) == "under 1\u00a0%"
+    assert percent(0.0) == "0\u00a0%"

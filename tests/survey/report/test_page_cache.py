@@ -17,6 +17,7 @@ def row(number: int, *, significant: bool = False) -> dict:
         "interval": [0.0, 0.1],
         "effect": number / 1000,
         "significant": significant,
+        "untested": None,
     }
 
 
@@ -26,7 +27,7 @@ def report(rows: list[dict]) -> dict:
         "overall": {"emotions": [], "faces": 1},
         "groups": [{"name": "A", "faces": 1, "emotions": [], "valence": {}}],
         "comparison": {"rows": rows},
-        "method": {"correction": None, "confusion": [[1]]},
+        "method": {"correction": {"shown": False}, "confusion": [[1]]},
         "video": None,
         "examples": {"happy": ["long"]},
     }
@@ -43,10 +44,14 @@ def test_a_long_comparison_keeps_the_clear_and_large_differences_in_order():
 
 
 def test_charts_get_only_what_they_draw():
-    charts = chart_data(report([row(n) for n in range(100)] + [row(0) | {"measure": "valence"}]))
-    assert [r["difference"] for r in charts["comparison"]["rows"]] == [
-        n / 1000 for n in range(99, 85, -1)
-    ]
+    pairs = [[row(n) | {"groups": ["A", str(n)]} for _ in range(7)] for n in range(5)]
+    pairs[1][3]["significant"], pairs[2][0]["interval"] = True, None
+    rows = [one for pair in pairs for one in pair] + [row(0) | {"measure": "valence"}]
+    drawn = chart_data(report(rows))["comparison"]["rows"]
+    # whole pairs, tested or not: first the one with a clear difference, then the largest
+    assert [r["groups"][1] for r in drawn] == ["1"] * 7 + ["4"] * 7
+    assert "effect" not in drawn[0]
+    charts = chart_data(report(rows))
     assert "examples" not in charts
     assert charts["groups"] == [{"name": "A", "faces": 1, "emotions": []}]
 

@@ -4,22 +4,30 @@ import numpy as np
 import pytest
 
 from webapp.domain import EMOTIONS
-from webapp.survey.report.compare import clustered_p, cohens_h, compare_groups, holm
+from webapp.survey.report.compare import (
+    clustered_test,
+    cohens_h,
+    compare_groups,
+    holm,
+    holm_levels,
+)
 from webapp.survey.report.quantify import (
     Confusion,
     confusion_from_card,
-    posterior_shares,
-    shortest_interval,
+    confusion_of_labels,
+    correct,
+    reason_not_shown,
+    wide_interval,
 )
 from webapp.survey.report.statistics import (
+    Mean,
     Sample,
-    bootstrap,
-    cluster_weights,
     design_effect,
     encode_clusters,
-    interval,
-    share_interval,
+    exact_interval,
+    respondent_weights,
     summarise,
+    weighted_mean,
 )
 
 
@@ -44,8 +52,7 @@ def rng():
 
 def test_counts_shares_and_valence_by_hand():
     sample = sample_of([3, 3, 3, 0], [0, 0, 1, 1])
-    draws = bootstrap(sample, 200, rng())
-    everyone = summarise(sample, draws, 2, None, rng())
+    everyone = summarise(sample, 2, None, rng())
     happy = everyone["emotions"][3]
     assert (everyone["faces"], happy["count"], happy["share"]) == (4, 3, 0.75)
     assert happy["mean_probability"] == pytest.approx((3 * 0.7 + 0.05) / 4)
@@ -54,43 +61,14 @@ def test_counts_shares_and_valence_by_hand():
     assert everyone["valence"]["mean"] == pytest.approx(expected)
     assert sample.valence.mean() == pytest.approx(expected)
     assert [row["count"] for row in everyone["rollup"]] == [3, 1, 0]
-    second = summarise(sample, draws, 1, None, rng())
+    second = summarise(sample, 1, None, rng())
     assert (second["name"], second["faces"], second["emotions"][3]["share"]) == ("B", 2, 0.5)
 
 
 def test_an_empty_group_and_one_respondent_have_no_interval():
     sample = sample_of([3, 3, 0], [0, 0, 0], [0, 0, 0])
-    draws = bootstrap(sample, 200, rng())
-    assert summarise(sample, draws, 1, None, rng())["emotions"] == []
-    assert summarise(sample, draws, 0, None, rng())["emotions"][3]["share_interval"] is None
-
-
-def test_resamples_hold_as_many_clusters_as_there_are():
-    blocks = np.vstack(list(cluster_weights(3000, 1500, rng())))
-    assert blocks.shape == (1500, 3000)
-    assert (blocks.sum(axis=1) == 3000).all()
-    assert blocks.mean() == pytest.approx(1.0)
-
-
-def test_intervals_are_wider_when_pictures_come_from_few_people():
-    emotions = np.repeat(np.arange(40) % 2 * 3, 10)
-    people = np.repeat(np.arange(40), 10)
-    width = []
-    for clusters in (None, people):
-        sample = sample_of(emotions, None, clusters)
-        low, high = interval(bootstrap(sample, 1000, rng()).shares(0)[:, 3])
-        width.append(high - low)
-    assert width[1] == pytest.approx(width[0] * np.sqrt(10), rel=0.2)
-
-
-def test_the_interval_of_a_share_covers_it_about_95_times_in_100():
-    generator = rng()
-    hits = 0
-    for _ in range(200):
-        emotions = np.where(generator.random(120) < 0.3, 3, 6)
-        low, high = interval(bootstrap(sample_of(emotions), 400, generator).shares(0)[:, 3])
-        hits += low <= 0.3 <= high
-    assert 178 <= hits <= 199
+    assert summarise(sample, 1, None, rng())["emotions"] == []
+    assert summarise(sample, 0, None, rng())["emotions"][3]["share_interval"] is None
 
 
 def confusion():
@@ -98,59 +76,6 @@ def confusion():
     np.fill_diagonal(rates, 0.76)
     rates[4, 4], rates[4, 6] = 0.5, 0.3
     return Confusion(rates * 1000, "test")
-
-
-def test_correction_finds_the_true_shares_where_there_are_many_faces():
-    truth = np.array([0.1, 0.05, 0.05, 0.3, 0.3, 0.1, 0.1])
-    sure = Confusion(confusion().counts * 1000, "test")
-    counts = np.round(truth @ (confusion().counts / 1000) * 200_000)
-    draws = posterior_shares(counts, sure, rng())
-    np.testing.assert_allclose(draws.mean(axis=0), truth, atol=0.01)
-
-
-def test_corrected_shares_are_shares_even_where_a_class_is_never_seen():
-    for observed in ([0, 0, 0, 50.0, 0, 0, 1], [1.0, 0, 0, 0, 0, 0, 0]):
-        draws = posterior_shares(np.array(observed), confusion(), rng())
-        assert (draws >= 0).all()
-        np.testing.assert_allclose(draws.sum(axis=1), 1)
-
-
-def test_faces_that_resemble_each_other_widen_the_corrected_interval():
-    counts = np.array([10, 5, 5, 60, 50, 20, 50.0])
-    width = [
-        np.ptp(np.quantile(posterior_shares(counts, confusion(), rng(), e), [0.025, 0.975], 0), 0)
-        for e in (1.0, 4.0)
-    ]
-    assert (width[1] > 1.2 * width[0]).all()
-
-
-def test_the_design_effect_of_ten_alike_pictures_for_each_person_is_ten():
-    emotions = np.repeat(np.arange(200) % 2 * 3, 10)
-    sample = sample_of(emotions, None, np.repeat(np.arange(200), 10))
-    draws = bootstrap(sample, 2000, rng()).shares(0)
-    effect = design_effect(np.bincount(emotions, minlength=7) / 2000, draws, 2000)
-    assert effect == pytest.approx(10, rel=0.15)
-
-
-def test_correction_comes_closer_than_raw_counts_and_its_interval_covers():
-    generator = rng()
-    rates = confusion().counts / 1000
-    raw_error, corrected_error, covered, told = [], [], 0, 0
-    for _ in range(25):
-        truth = generator.dirichlet(np.ones(7))
-        classes = generator.choice(7, 400, p=truth)
-        read = np.array([generator.choice(7, p=rates[c]) for c in classes])
-        sample = sample_of(read)
-        summary = summarise(sample, bootstrap(sample, 300, generator), 2, confusion(), generator)
-        realised = np.bincount(classes, minlength=7) / 400
-        for index, row in enumerate(summary["emotions"]):
-            raw_error.append(abs(row["share"] - realised[index]))
-            corrected_error.append(abs(row["corrected"] - realised[index]))
-            low, high = row["corrected_interval"]
-            covered += low <= realised[index] <= high
-            told += 1
-    assert np.mean(corrected_error) < 0.6 * np.mean(raw_error)
-    assert covered / told > 0.9
 
 
 @pytest.mark.parametrize(
@@ -183,7 +108,7 @@ def test_holm_and_the_test_agree_with_scipy_and_statsmodels_definitions():
     values = generator.normal(size=80)
     first = np.arange(80) < 40
     sample = sample_of(np.zeros(80, dtype=int), (~first).astype(int))
-    ours = clustered_p(values, first, ~first, sample)
+    ours = clustered_test(values, first, ~first, sample).p
     welch = stats.ttest_ind(values[first], values[~first], equal_var=False).pvalue
     assert ours == pytest.approx(welch, rel=0.05)
 
@@ -194,7 +119,7 @@ def test_with_one_face_each_the_score_test_is_pearsons():
     groups = np.repeat([0, 1], 200)
     values = np.concatenate([np.arange(200) < 60, np.arange(200) < 85]).astype(float)
     sample = sample_of(np.zeros(400, dtype=int), groups)
-    ours = clustered_p(values, groups == 0, groups == 1, sample, score=True)
+    ours = clustered_test(values, groups == 0, groups == 1, sample, score=True).p
     pearson = stats.chi2_contingency([[60, 140], [85, 115]], correction=False).pvalue
     assert ours == pytest.approx(pearson, rel=1e-6)
 
@@ -205,7 +130,7 @@ def test_with_the_same_people_in_both_the_score_test_is_mcnemars():
     # 40 changed one way, 20 the other, 140 not at all
     values = np.concatenate([np.arange(200) < 70, (np.arange(200) >= 40) & (np.arange(200) < 90)])
     sample = sample_of(np.zeros(400, dtype=int), groups, people)
-    ours = clustered_p(values.astype(float), groups == 0, groups == 1, sample, score=True)
+    ours = clustered_test(values.astype(float), groups == 0, groups == 1, sample, score=True).p
     from scipy import stats
 
     mcnemar = stats.chi2.sf((40 - 20) ** 2 / 60, 1)
@@ -217,10 +142,10 @@ def test_a_handful_of_people_who_all_react_alike_prove_what_they_can():
     groups = np.repeat([0, 1], 6)
     sample = sample_of(np.zeros(12, dtype=int), groups, people)
     always = (groups == 0).astype(float)
-    ours = clustered_p(always, groups == 0, groups == 1, sample, score=True)
+    ours = clustered_test(always, groups == 0, groups == 1, sample, score=True).p
     assert ours == pytest.approx(2 / 2**6)
     apart = sample_of(np.zeros(12, dtype=int), groups)
-    ours = clustered_p(always, groups == 0, groups == 1, apart, score=True)
+    ours = clustered_test(always, groups == 0, groups == 1, apart, score=True).p
     assert ours == pytest.approx(2 / 924)  # 12 over 6
 
 
@@ -235,26 +160,9 @@ def test_rare_expressions_are_not_found_to_differ_too_often(share):
             continue
         tests += 1
         sample = sample_of(np.zeros(90, dtype=int), groups)
-        p = clustered_p(values, groups == 0, groups == 1, sample, score=True)
-        below += p is not None and p < 0.05
+        test = clustered_test(values, groups == 0, groups == 1, sample, score=True)
+        below += test is not None and test.p < 0.05
     assert below <= 0.08 * tests + 2
-
-
-def test_none_and_all_leave_room_for_doubt():
-    nobody = share_interval(0, 40, 40, np.zeros(100))
-    assert nobody == pytest.approx([0.0, 0.0881], abs=1e-3)
-    assert share_interval(40, 40, 40, np.ones(100)) == pytest.approx([0.9119, 1.0], abs=1e-3)
-    assert share_interval(0, 40, 4, np.zeros(100)) is None
-
-
-def test_a_corrected_interval_can_say_none():
-    draws = rng().beta(0.6, 200, 5000)
-    low, high = shortest_interval(draws, 300)
-    assert low == 0.0
-    assert 0.005 < high < 0.03
-    assert shortest_interval(1 - draws, 300)[1] == 1.0
-    middle = rng().normal(0.5, 0.05, 20_000)
-    assert shortest_interval(middle, 300) == pytest.approx([0.402, 0.598], abs=0.01)
 
 
 def test_p_values_are_uniform_when_groups_do_not_differ():
@@ -266,28 +174,8 @@ def test_p_values_are_uniform_when_groups_do_not_differ():
         values = person[clusters] + generator.normal(size=180)
         groups = np.repeat(np.arange(30) % 2, 6)
         sample = sample_of(np.zeros(180, dtype=int), groups, clusters)
-        below += clustered_p(values, groups == 0, groups == 1, sample) < 0.05
+        below += clustered_test(values, groups == 0, groups == 1, sample).p < 0.05
     assert 8 <= below <= 34  # 20 expected
-
-
-def test_groups_that_differ_are_found_and_small_ones_are_not_tested():
-    groups = np.repeat([0, 1], 60)
-    emotions = np.where(groups == 0, 3, 6)
-    emotions[::6] = 0
-    sample = sample_of(emotions, groups)
-    result = compare_groups(sample, bootstrap(sample, 300, rng()), 5)
-    rows = {row["measure"]: row for row in result["rows"]}
-    assert set(rows) == {*EMOTIONS, "valence"}
-    assert rows["happy"]["significant"]
-    assert rows["happy"]["interval"][0] > 0.5
-    assert rows["happy"]["effect_word"] == "large"
-    assert not rows["angry"]["significant"]
-    assert rows["fear"]["p"] is None
-    assert "fewer than 5" in rows["fear"]["untested"]
-    few = sample_of([3, 3, 3, 3, 0, 0], [0, 0, 0, 0, 1, 1])
-    result = compare_groups(few, bootstrap(few, 200, rng()), 5)
-    assert result["tests"] == 0
-    assert all(row["untested"] for row in result["rows"])
 
 
 def test_effect_size_by_hand():
@@ -298,3 +186,221 @@ def test_effect_size_by_hand():
 def test_clusters_are_numbered_by_name():
     indices, count = encode_clusters(["b", "a", "b"])
     assert (indices.tolist(), count) == ([0, 1, 0], 2)
+
+
+def shares_of(sample, member=None):
+    member = sample.member(2) if member is None else member
+    hits = (sample.emotions[:, None] == np.arange(7)).astype(float)
+    return [weighted_mean(hits[:, k], sample, member) for k in range(7)]
+
+
+def test_the_interval_of_a_share_is_wider_when_pictures_come_from_few_people():
+    emotions = np.repeat(np.arange(40) % 2 * 3, 10)
+    people = np.repeat(np.arange(40), 10)
+    width = []
+    for clusters in (None, people):
+        low, high = shares_of(sample_of(emotions, None, clusters))[3].share_interval()
+        width.append(high - low)
+    assert width[1] == pytest.approx(width[0] * np.sqrt(10), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("people", "pictures", "share"), [(12, 1, 0.3), (12, 6, 0.3), (20, 6, 0.95)]
+)
+def test_the_interval_of_a_share_covers_it_for_few_people(people, pictures, share):
+    generator = rng()
+    hits = 0
+    for _ in range(300):
+        clusters = np.repeat(np.arange(people), pictures)
+        own = (generator.random(people) < share)[clusters]
+        alike = generator.random(len(clusters)) < np.sqrt(0.5)
+        shown = np.where(alike, own, generator.random(len(clusters)) < share)
+        sample = sample_of(np.where(shown, 3, 6), None, clusters)
+        low, high = shares_of(sample)[3].share_interval()
+        hits += low <= share <= high
+    assert hits >= 0.9 * 300
+
+
+def test_the_interval_is_scipys_where_faces_are_independent():
+    from scipy import stats
+
+    sample = sample_of([3] * 12 + [6] * 28)
+    expected = stats.binomtest(12, 40).proportion_ci(0.95, "exact")
+    assert shares_of(sample)[3].share_interval() == pytest.approx(list(expected), abs=0.012)
+    assert exact_interval(0.3, 40) == pytest.approx(list(expected), abs=1e-6)
+
+
+def test_none_and_all_leave_room_for_doubt_and_four_people_have_no_interval():
+    nobody = Mean(0.0, 0.0, 40, 240).share_interval()
+    assert nobody == pytest.approx([0.0, 0.0881], abs=1e-3)
+    assert Mean(1.0, 0.0, 40, 240).share_interval() == pytest.approx([0.9119, 1.0], abs=1e-3)
+    assert Mean(0.5, 0.01, 4, 240).share_interval() is None
+    assert Mean(0.5, 0.01, 4, 240).interval() is None
+    one = sample_of([3, 6, 6], [0, 0, 0], [0, 0, 0])
+    assert summarise(one, 0, None, rng())["valence"]["interval"] is None
+
+
+def test_the_design_effect_of_ten_alike_pictures_for_each_person_is_ten():
+    emotions = np.repeat(np.arange(200) % 2 * 3, 10)
+    sample = sample_of(emotions, None, np.repeat(np.arange(200), 10))
+    assert design_effect(shares_of(sample)) == pytest.approx(10, rel=0.05)
+    alike = sample_of([3] * 60, None, np.repeat(np.arange(10), 6))
+    assert design_effect(shares_of(alike)) == 6
+
+
+def test_each_respondent_may_count_once():
+    groups = np.array([0] * 100 + [0] * 9 + [1] * 2)
+    clusters = np.array([0] * 100 + list(range(1, 10)) + [0, 0])
+    weights = respondent_weights(groups, clusters)
+    sample = Sample(
+        np.eye(7)[[3] * 100 + [6] * 9 + [6, 6]],
+        groups,
+        clusters,
+        np.zeros(111, dtype=bool),
+        ("A", "B"),
+        10,
+        weights,
+    )
+    happy = summarise(sample, 0, None, rng())["emotions"][3]
+    assert happy["share"] == pytest.approx(0.1)
+    assert (happy["count"], happy["people"]) == (100, 1)
+    assert weights[groups == 1].sum() == pytest.approx(1)
+
+
+def test_correction_finds_the_true_shares_where_there_are_many_faces():
+    truth = np.array([0.1, 0.05, 0.05, 0.3, 0.3, 0.1, 0.1])
+    sure = Confusion(confusion().counts * 1000, "test")
+    counts = truth @ (confusion().counts / 1000) * 200_000
+    np.testing.assert_allclose(correct(counts, sure, rng()).shares, truth, atol=0.01)
+
+
+def test_corrected_shares_are_shares_and_no_face_is_lost_by_rounding():
+    for observed in ([0, 0, 0, 50.0, 0, 0, 1], [1.0, 0, 0, 0, 0, 0, 0]):
+        corrected = correct(np.array(observed), confusion(), rng(), 2.7)
+        assert (corrected.draws >= 0).all()
+        np.testing.assert_allclose(corrected.draws.sum(axis=1), 1)
+        assert corrected.effective == pytest.approx(sum(observed) / 2.7)
+
+
+def test_one_happy_picture_has_no_corrected_share():
+    happy = sample_of([3])
+    summary = summarise(happy, 2, confusion(), rng())
+    assert summary["correction"]["shown"] is False
+    assert summary["emotions"][3]["share"] == 1.0
+    assert summary["emotions"][3]["corrected"] is None
+    assert summary["correction"]["reason"] == "fewer than 5 people"
+
+
+def test_the_rule_shows_a_correction_only_where_it_is_sure_of_what_it_changes():
+    plain = np.eye(7)[6] * 0.8 + np.eye(7)[4] * 0.2
+    sure = correct(plain * 5000, confusion(), rng())
+    assert reason_not_shown(plain, sure, 5000) is None
+    assert "less certain" in reason_not_shown(plain, correct(plain * 15, confusion(), rng()), 15)
+    assert reason_not_shown(plain, sure, 4) == "fewer than 5 people"
+
+
+@pytest.mark.parametrize("mix", [(0.05, 0.01, 0.02, 0.12, 0.06, 0.04, 0.7), (1 / 7,) * 7])
+def test_what_is_shown_is_as_close_as_the_plain_share_and_covers(mix):
+    generator, mix = rng(), np.array(mix)
+    rates = confusion().counts / 1000
+    plain_error, shown_error, covered = [], [], []
+    for _ in range(60):
+        read = np.array([generator.choice(7, p=rates[c]) for c in generator.choice(7, 60, p=mix)])
+        plain = np.bincount(read, minlength=7) / 60
+        corrected = correct(plain * 60, confusion(), generator)
+        shown = corrected.shares if reason_not_shown(plain, corrected, 60) is None else plain
+        plain_error.append(np.abs(plain - mix).mean())
+        shown_error.append(np.abs(shown - mix).mean())
+        bands = [corrected.interval([k]) for k in range(7)]
+        covered.append([low <= mix[k] <= high for k, (low, high) in enumerate(bands)])
+    assert np.mean(shown_error) < 1.1 * np.mean(plain_error)
+    assert np.mean(covered, axis=0).min() >= 0.9
+
+
+def test_a_corrected_interval_can_say_none():
+    low, high = wide_interval(rng().beta(0.6, 200, 5000), 300)
+    assert low == 0.0
+    assert 0.005 < high < 0.03
+    assert wide_interval(1 - rng().beta(0.6, 200, 5000), 300)[1] == 1.0
+
+
+def test_review_labels_make_a_matrix_of_their_own():
+    labels = np.zeros((7, 7))
+    labels[3, 3], labels[6, 3] = 30, 20
+    own = confusion_of_labels(labels, confusion())
+    assert own.source == "50 review labels of this survey"
+    assert own.rates[6, 3] > 0.7  # far from the card's 0.04
+    assert own.counts[0].sum() == pytest.approx(5)
+    assert confusion_of_labels(labels / 2, confusion()) is None  # 25 are too few
+    assert confusion_of_labels(labels, None) is None
+
+
+def test_levels_of_holm_agree_with_its_p_values():
+    generator = rng()
+    for _ in range(200):
+        p_values = list(generator.random(8) ** 3)
+        for p, level, adjusted in zip(p_values, holm_levels(p_values), holm(p_values), strict=True):
+            assert (p < level) == (adjusted < 0.05)
+
+
+def test_intervals_leave_zero_out_exactly_where_groups_differ():
+    generator = rng()
+    seen = set()
+    for difference in (0.0, 0.1, 0.2, 0.3, 0.9):
+        groups = np.repeat([0, 1], 40)
+        chance = np.where(groups == 0, 0.05 + difference, 0.05)
+        sample = sample_of(np.where(generator.random(80) < chance, 3, 6), groups)
+        for row in compare_groups(sample, 5, "happy")["rows"]:
+            if row["interval"] is None or row["untested"]:
+                continue
+            low, high = row["interval"]
+            assert row["significant"] == (low > 0 or high < 0)
+            seen.add(row["significant"])
+    assert seen == {True, False}
+
+
+def test_groups_that_differ_are_found_and_small_ones_are_not_tested():
+    groups = np.repeat([0, 1], 60)
+    emotions = np.where(groups == 0, 3, 6)
+    emotions[::6] = 0
+    result = compare_groups(sample_of(emotions, groups), 5)
+    rows = {row["measure"]: row for row in result["rows"]}
+    assert set(rows) == {*EMOTIONS, "valence"}
+    assert rows["happy"]["significant"]
+    assert rows["happy"]["interval"][0] > 0.5
+    assert rows["happy"]["effect_word"] == "large"
+    assert not rows["angry"]["significant"]
+    assert rows["fear"]["p"] is None
+    assert "fewer than 5" in rows["fear"]["untested"]
+
+
+@pytest.mark.parametrize("clusters", [[0] * 8 + [1] * 8, list(range(4)) * 4])
+def test_groups_of_few_people_have_neither_test_nor_interval(clusters):
+    few = sample_of([3, 6] * 8, [0] * 8 + [1] * 8, clusters)
+    result = compare_groups(few, 5)
+    assert result["tests"] == 0
+    assert all("fewer than 5 people" in row["untested"] for row in result["rows"])
+    assert all(row["interval"] is None for row in result["rows"])
+
+
+def test_the_primary_outcome_is_tested_alone():
+    groups = np.repeat([0, 1], 40)
+    emotions = np.where(np.arange(80) % 40 < np.where(groups == 0, 18, 8), 3, 6)
+    sample = sample_of(emotions, groups)
+    alone = {row["measure"]: row for row in compare_groups(sample, 5, "happy")["rows"]}
+    together = {row["measure"]: row for row in compare_groups(sample, 5)["rows"]}
+    assert alone["happy"]["p_holm"] == alone["happy"]["p"] < together["happy"]["p_holm"]
+    assert alone["happy"]["primary"] and not alone["valence"]["primary"]
+
+
+def test_chance_makes_groups_of_named_people_differ_in_one_survey_of_twenty_at_most():
+    generator = rng()
+    alarms = 0
+    for _ in range(100):
+        clusters = np.repeat(np.arange(40), 6)
+        own = generator.choice(7, 40, p=[0.05, 0.02, 0.03, 0.3, 0.1, 0.05, 0.45])[clusters]
+        other = generator.choice(7, 240, p=[0.05, 0.02, 0.03, 0.3, 0.1, 0.05, 0.45])
+        emotions = np.where(generator.random(240) < np.sqrt(0.5), own, other)
+        sample = sample_of(emotions, (clusters % 2).astype(int), clusters)
+        alarms += any(row["significant"] for row in compare_groups(sample, 5)["rows"])
+    assert alarms <= 0.05 * 100 + 4

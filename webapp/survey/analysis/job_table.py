@@ -99,6 +99,23 @@ class JobQueue:
         except IntegrityError:
             raise Conflict("An analysis of this survey is queued or running already.") from None
 
+    def report_again(self, job_id: int) -> None:
+        """Queue a finished job for its report alone, which then knows the labels given since.
+
+        Raises :class:`NotFound`, and :class:`Conflict` where the job is not done or the survey is
+        being analysed.
+        """
+        try:
+            with self.store.session() as session:
+                job = session.get(Job, job_id)
+                if job is None:
+                    raise NotFound("There is no such analysis.", job=job_id)
+                if job.state != "done":
+                    raise Conflict("This analysis has no report yet.", job=job_id)
+                job.state, job.live_key, job.owner = "reporting", job.survey_id, None
+        except IntegrityError:
+            raise Conflict("An analysis of this survey is queued or running already.") from None
+
     def claim(self) -> Job | None:
         """Take the oldest job that waits or whose process is gone; None where there is none.
 

@@ -165,7 +165,8 @@ class JobRunner:
         self._report(job)
         with self._catalog.store.session() as session:
             kept = ledger_of(session, job.survey_id, job.id).to_json()
-        if not self.jobs.set_state(job.id, "done", summary={"ledger": kept}):
+            written = session.scalar(select(Job.summary).where(Job.id == job.id)) or {}
+        if not self.jobs.set_state(job.id, "done", summary=written | {"ledger": kept}):
             return
         survey = self._catalog.get(job.survey_id)
         if survey.keep_until is None:

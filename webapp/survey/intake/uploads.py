@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -262,26 +262,6 @@ class Uploads:
                 self.record(survey, group_id, inner, sha, size, kind, reason)
             else:
                 self._keep(survey, group_id, inner, temporary, sha, size, head)
-
-    def map_respondents(self, survey_id: str, mapping: Mapping[str, str]) -> int:
-        """Set the respondent of the files a CSV names, by path or by bare name; how many were.
-
-        Raises :class:`NotFound`, :class:`Conflict` while the survey is being analysed.
-        """
-        with self._store.session() as session:
-            find_survey(session, survey_id)
-            active = select(Job.id).where(
-                Job.survey_id == survey_id, Job.state.in_(ACTIVE_JOB_STATES)
-            )
-            if session.scalar(active) is not None:
-                raise Conflict("The survey is being analysed; wait for the end or cancel it.")
-            matched = 0
-            for row in session.scalars(select(Upload).where(Upload.survey_id == survey_id)):
-                name = mapping.get(row.path) or mapping.get(row.path.rpartition("/")[2])
-                if name:
-                    row.respondent = name
-                    matched += 1
-            return matched
 
     def record(
         self,

@@ -11,6 +11,10 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from webapp import ROOT
 from webapp.database.store import Store
@@ -33,8 +37,9 @@ def build(
 
     with store.session() as session:
         records = read_records(session, job_id)
+        earlier = _earlier_figures(session, records.job)
         session.expunge_all()
-    report = build_report(records, settings)
+    report = build_report(records, settings, earlier)
     folders, files = Folders(instance), files or LocalFiles()
     folder = folders.job(records.survey.id, job_id)
     staging = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
@@ -44,7 +49,23 @@ def build(
         files.keep_tree(staging, folder)
     finally:
         remove_tree(staging)
+    with store.session() as session:
+        kept = session.get(Job, job_id)
+        if kept is not None:
+            kept.summary = (kept.summary or {}) | {"figures": report["figures"]}
     return folder
+
+
+def _earlier_figures(session: Session, job: Job) -> list[dict[str, Any]]:
+    """The figures of the newest finished analysis of each survey that was analysed before."""
+    latest: dict[str, dict[str, Any]] = {}
+    query = select(Job.survey_id, Job.summary).where(
+        Job.state == "done", Job.id < job.id, Job.survey_id != job.survey_id
+    )
+    for survey_id, summary in session.execute(query.order_by(Job.id)):
+        if figures := (summary or {}).get("figures"):
+            latest[survey_id] = figures
+    return list(latest.values())
 
 
 def build_in_process(store: Store, instance: Path, job: Job, settings: Settings) -> None:
@@ -56,7 +77,7 @@ def build_in_process(store: Store, instance: Path, job: Job, settings: Settings)
         "--instance",
         str(instance.resolve()),
     ]
-    command += ["--job", str(job.id), "--draws", str(settings.survey_bootstrap)]
+    command += ["--job", str(job.id)]
     command += ["--min-cell", str(settings.survey_min_cell)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}
     environment |= {"DATABASE_URL": store.url, "OMP_NUM_THREADS": "1"}
@@ -80,12 +101,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instance", type=Path, required=True)
     parser.add_argument("--job", type=int, required=True)
-    parser.add_argument("--draws", type=int, required=True)
     parser.add_argument("--min-cell", type=int, required=True)
     options = parser.parse_args(arguments)
     store = Store(os.environ["DATABASE_URL"])
     settings = Settings(
-        survey_bootstrap=options.draws,
         survey_min_cell=options.min_cell,
         instance_dir=str(options.instance),
         media_url=os.environ.get("MEDIA_URL", ""),

@@ -1,4 +1,4 @@
-"""Groups against each other: difference, interval, test, effect size, and when not to test.
+"""Groups against each other: difference, test, an interval that agrees, and when not to test.
 
 The tests let faces of one cluster depend on each other: the ratio estimators are linearised and
 summed by cluster (Binder 1983; Cochran, "Sampling Techniques", 1977, section 6.3). Respondents who
@@ -6,33 +6,52 @@ are in both groups are treated as the same persons. Mean valence has a Wald test
 distribution of clusters - 1 degrees of freedom. A difference of shares has a score test, whose
 variance is that under "no difference" (Boos, "On generalized score tests", 1992; with one face for
 each person these are Pearson's and McNemar's): a Wald test believes too much where a group shows an
-expression hardly ever or always, and has no variance at all when both are at an end. P-values of
-all tests together are corrected by Holm (1979). Effect sizes are Cohen's h for shares and the
-difference in standard deviations for valence (Cohen 1988).
+expression hardly ever or always.
+
+What a survey is mainly asked (its primary outcome) is tested on its own; all other tests are
+corrected together by Holm (1979), and so are several pairs of groups within the primary outcome.
+Each interval is the test turned round, at the level at which Holm's procedure met that test: an
+interval leaves zero out exactly where the finding is "differs". Effect sizes are Cohen's h for
+shares and the difference in standard deviations for valence (Cohen 1988).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, stdtr
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from webapp.domain import EMOTIONS
-from webapp.survey.report.statistics import (
-    MIN_CLUSTERS,
-    Draws,
-    Index,
-    Sample,
-    interval,
-    share_interval,
-)
+from webapp.survey.report.statistics import MIN_CLUSTERS, Index, Mask, Sample, weighted_mean
 
 Array = npt.NDArray[np.float64]
+ALPHA = 0.05
+VALENCE = "valence"
 _WORDS = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test of "no difference": two-sided ``p``, standard ``error``, degrees of ``freedom``."""
+
+    p: float
+    error: float
+    freedom: int | None
+
+    def interval(self, difference: float, alpha: float, widest: float) -> list[float]:
+        """The interval of the difference that leaves zero out where ``p < alpha``."""
+        tail = 1 - alpha / 2
+        quantile = ndtri(tail) if self.freedom is None else stdtrit(self.freedom, tail)
+        half = float(quantile) * self.error
+        return [
+            round(max(-widest, difference - half), 6),
+            round(min(widest, difference + half), 6),
+        ]
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -46,9 +65,28 @@ def holm(p_values: list[float]) -> list[float]:
     return adjusted
 
 
+def holm_levels(p_values: list[float], alpha: float = ALPHA) -> list[float]:
+    """The level at which Holm's procedure meets each test, in the order given.
+
+    The i-th smallest is met at ``alpha / (m - i + 1)`` while all before it were rejected; from the
+    first that is not rejected on, all are met at that one's level. So a p-value lies below its
+    level exactly where :func:`holm` gives less than ``alpha``.
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    levels = [alpha] * len(p_values)
+    stopped: float | None = None
+    for rank, index in enumerate(order):
+        level = alpha / (len(p_values) - rank)
+        if stopped is None and p_values[index] >= level:
+            stopped = level
+        levels[index] = level if stopped is None else stopped
+    return levels
+
+
 def cohens_h(first: float, second: float) -> float:
     """``2 asin sqrt(first) - 2 asin sqrt(second)`` of two shares in ``[0, 1]``."""
-    return 2 * math.asin(math.sqrt(first)) - 2 * math.asin(math.sqrt(second))
+    ends = [min(1.0, max(0.0, share)) for share in (first, second)]
+    return 2 * math.asin(math.sqrt(ends[0])) - 2 * math.asin(math.sqrt(ends[1]))
 
 
 def effect_word(effect: float) -> str:
@@ -59,40 +97,49 @@ def effect_word(effect: float) -> str:
     return "large"
 
 
-def clustered_p(
+def clustered_test(
     values: Array,
-    first: npt.NDArray[np.bool_],
-    second: npt.NDArray[np.bool_],
+    first: Mask,
+    second: Mask,
     sample: Sample,
     *,
     score: bool = False,
-) -> float | None:
-    """Two-sided p-value of ``mean(values[first]) == mean(values[second])``.
+) -> Test | None:
+    """The test of ``mean(values[first]) == mean(values[second])``.
 
     ``values`` ``[n]``; ``score`` takes the variance around the common mean, else each group's own
     is taken. None where the variance is zero, so that nothing can be tested.
     """
-    both = first | second
-    common = values[both].mean()
-    one, other = (common, common) if score else (values[first].mean(), values[second].mean())
+    both, weight = first | second, sample.weight
+    one, other = (_mean(values, weight, member) for member in (first, second))
+    difference = abs(one - other)
+    if score:
+        one = other = _mean(values, weight, both)
     residuals = np.zeros(len(values))
-    residuals[first] = (values[first] - one) / first.sum()
-    residuals[second] = -(values[second] - other) / second.sum()
+    residuals[first] = weight[first] * (values[first] - one) / weight[first].sum()
+    residuals[second] = -weight[second] * (values[second] - other) / weight[second].sum()
     clusters, index = np.unique(sample.clusters[both], return_inverse=True)
     scores = np.bincount(index, residuals[both])
     count = len(clusters)
     variance = float((scores**2).sum())
     if variance <= 1e-18 or count < 2:
         return None
-    difference = abs(values[first].mean() - values[second].mean())
     if not score:
-        deviation = math.sqrt(variance * count / (count - 1))
-        return float(2 * stdtr(count - 1, -difference / deviation))
-    least = _least_p(sample.clusters[first], sample.clusters[second])
-    return max(least, float(2 * ndtr(-difference / math.sqrt(variance))))
+        error = math.sqrt(variance * count / (count - 1))
+        return Test(float(2 * stdtr(count - 1, -difference / error)), error, count - 1)
+    error = math.sqrt(variance)
+    p = float(2 * ndtr(-difference / error))
+    least = least_p(sample.clusters[first], sample.clusters[second])
+    if least > p:  # the interval has to agree with what is said
+        p, error = least, (difference / -float(ndtri(least / 2)) if least < 1 else math.inf)
+    return Test(p, error, None)
 
 
-def _least_p(first: Index, second: Index) -> float:
+def _mean(values: Array, weight: Array, member: Mask) -> float:
+    return float((weight[member] * values[member]).sum() / weight[member].sum())
+
+
+def least_p(first: Index, second: Index) -> float:
     """The smallest two-sided p-value that exchanging whole clusters between groups can give.
 
     Respondents who are in both groups may change sides, the others may be dealt out anew; five
@@ -106,109 +153,99 @@ def _least_p(first: Index, second: Index) -> float:
     return min(1.0, 2 / ways)
 
 
-def compare_groups(sample: Sample, draws: Draws, min_cell: int) -> dict[str, Any]:
+def compare_groups(sample: Sample, min_cell: int, primary: str = "") -> dict[str, Any]:
     """Every pair of groups on every emotion and on valence.
 
     ``min_cell`` is the least number of faces: of each group, and of an emotion in both groups
-    together. Below it, and with fewer than five clusters in a group, the difference is shown with
-    the reason why it is not tested. Returns ``{"rows": [...], "tests": n, "min_cell", ...}``.
+    together. Below it, and with fewer than ``MIN_CLUSTERS`` people in a group, the difference is
+    shown with the reason why it is not tested, and has no interval where the group is too small.
+    ``primary`` is one of ``catalog.PRIMARY_OUTCOMES`` or empty. Returns ``{"rows": [...],
+    "tests": n, "primary", "min_cell", ...}``.
     """
     rows: list[dict[str, Any]] = []
+    tests: list[Test | None] = []
+    hits = {e: (sample.emotions == i).astype(np.float64) for i, e in enumerate(EMOTIONS)}
     present = [g for g in range(len(sample.group_names)) if (sample.groups == g).any()]
-    valence = sample.valence
     for a, b in itertools.combinations(present, 2):
         first, second = sample.groups == a, sample.groups == b
-        small = _too_small(sample, first, second, min_cell)
-        for index, emotion in enumerate(EMOTIONS):
-            hits = (sample.emotions == index).astype(np.float64)
-            cell = int(hits[first].sum() + hits[second].sum())
-            too_few = f"fewer than {min_cell} faces show it" if cell < min_cell else None
-            row = _row(sample, a, b, emotion, hits, first, second, small or too_few)
-            row["interval"] = _difference_interval(
-                (hits[first], len(np.unique(sample.clusters[first])), draws.shares(a)[:, index]),
-                (hits[second], len(np.unique(sample.clusters[second])), draws.shares(b)[:, index]),
-            )
-            row["effect"] = cohens_h(row["first"], row["second"])
-            rows.append(row)
-        row = _row(sample, a, b, "valence", valence, first, second, small)
-        row["interval"] = interval(draws.valence(a) - draws.valence(b))
-        pooled = math.sqrt((valence[first].var() + valence[second].var()) / 2)
-        row["effect"] = row["difference"] / pooled if pooled > 0 else 0.0
-        rows.append(row)
-    tested = [row for row in rows if row["p"] is not None]
-    for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
-        row["p_holm"] = adjusted
-        row["significant"] = adjusted < 0.05
-    for row in rows:
-        row["effect_word"] = effect_word(row["effect"])
+        small = too_small(sample, first, second, min_cell)
+        for measure, values in (*hits.items(), (VALENCE, sample.valence)):
+            shares = measure != VALENCE
+            test = None if small else clustered_test(values, first, second, sample, score=shares)
+            untested = small
+            if untested is None and shares and values[first | second].sum() < min_cell:
+                untested = f"fewer than {min_cell} faces show it"
+            elif untested is None and test is None:
+                untested = "every face is the same, so nothing varies"
+            rows.append(_row(sample, (a, b), measure, values, untested, test))
+            rows[-1]["primary"] = measure == primary
+            tests.append(test)
+    _decide(rows, tests)
     return {
         "rows": rows,
-        "tests": len(tested),
+        "tests": sum(row["untested"] is None for row in rows),
+        "primary": primary or None,
         "min_cell": min_cell,
         "min_clusters": MIN_CLUSTERS,
         "correction": "Holm",
     }
 
 
-def _too_small(
-    sample: Sample, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], min_cell: int
-) -> str | None:
+def _decide(rows: list[dict[str, Any]], tests: list[Test | None]) -> None:
+    """Correct the tests, and give each row its finding and the interval that agrees with it."""
+    for is_primary in (True, False):
+        family = [i for i, row in enumerate(rows) if row["primary"] is is_primary]
+        tested = [i for i in family if rows[i]["untested"] is None]
+        p_values = [rows[i]["p"] for i in tested]
+        levels = dict(zip(tested, holm_levels(p_values), strict=True))
+        for i, adjusted in zip(tested, holm(p_values), strict=True):
+            rows[i] |= {"p_holm": adjusted, "significant": adjusted < ALPHA}
+        strictest = ALPHA / max(1, len(tested))
+        for i in family:
+            row, test = rows[i], tests[i]
+            if test is None or math.isinf(test.error):
+                continue
+            widest = 2.0 if row["measure"] == VALENCE else 1.0
+            alpha = levels.get(i, strictest)
+            row["interval"] = test.interval(row["difference"], alpha, widest)
+
+
+def too_small(sample: Sample, first: Mask, second: Mask, min_cell: int) -> str | None:
+    """Why two groups are not compared, or None where they are."""
     for member in (first, second):
         if int(member.sum()) < min_cell:
             return f"a group has fewer than {min_cell} faces"
         if len(np.unique(sample.clusters[member])) < MIN_CLUSTERS:
-            return f"a group has fewer than {MIN_CLUSTERS} respondents or files"
+            return f"a group has fewer than {MIN_CLUSTERS} people or files"
     return None
-
-
-def _difference_interval(
-    first: tuple[Array, int, Array], second: tuple[Array, int, Array]
-) -> list[float] | None:
-    """The 95 % interval of a difference of shares, each given as ``(hits, clusters, draws)``.
-
-    From the resamples; where a group is at an end, so that its resamples all agree, from the
-    intervals of the two shares (MOVER: Newcombe 1998; Zou and Donner 2008).
-    """
-    (hits_a, _, draws_a), (hits_b, _, draws_b) = first, second
-    if all(0 < hits.sum() < len(hits) for hits in (hits_a, hits_b)):
-        return interval(draws_a - draws_b)
-    band_a, band_b = (
-        share_interval(int(hits.sum()), len(hits), clusters, draws)
-        for hits, clusters, draws in (first, second)
-    )
-    if band_a is None or band_b is None:
-        return None
-    (low_a, high_a), (low_b, high_b) = band_a, band_b
-    p_a, p_b = float(hits_a.mean()), float(hits_b.mean())
-    return [
-        round(p_a - p_b - math.hypot(p_a - low_a, high_b - p_b), 6),
-        round(p_a - p_b + math.hypot(high_a - p_a, p_b - low_b), 6),
-    ]
 
 
 def _row(
     sample: Sample,
-    a: int,
-    b: int,
+    pair: tuple[int, int],
     measure: str,
     values: Array,
-    first: npt.NDArray[np.bool_],
-    second: npt.NDArray[np.bool_],
     untested: str | None,
+    test: Test | None,
 ) -> dict[str, Any]:
-    one, other = float(values[first].mean()), float(values[second].mean())
-    shares = measure != "valence"
-    p = None if untested else clustered_p(values, first, second, sample, score=shares)
-    if p is None and untested is None:
-        untested = "every face is the same, so nothing varies"
+    first, second = (sample.groups == group for group in pair)
+    one, other = (weighted_mean(values, sample, member).value for member in (first, second))
+    if measure == VALENCE:
+        pooled = math.sqrt((values[first].var() + values[second].var()) / 2)
+        effect = (one - other) / pooled if pooled > 0 else 0.0
+    else:
+        effect = cohens_h(one, other)
     return {
-        "groups": [sample.group_names[a], sample.group_names[b]],
+        "groups": [sample.group_names[group] for group in pair],
         "measure": measure,
         "first": one,
         "second": other,
         "difference": one - other,
-        "p": p,
+        "interval": None,
+        "p": test.p if test is not None and untested is None else None,
         "p_holm": None,
         "significant": False,
         "untested": untested,
+        "effect": effect,
+        "effect_word": effect_word(effect),
     }

@@ -6,63 +6,38 @@ last digit from the same database.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from webapp.card import ModelCard
 from webapp.domain import EMOTIONS, UNCERTAIN
 from webapp.settings import Settings
 from webapp.survey.purposes import PURPOSES
+from webapp.survey.report.checks import exclusion, unlike_test_set
 from webapp.survey.report.compare import compare_groups
-from webapp.survey.report.narrative import plain_words
-from webapp.survey.report.quantify import Confusion, confusion_from_card
+from webapp.survey.report.narrative import plain_words, tell
+from webapp.survey.report.people import figures_of, people_table, segments
+from webapp.survey.report.quantify import Confusion, confusion_of_labels
 from webapp.survey.report.records import FaceRecord, Records
-from webapp.survey.report.statistics import bootstrap, summarise
+from webapp.survey.report.statistics import summarise
 from webapp.survey.report.timeline import video_section
 
-REPORT_SCHEMA = 1
+REPORT_SCHEMA = 2
 EXAMPLES = 6
 UNCERTAIN_LISTED = 24
 
 
-def model_facts(card: ModelCard) -> dict[str, Any]:
-    """What a job keeps of its model, so that its report needs neither the model nor its card."""
-    confusion = confusion_from_card(card.metrics, card.serving_head)
-    return {
-        "version": card.version,
-        "recipe": card.recipe,
-        "created": card.created,
-        "head": card.serving_head,
-        "files": dict(card.files),
-        "uncertain_below": card.uncertain_below,
-        "crop": asdict(card.crop),
-        "accuracy": _accuracy(card.metrics),
-        "confusion": None if confusion is None else confusion.counts.tolist(),
-        "confusion_source": None if confusion is None else confusion.source,
-    }
+def build_report(
+    records: Records, settings: Settings, earlier: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The whole report; every share and probability in ``[0, 1]``, times in UTC ISO 8601.
 
-
-def _accuracy(metrics: Mapping[str, Any]) -> Any:
-    test = metrics.get("test")
-    return (test if isinstance(test, Mapping) else metrics).get("accuracy")
-
-
-def _confusion(model: dict[str, Any]) -> Confusion | None:
-    if model.get("confusion") is None:
-        return None
-    counts = np.asarray(model["confusion"], dtype=np.float64)
-    return Confusion(counts, str(model.get("confusion_source")))
-
-
-def build_report(records: Records, settings: Settings) -> dict[str, Any]:
-    """The whole report; every share and probability in ``[0, 1]``, times in UTC ISO 8601."""
+    ``earlier`` are the figures of one's earlier surveys (:func:`people.figures_of`).
+    """
     survey, job = records.survey, records.job
-    draws_count = int(settings.survey_bootstrap)
     rng = np.random.default_rng(job.id)
-    confusion = _confusion(job.model)
+    unlike = unlike_test_set(records)
+    confusion, withheld = _confusion(records, unlike)
     sample = records.sample()
     report: dict[str, Any] = {
         "schema": REPORT_SCHEMA,
@@ -77,6 +52,8 @@ def build_report(records: Records, settings: Settings) -> dict[str, Any]:
             "several_faces": survey.several_faces,
             "respondent_rule": survey.respondent_rule,
             "video_fps": survey.video_fps,
+            "primary_outcome": survey.primary_outcome or None,
+            "tags": [tag for tag in (survey.tags or "").split(",") if tag],
         },
         "job": {
             "id": job.id,
@@ -85,28 +62,17 @@ def build_report(records: Records, settings: Settings) -> dict[str, Any]:
             "busy_s": round(job.busy_s, 2),
         },
         "model": {k: v for k, v in job.model.items() if k != "confusion"},
-        "method": {
-            "interval": "95 % percentile interval of a cluster bootstrap",
-            "draws": draws_count,
-            "seed": job.id,
-            "cluster_unit": "respondent" if records.respondents_known else "file",
-            "correction": None
-            if confusion is None
-            else "posterior mean and shortest 95 % interval, given the confusion matrix of the "
-            "model's card",
-            "confusion": job.model.get("confusion"),
-            "confusion_source": job.model.get("confusion_source"),
-            "min_cell": int(settings.survey_min_cell),
-        },
         "emotions": list(EMOTIONS),
         "ledger": records.ledger.to_json(),
+        "exclusion": exclusion(records),
     }
     if records.faces:
-        draws = bootstrap(sample, draws_count, rng)
         count = len(records.groups)
-        report["overall"] = summarise(sample, draws, count, confusion, rng)
-        report["groups"] = [summarise(sample, draws, g, confusion, rng) for g in range(count)]
-        report["comparison"] = compare_groups(sample, draws, int(settings.survey_min_cell))
+        report["overall"] = summarise(sample, count, confusion, rng)
+        report["groups"] = [summarise(sample, g, confusion, rng) for g in range(count)]
+        report["comparison"] = compare_groups(
+            sample, int(settings.survey_min_cell), survey.primary_outcome or ""
+        )
     else:
         report["overall"] = {
             "name": "All",
@@ -116,7 +82,25 @@ def build_report(records: Records, settings: Settings) -> dict[str, Any]:
             "emotions": [],
         }
         report["groups"] = []
-        report["comparison"] = {"rows": [], "tests": 0}
+        report["comparison"] = {"rows": [], "tests": 0, "primary": None}
+    report["method"] = {
+        "interval": "95 %; shares: Korn and Graubard's exact interval; means: t interval; both by "
+        "clusters",
+        "seed": job.id,
+        "cluster_unit": "file" if records.people == "unknown" else "respondent",
+        "people": records.people,
+        "guess": None if records.guess is None else records.guess.words,
+        "weighting": "respondent" if records.by_respondent else "face",
+        "correction": _correction_words(report, confusion, withheld),
+        "confusion": None if confusion is None else confusion.counts.round(3).tolist(),
+        "confusion_source": None if confusion is None else confusion.source,
+        "unlike_test_set": unlike,
+        "min_cell": int(settings.survey_min_cell),
+    }
+    report["people"] = people_table(records, sample)
+    report["segments"] = segments(records, sample)
+    report["figures"] = figures_of(report)
+    report["norms"] = _norms(report["figures"], earlier or [])
     report["video"] = video_section(records)
     report["examples"] = _examples(records)
     report["uncertain"] = [
@@ -126,8 +110,62 @@ def build_report(records: Records, settings: Settings) -> dict[str, Any]:
             key=lambda face: face.confidence,
         )[:UNCERTAIN_LISTED]
     ]
-    report["plain"] = plain_words(report)
+    report["story"] = tell(report)
+    report["plain"] = plain_words(report["story"])
     return report
+
+
+def _confusion(records: Records, unlike: list[str]) -> tuple[Confusion | None, str | None]:
+    """The matrix to correct with, or None and the reason.
+
+    The survey's own review labels come first, because they know its light and its faces; the
+    card's matrix holds only for pictures like those of the test set.
+    """
+    model = records.job.model
+    card = None
+    if model.get("confusion") is not None:
+        counts = np.asarray(model["confusion"], dtype=np.float64)
+        card = Confusion(counts, str(model.get("confusion_source")))
+    if records.labels is not None:
+        own = confusion_of_labels(records.labels, card)
+        if own is not None:
+            return own, None
+    if card is None:
+        return None, "the model's card holds no usable confusion matrix"
+    if unlike:
+        return None, f"these pictures differ from the model's test set: {', '.join(unlike)}"
+    return card, None
+
+
+def _correction_words(
+    report: dict[str, Any], confusion: Confusion | None, withheld: str | None
+) -> dict[str, Any]:
+    """Whether corrected shares are shown anywhere, and why not where they are not."""
+    told = [
+        group["correction"] for group in (report["overall"], *report["groups"]) if group["faces"]
+    ]
+    shown = any(one["shown"] for one in told)
+    reason = withheld or next((one["reason"] for one in told if one["reason"]), None)
+    return {"shown": shown, "reason": reason, "available": confusion is not None}
+
+
+MIN_EARLIER = 5
+
+
+def _norms(figures: dict[str, Any], earlier: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Each figure as a percentile of earlier surveys, from ``MIN_EARLIER`` of them on.
+
+    The percentile counts surveys that lie below, and half of those that are equal.
+    """
+    if len(earlier) < MIN_EARLIER or not figures:
+        return None
+    percentiles = {}
+    for name, value in figures.items():
+        others = np.array([other[name] for other in earlier if name in other])
+        if len(others) >= MIN_EARLIER:
+            rank = (others < value).sum() + (others == value).sum() / 2
+            percentiles[name] = round(float(100 * rank / len(others)))
+    return {"surveys": len(earlier), "percentiles": percentiles}
 
 
 def _pointer(face: FaceRecord) -> dict[str, Any]:
@@ -156,27 +194,3 @@ def _examples(records: Records) -> dict[str, list[dict[str, Any]]]:
                 break
         found[emotion] = [_pointer(face) for face in chosen.values()]
     return found
-
-
-def compare_reports(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
-    """What two reports of one survey (under two models) say of each group and emotion."""
-    rows = []
-    others = {group["name"]: group for group in [second["overall"], *second["groups"]]}
-    for group in [first["overall"], *first["groups"]]:
-        other = others.get(group["name"], {"emotions": []})
-        theirs = {row["emotion"]: row for row in other["emotions"]}
-        for row in group["emotions"]:
-            if row["emotion"] in theirs:
-                that = theirs[row["emotion"]]
-                rows.append(
-                    {
-                        "group": group["name"],
-                        "emotion": row["emotion"],
-                        "first": row["share"],
-                        "second": that["share"],
-                        "difference": that["share"] - row["share"],
-                        "first_corrected": row["corrected"],
-                        "second_corrected": that["corrected"],
-                    }
-                )
-    return rows

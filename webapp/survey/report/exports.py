@@ -6,13 +6,14 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webapp.domain import EMOTIONS
-from webapp.survey.ledger import LABELS
 from webapp.survey.report.html_export import render_html
 from webapp.survey.report.page_cache import PAGE, for_page
-from webapp.survey.report.records import Records
+
+if TYPE_CHECKING:  # it loads SciPy, which the web process does not need at start
+    from webapp.survey.report.records import Records
 
 FORMATS: dict[str, tuple[str, str]] = {
     "html": ("report.html", "text/html"),
@@ -112,119 +113,6 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows([safe_cell(value) for value in row] for row in rows)
 
 
-def write_xlsx(path: Path, report: dict[str, Any], records: Records) -> None:
-    """Sheets: Summary, Groups, Comparison, Ledger, Faces, Pictures, Method."""
-    import xlsxwriter  # type: ignore[import-untyped]
-
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "constant_memory": True}
-    with xlsxwriter.Workbook(str(path), options) as book:
-        bold = book.add_format({"bold": True, "bottom": 1})
-        share = book.add_format({"num_format": "0.0%"})
-
-        def sheet(
-            name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], shares: str = ""
-        ) -> None:
-            page = book.add_worksheet(name)
-            page.freeze_panes(1, 0)
-            page.set_column(0, 0, 28)
-            if shares:
-                page.set_column(shares, 14, share)
-            page.write_row(0, 0, columns, bold)
-            for number, row in enumerate(rows, start=1):
-                page.write_row(number, 0, ["" if value is None else value for value in row])
-
-        sheet("Summary", ("In plain words",), [(sentence,) for sentence in report["plain"]])
-        sheet("Groups", GROUP_COLUMNS, group_rows(report), "E:L")
-        sheet("Comparison", COMPARISON_COLUMNS, comparison_rows(report), "D:H")
-        sheet("Ledger", ("group", *LABELS.values(), "uploaded"), ledger_rows(report))
-        sheet("Faces", FACE_COLUMNS, face_rows(records))
-        sheet("Pictures", PICTURE_COLUMNS, picture_rows(records))
-        sheet("Method", ("item", "value"), _method_rows(report))
-
-
-GROUP_COLUMNS = (
-    "group",
-    "emotion",
-    "faces",
-    "count",
-    "share",
-    "share low",
-    "share high",
-    "mean probability",
-    "mean low",
-    "corrected share",
-    "corrected low",
-    "corrected high",
-)
-COMPARISON_COLUMNS = (
-    "first group",
-    "second group",
-    "measure",
-    "first",
-    "second",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "p (Holm)",
-    "effect size",
-    "not tested because",
-)
-
-
-def group_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
-    """The per-emotion summaries, all faces first."""
-    for group in [report["overall"], *report["groups"]]:
-        for row in group["emotions"]:
-            low, high = row["share_interval"] or (None, None)
-            yield (
-                group["name"],
-                row["emotion"],
-                group["faces"],
-                row["count"],
-                row["share"],
-                low,
-                high,
-                row["mean_probability"],
-                (row["mean_interval"] or (None,))[0],
-                row["corrected"],
-                *(row["corrected_interval"] or (None, None)),
-            )
-
-
-def comparison_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
-    for row in report["comparison"]["rows"]:
-        low, high = row["interval"] or (None, None)
-        yield (
-            *row["groups"],
-            row["measure"],
-            row["first"],
-            row["second"],
-            row["difference"],
-            low,
-            high,
-            row["p"],
-            row["p_holm"],
-            row["effect"],
-            row["untested"],
-        )
-
-
-def ledger_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
-    """Files by group and category with their sums."""
-    ledger = report["ledger"]
-    for group, counts in ledger["by_group"].items():
-        yield (group, *(counts[name] for name in LABELS), sum(counts.values()))
-    yield ("All", *(ledger["counts"][name] for name in LABELS), ledger["uploaded"])
-
-
-def _method_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
-    for part in ("survey", "job", "model", "method"):
-        for name, value in report[part].items():
-            plain = value if isinstance(value, (str, int, float)) else json.dumps(value)
-            yield (f"{part}: {name}", plain)
-
-
 def write_all(folder: Path, report: dict[str, Any], records: Records) -> None:
     """Every format of :data:`FORMATS` into ``folder``, and what the report's page reads."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -234,5 +122,7 @@ def write_all(folder: Path, report: dict[str, Any], records: Records) -> None:
     (folder / PAGE).write_text(page, encoding="utf-8")
     write_csv(folder / "faces.csv", FACE_COLUMNS, face_rows(records))
     write_csv(folder / "pictures.csv", PICTURE_COLUMNS, picture_rows(records))
+    from webapp.survey.report.workbook import write_xlsx
+
     write_xlsx(folder / "report.xlsx", report, records)
     (folder / "report.html").write_text(render_html(report), encoding="utf-8")

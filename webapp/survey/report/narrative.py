@@ -1,21 +1,40 @@
-"""The paragraph on top of a report, for a person who knows no statistics: cautious and correct."""
+"""What a report says first: a headline with the answer, and what goes with it. No statistics words.
+
+Every sentence is a template that a test reads. About sixty words in all.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from webapp.survey.ledger import NO_FACE
-
-NOUNS = {
-    "angry": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "happy": "happiness",
-    "sad": "sadness",
-    "surprise": "surprise",
-    "neutral": "no particular expression (neutral)",
+ADJECTIVES = {
+    "angry": "angry",
+    "disgust": "disgusted",
+    "fear": "fearful",
+    "happy": "happy",
+    "sad": "sad",
+    "surprise": "surprised",
+    "neutral": "neutral",
+}
+SHOWED = {
+    "angry": "looked angry",
+    "disgust": "looked disgusted",
+    "fear": "looked fearful",
+    "happy": "smiled",
+    "sad": "looked sad",
+    "surprise": "looked surprised",
+    "neutral": "showed no particular expression",
 }
 FEW_CLUSTERS = 20
+MIN_CLUSTERS = 5
+FEELING = "All of this describes faces, not feelings."
+CLEAR, FIRST, NOT_CLEAR, NOT_TESTED, CAUTION = (
+    "clear",
+    "first impression",
+    "not clear",
+    "not tested",
+    "caution",
+)
 
 
 def percent(share: float) -> str:
@@ -25,9 +44,14 @@ def percent(share: float) -> str:
     return f"{round(100 * share)}\u00a0%"
 
 
-def plain_words(report: dict[str, Any]) -> list[str]:
-    """Sentences about a report (see :func:`webapp.survey.report.content.build_report`)."""
-    ledger, everyone = report["ledger"], report["overall"]
+def plain_words(story: dict[str, Any]) -> list[str]:
+    """The story as sentences."""
+    return [story["headline"], *(one["text"] for one in story["takeaways"]), story["note"]]
+
+
+def tell(report: dict[str, Any]) -> dict[str, Any]:
+    """``{"headline", "certainty", "takeaways": [{"text", "certainty"}], "note"}`` of a report."""
+    ledger = report["ledger"]
     uploaded, used = ledger["uploaded"], ledger["counts"]["used"]
     if used == 0:
         nothing = (
@@ -35,124 +59,238 @@ def plain_words(report: dict[str, Any]) -> list[str]:
             if uploaded == 1
             else f"None of the {uploaded} uploaded files could be used"
         )
-        return [
-            f"{nothing}, so this survey says nothing. "
-            "The ledger below gives the reason for every file."
-        ]
-    sentences = [_used(uploaded, used, everyone, ledger["counts"][NO_FACE])]
-    sentences.append(_strongest(everyone))
-    sentences.extend(_groups(report["comparison"]))
-    if everyone["uncertain"]:
-        share = percent(everyone["uncertain"] / everyone["faces"])
-        sentences.append(
-            f"In {share} of the faces the model was not sure; they are counted by their most "
-            "probable expression and can be reviewed."
-        )
-    if everyone["clusters"] < FEW_CLUSTERS:
-        unit = "respondents" if report["method"]["cluster_unit"] == "respondent" else "files"
-        sentences.append(
-            f"With only {everyone['clusters']} {unit} these figures are a first impression: "
-            "the ranges are rough, and other people may well react differently."
-        )
-    sentences.append(
-        "All of this is about what faces did in the pictures, not about what people felt."
-    )
-    return sentences
-
-
-def _used(uploaded: int, used: int, everyone: dict[str, Any], no_face: int) -> str:
-    if used == uploaded > 1:
-        text = f"All {uploaded} uploaded files could be used"
+        return {
+            "headline": f"{nothing}, so this survey says nothing.",
+            "certainty": NOT_TESTED,
+            "takeaways": [],
+            "note": "The ledger below gives the reason for every file.",
+        }
+    rows = report["comparison"]["rows"]
+    takeaways: list[dict[str, str]] = []
+    if rows:
+        headline, certainty, told = _compared(report)
+        takeaways += _other_findings(report, told)
+        takeaways.append(_overall(report, short=True))
     else:
-        text = f"Of {uploaded} uploaded files, {used} could be used"
-    if everyone["faces"] != used:
-        text += f" ({everyone['faces']} faces in them)"
-    if uploaded - used:
-        text += f" and {uploaded - used} were left out"
-        if no_face:
-            text += f", {no_face} of them because no face was found"
-    return text + "."
+        first = _overall(report)
+        headline, certainty = first["text"], first["certainty"]
+        takeaways += _second(report)
+    takeaways += _cautions(report)
+    return {
+        "headline": headline,
+        "certainty": certainty,
+        "takeaways": takeaways[:3],
+        "note": " ".join(filter(None, [_unknown_people(report), _used(report), FEELING])),
+    }
 
 
-def _strongest(everyone: dict[str, Any]) -> str:
-    rows = sorted(everyone["emotions"], key=lambda row: -float(_best(row)))
-    first = rows[0]
-    text = f"The most frequent expression was {NOUNS[first['emotion']]}: "
-    if first["corrected"] is not None:
-        text += (
-            f"about {percent(first['corrected'])} of the faces after correcting for the model's "
-            f"known mistakes{_range(first['corrected_interval'])}"
-        )
-        text += f"; without the correction {percent(first['share'])}."
-    else:
-        text += f"{percent(first['share'])} of the faces{_range(first['share_interval'])}."
-    if len(rows) > 1 and _best(rows[1]) > 0:
-        second = rows[1]
-        text += f" Next came {NOUNS[second['emotion']]} with {percent(_best(second))}"
-        if _overlap(first, second):
-            text += "; the two are too close to say which of them is really more frequent"
-        text += "."
-    return text
-
-
-def _overlap(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """Whether the second could be as frequent as the first, as far as their intervals tell."""
-    key = "share_interval" if first["corrected"] is None else "corrected_interval"
-    mine, other = first[key], second[key]
-    return mine is None or other is None or bool(other[1] >= mine[0])
-
-
-def _best(row: dict[str, Any]) -> float:
-    return float(row["share"] if row["corrected"] is None else row["corrected"])
-
-
-def _range(interval: list[float] | None) -> str:
-    if interval is None:
-        return ""
-    return f" (95\u00a0% interval {percent(interval[0])} to {percent(interval[1])})"
-
-
-def _differ(count: int) -> str:
-    return "difference stands out" if count == 1 else "differences stand out"
-
-
-def _groups(comparison: dict[str, Any]) -> list[str]:
+def _compared(report: dict[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
+    """The headline of a comparison, how certain it is, and the row that it tells of."""
+    comparison = report["comparison"]
     rows = comparison["rows"]
-    if not rows:
-        return []
-    clear = sorted(
-        (row for row in rows if row["significant"] and row["measure"] != "valence"),
-        key=lambda row: -abs(row["difference"]),
-    )
+    main = [row for row in rows if row.get("primary")]
+    clear = [row for row in main or rows if row["significant"]]
     if clear:
-        said = []
-        for row in clear[:2]:
-            first, second = row["groups"]
-            more, less = (first, second) if row["difference"] > 0 else (second, first)
-            high, low = max(row["first"], row["second"]), min(row["first"], row["second"])
-            said.append(
-                f"“{more}” showed more {NOUNS[row['measure']]} than “{less}” "
-                f"({percent(high)} against {percent(low)})"
+        row = max(clear, key=lambda one: abs(one["effect"]))
+        return f"{_difference(row)}.", CLEAR, row
+    tested = [row for row in main or rows if row["untested"] is None]
+    if not tested:
+        if main and any(row["untested"] is None for row in rows):
+            return (
+                f"{_name(main[0]['measure'])} could not be compared: {main[0]['untested']}.",
+                (NOT_TESTED),
+                main[0],
             )
-        more_of_them = len(clear) - len(said)
-        rest = f"; {more_of_them} more {_differ(more_of_them)} clearly" if more_of_them else ""
+        return (
+            "The groups are too small to be compared: it takes five people and "
+            f"{comparison['min_cell']} faces in each.",
+            NOT_TESTED,
+            None,
+        )
+    if len({tuple(row["groups"]) for row in rows}) > 1:
+        about = f" in {_name(main[0]['measure']).lower()}" if main else ""
+        return f"No clear difference{about} between the groups.", NOT_CLEAR, None
+    row = main[0] if main else max(tested, key=lambda one: abs(one["effect"]))
+    first, second = row["groups"]
+    size = ""
+    if row["interval"] is not None:
+        low, high = row["interval"]
+        size = f"; the true difference may lie between {_signed(row, low)} and {_signed(row, high)}"
+    if main:
+        return (
+            f"No clear difference in {_name(row['measure']).lower()} between “{first}” and "
+            f"“{second}”: {_value(row, 'first')} against {_value(row, 'second')}{size}.",
+            NOT_CLEAR,
+            row,
+        )
+    return f"No clear difference between “{first}” and “{second}”.", NOT_CLEAR, None
+
+
+def _difference(row: dict[str, Any], short: bool = False) -> str:
+    """As "“A” drew more happy faces than “B”: 41 % against 22 %, 8 to 31 points more"."""
+    swap = row["difference"] < 0
+    more, less = reversed(row["groups"]) if swap else row["groups"]
+    high, low = ("second", "first") if swap else ("first", "second")
+    what = (
+        "more positive faces"
+        if row["measure"] == "valence"
+        else f"more {ADJECTIVES[row['measure']]} faces"
+    )
+    text = f"“{more}” drew {what} than “{less}”: {_value(row, high)} against {_value(row, low)}"
+    if row["interval"] is None or short:
+        return text
+    ends = sorted(abs(end) for end in row["interval"])
+    if row["measure"] == "valence":
+        return f"{text}, {ends[0]:.2f} to {ends[1]:.2f} more"
+    points = [round(100 * end) for end in ends]
+    return f"{text}, {max(1, points[0])} to {points[1]} points more"
+
+
+def _value(row: dict[str, Any], side: str) -> str:
+    if row["measure"] == "valence":
+        return f"valence {row[side]:+.2f}".replace("-", "\u2212")
+    return percent(row[side])
+
+
+def _signed(row: dict[str, Any], value: float) -> str:
+    text = f"{value:+.2f}" if row["measure"] == "valence" else f"{round(100 * value):+d} points"
+    return text.replace("-", "\u2212").replace("+0 ", "0 ")
+
+
+def _name(measure: str) -> str:
+    return "Valence" if measure == "valence" else f"The share of {ADJECTIVES[measure]} faces"
+
+
+def _other_findings(report: dict[str, Any], told: dict[str, Any] | None) -> list[dict[str, str]]:
+    """The strongest clear difference beside the headline's, or that there is none."""
+    comparison = report["comparison"]
+    rows = [row for row in comparison["rows"] if row is not told]
+    clear = [row for row in rows if row["significant"]]
+    if clear:
+        row = max(clear, key=lambda one: abs(one["effect"]))
+        rest = len(clear) - 1
+        more = f"; {rest} more {'difference is' if rest == 1 else 'differences are'} clear"
+        said = _difference(row, short=True)
+        return [{"text": f"{said}{more if rest else ''}.", "certainty": CLEAR}]
+    tested = sum(row["untested"] is None for row in rows)
+    if not tested:
+        return []
+    if told is None or not told["significant"]:
         return [
-            f"Between the groups, counted without the correction, {' and '.join(said)}{rest}. "
-            "Differences this large are unlikely to be chance, even allowing for the number of "
-            "comparisons made."
+            {
+                "text": "That does not show that the groups are the same.",
+                "certainty": NOT_CLEAR,
+            }
         ]
-    brighter = [row for row in rows if row["significant"]]  # no expression, so valence alone
-    if brighter:
-        row = max(brighter, key=lambda row: abs(row["difference"]))
-        first, second = row["groups"]
-        more, less = (first, second) if row["difference"] > 0 else (second, first)
-        return [
-            f"No single expression differs clearly between the groups, but all together “{more}” "
-            f"looked more positive than “{less}”; that is unlikely to be chance."
-        ]
-    if comparison["tests"]:
-        return [
-            "No difference between the groups is clear enough to rule out chance; that does not "
-            "show that the groups are the same."
-        ]
-    return ["The groups are too small to be compared with each other."]
+    tests = "1 test" if tested == 1 else f"{tested} tests"
+    return [{"text": f"No other difference is clear ({tests}).", "certainty": NOT_CLEAR}]
+
+
+def _overall(report: dict[str, Any], short: bool = False) -> dict[str, str]:
+    """What most faces, or most people, showed; ``short`` without the interval."""
+    everyone, method = report["overall"], report["method"]
+    row = max(everyone["emotions"], key=lambda one: (one["share"], one["count"]))
+    name, faces, people = row["emotion"], everyone["faces"], everyone["clusters"]
+    if faces == 1:
+        return {
+            "text": f"The one face that could be read looked {ADJECTIVES[name]}; "
+            "one face says nothing about other people.",
+            "certainty": NOT_TESTED,
+        }
+    word = _people_word(report)
+    if people < MIN_CLUSTERS:
+        return {
+            "text": f"{row['count']} of {faces} faces of {people} {_plural(word, people)} looked "
+            f"{ADJECTIVES[name]}: too few to say anything about others.",
+            "certainty": NOT_TESTED,
+        }
+    certainty = CLEAR if people >= FEW_CLUSTERS else FIRST
+    if method["weighting"] == "respondent":
+        row = max(everyone["emotions"], key=lambda one: (one["people"], one["share"]))
+        what = SHOWED[row["emotion"]] if word != "file" else f"were often {row['emotion']}"
+        text = f"{row['people']} of {people} {_plural(word, people)} {what}"
+        return {"text": f"{text} for at least a third of the time.", "certainty": certainty}
+    if short:
+        text = f"{percent(row['share'])} of all faces looked {ADJECTIVES[name]}."
+        return {"text": text, "certainty": certainty}
+    band = row["share_interval"]
+    between = f" ({percent(band[0])} to {percent(band[1])})" if band else ""
+    text = f"{percent(row['share'])} of the faces looked {ADJECTIVES[name]}{between}"
+    if method["people"] != "unknown" and people != faces:
+        text += f"; {row['people']} of {people} people {SHOWED[name]}"
+    return {"text": f"{text}.", "certainty": certainty}
+
+
+def _second(report: dict[str, Any]) -> list[dict[str, str]]:
+    """The next most frequent expression, and whether the order of the two is clear."""
+    everyone = report["overall"]
+    rows = sorted(everyone["emotions"], key=lambda one: -float(one["share"]))
+    first, second = rows[0], rows[1]
+    if everyone["clusters"] < MIN_CLUSTERS or second["share"] == 0:
+        return []
+    name = ADJECTIVES[second["emotion"]]
+    mine, other = first["share_interval"], second["share_interval"]
+    if mine and other and other[1] >= mine[0]:
+        text = f"Next came {name} with {percent(second['share'])}; which of the two is really "
+        return [{"text": f"{text}more frequent is open.", "certainty": NOT_CLEAR}]
+    text = f"No other expression came to more than {percent(second['share'])} ({name})"
+    few = everyone["clusters"] < FEW_CLUSTERS
+    return [{"text": f"{text}.", "certainty": FIRST if few else CLEAR}]
+
+
+def _cautions(report: dict[str, Any]) -> list[dict[str, str]]:
+    """What a reader must know before believing it, the gravest first."""
+    said = []
+    uneven = report.get("exclusion", {}).get("uneven", [])
+    if uneven:
+        rates = {rate["group"]: rate["left_out"] for rate in report["exclusion"]["rates"]}
+        first, second = sorted(uneven[0]["groups"], key=lambda name: -rates[name])
+        said.append(
+            f"More pictures were left out in “{first}” ({percent(rates[first])}) than in "
+            f"“{second}” ({percent(rates[second])}), which may tilt the result."
+        )
+    unlike = report["method"].get("unlike_test_set")
+    if unlike:
+        said.append(f"Read with care: {' and '.join(unlike)}.")
+    sizes = [group["clusters"] for group in report.get("groups", []) if group["faces"]]
+    least = min(sizes or [report["overall"]["clusters"]])
+    if MIN_CLUSTERS <= least < FEW_CLUSTERS:
+        word = _people_word(report)
+        where = " in a group" if len(sizes) > 1 else ""
+        said.append(f"Only {least} {_plural(word, least)}{where}: others may react differently.")
+    return [{"text": text, "certainty": CAUTION} for text in said]
+
+
+def _unknown_people(report: dict[str, Any]) -> str:
+    """That nobody said who is who, where that matters."""
+    method = report["method"]
+    if report["overall"]["faces"] < 2:
+        return ""
+    if method["people"] == "guessed":
+        return f"Who is who was guessed from the file names ({method['guess']})."
+    if method["people"] == "unknown":
+        kind = "video" if method["weighting"] == "respondent" else "picture"
+        return (
+            f"Who is who is not known: if people are in more than one {kind}, "
+            "all of this is less certain than it looks."
+        )
+    return ""
+
+
+def _used(report: dict[str, Any]) -> str:
+    ledger = report["ledger"]
+    uploaded, used = ledger["uploaded"], ledger["counts"]["used"]
+    return "" if used == uploaded else f"{used} of {uploaded} files could be used."
+
+
+def _people_word(report: dict[str, Any]) -> str:
+    method = report["method"]
+    if method["people"] != "unknown":
+        return "person"
+    return "video" if method["weighting"] == "respondent" else "file"
+
+
+def _plural(word: str, count: int) -> str:
+    if count == 1:
+        return word
+    return "people" if word == "person" else f"{word}s"

@@ -14,14 +14,21 @@ from typing import Any
 PAGE = "page.json"
 KEPT_REPORTS = 8
 MAX_COMPARISON_ROWS = 240
-MAX_CHART_ROWS = 14
+MAX_CHART_ROWS = 14  # two pairs of groups with all seven expressions
+MAX_PEOPLE = 200
 
 
 def for_page(report: dict[str, Any]) -> dict[str, Any]:
     """What ``page.json`` holds: the report with the rows that a page lists, and its charts."""
     comparison = report["comparison"]
     shortened = comparison | {"rows": shown_rows(report), "all_rows": len(comparison["rows"])}
-    return report | {"comparison": shortened, "charts": chart_data(report)}
+    people = report.get("people", [])
+    return report | {
+        "comparison": shortened,
+        "people": people[:MAX_PEOPLE],
+        "people_rows": len(people),
+        "charts": chart_data(report),
+    }
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -53,12 +60,6 @@ def shown_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 def chart_data(report: dict[str, Any]) -> dict[str, Any]:
     """What the charts draw; the rest of a report would only make the page heavier."""
-    differences = [
-        row
-        for row in report["comparison"]["rows"]
-        if row["measure"] != "valence" and row["interval"] is not None
-    ]
-    differences.sort(key=lambda row: -abs(row["difference"]))
     video = report["video"]
     return {
         "emotions": report["emotions"],
@@ -66,8 +67,8 @@ def chart_data(report: dict[str, Any]) -> dict[str, Any]:
         "groups": [
             {key: group[key] for key in ("name", "faces", "emotions")} for group in report["groups"]
         ],
-        "comparison": {"rows": differences[:MAX_CHART_ROWS]},
-        "method": {"correction": report["method"]["correction"]},
+        "comparison": {"rows": _chart_rows(report["comparison"]["rows"])},
+        "method": {"corrected": report["method"]["correction"]["shown"]},
         "video": None
         if video is None
         else {
@@ -75,3 +76,20 @@ def chart_data(report: dict[str, Any]) -> dict[str, Any]:
             "videos": [{"path": v["path"], "curve": v["curve"]} for v in video["videos"]],
         },
     }
+
+
+def _chart_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All seven expressions of the pairs of groups with the clearest differences."""
+    pairs: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["measure"] != "valence":
+            pairs.setdefault(tuple(row["groups"]), []).append(row)
+    clearest = sorted(
+        pairs.values(),
+        key=lambda pair: (
+            not any(row["significant"] for row in pair),
+            -max(abs(row["effect"]) for row in pair),
+        ),
+    )
+    keys = ("groups", "measure", "difference", "interval", "significant", "untested")
+    return [{key: row[key] for key in keys} for pair in clearest for row in pair][:MAX_CHART_ROWS]

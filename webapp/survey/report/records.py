@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,8 +22,12 @@ from webapp.database.survey_tables import (
 from webapp.domain import UNCERTAIN
 from webapp.files.kinds import ARCHIVE, VIDEO
 from webapp.survey.catalog import find_survey
+from webapp.survey.guess import Guess
 from webapp.survey.ledger import Ledger, category_column, ledger_of
-from webapp.survey.report.statistics import Sample, encode_clusters
+from webapp.survey.people import guess_of
+from webapp.survey.report.statistics import Sample, encode_clusters, respondent_weights
+from webapp.survey.respondents import respondent_of
+from webapp.survey.review import random_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,6 @@ class FaceRecord:
     confidence: float
     probabilities: tuple[float, ...]
 
-    @property
-    def cluster(self) -> str:
-        """The respondent, or the file where none is known."""
-        return f"r:{self.respondent}" if self.respondent else f"u:{self.upload}"
-
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
@@ -65,11 +65,16 @@ class FileRecord:
     faces_found: int
     width: int | None
     height: int | None
+    attributes: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A finished job as read from the database."""
+    """A finished job as read from the database.
+
+    ``guess`` says who may be in which file where nobody said it; ``labels`` ``[7, 7]`` counts the
+    faces that a person labelled in random order, rows the person's word, columns the model's.
+    """
 
     survey: Survey
     job: Job
@@ -77,29 +82,50 @@ class Records:
     faces: tuple[FaceRecord, ...]
     files: tuple[FileRecord, ...]
     ledger: Ledger
+    guess: Guess | None = None
+    labels: npt.NDArray[np.float64] | None = None
 
     @property
     def videos(self) -> bool:
         return any(face.kind == VIDEO for face in self.faces)
 
     @property
-    def respondents_known(self) -> bool:
-        """Whether at least half of the used faces have a respondent."""
+    def people(self) -> str:
+        """How it is known who is in which file: ``named``, ``guessed`` or ``unknown``.
+
+        At least half of the used faces must have a respondent for ``named``.
+        """
         named = sum(face.respondent is not None for face in self.faces)
-        return bool(self.faces) and 2 * named >= len(self.faces)
+        if self.faces and 2 * named >= len(self.faces):
+            return "named"
+        return "unknown" if self.guess is None else "guessed"
+
+    def cluster_of(self, record: FaceRecord | FileRecord) -> str:
+        """Who is seen: the respondent, the one guessed, or the file where none is known."""
+        who = record.respondent
+        if who is None and self.guess is not None:
+            who = respondent_of(record.path, self.guess.rule, self.guess.pattern)
+        return f"r:{who}" if who else f"u:{record.upload}"
+
+    @property
+    def by_respondent(self) -> bool:
+        """Whether each respondent counts once: with videos, where some give many more faces."""
+        return self.videos
 
     def sample(self) -> Sample:
         """The used faces as arrays."""
         index = {name: number for number, name in enumerate(self.groups)}
-        clusters, count = encode_clusters([face.cluster for face in self.faces])
+        clusters, count = encode_clusters([self.cluster_of(face) for face in self.faces])
+        groups = np.array([index[face.group] for face in self.faces], dtype=np.int64)
         probabilities = np.array([face.probabilities for face in self.faces], dtype=np.float64)
         return Sample(
             probabilities.reshape(len(self.faces), -1 if self.faces else 7),
-            np.array([index[face.group] for face in self.faces], dtype=np.int64),
+            groups,
             clusters,
             np.array([face.label == UNCERTAIN for face in self.faces], dtype=bool),
             self.groups,
             count,
+            respondent_weights(groups, clusters) if self.by_respondent else None,
         )
 
 
@@ -117,6 +143,8 @@ def read_records(session: Session, job_id: int) -> Records:
         tuple(_faces(session, job)),
         tuple(_files(session, job)),
         ledger_of(session, survey.id, job.id),
+        guess_of(session, survey),
+        random_labels(session, job.id),
     )
 
 
@@ -187,6 +215,7 @@ def _files(session: Session, job: Job) -> list[FileRecord]:
             Outcome.faces_found,
             Outcome.width,
             Outcome.height,
+            Upload.attributes,
         )
         .select_from(Upload)
         .join(Group, Group.id == Upload.group_id)
@@ -197,7 +226,7 @@ def _files(session: Session, job: Job) -> list[FileRecord]:
     files = []
     for row in rows:
         values: tuple[Any, ...] = tuple(row)
-        reason, refused, found, width, height = values[8:]
+        reason, refused, found, width, height, attributes = values[8:]
         known = dict(zip(_KNOWN, values[:8], strict=True))
         files.append(
             FileRecord(
@@ -205,6 +234,7 @@ def _files(session: Session, job: Job) -> list[FileRecord]:
                 faces_found=found or 0,
                 width=width,
                 height=height,
+                attributes=attributes,
                 **known,
             )
         )

@@ -1,35 +1,44 @@
 """The figures of a report, from arrays to intervals; no database, no pages.
 
-Intervals are 95 % percentile intervals of a cluster bootstrap (Efron and Tibshirani, "An
-Introduction to the Bootstrap", 1993; clusters: Davison and Hinkley 1997, section 3.8): whole
-respondents are drawn, because pictures of one person resemble each other, or whole files where
-respondents are not known. The groups of a survey are summarised on the same draws, so that a
-respondent who is in two groups is in both or in neither.
+Pictures of one person resemble each other, so what varies are respondents ("clusters"), or files
+where respondents are not known. Intervals of shares are those of Korn and Graubard (Survey
+Methodology 24, 1998): exact binomial intervals for the number of independent faces that would vary
+as much as these do. They stay honest for few people and never shrink to nothing where nobody, or
+everybody, shows an expression. Means have t intervals of the clusters' linearised totals (Cochran,
+"Sampling Techniques", 1977, section 6.3).
+
+Each face counts as one, or each respondent as one (``weights``), so that a long video does not
+outvote nine people.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import betaincinv, stdtrit
 
 from webapp.domain import EMOTIONS
-from webapp.survey.report.quantify import Confusion, posterior_shares, shortest_interval
+from webapp.survey.report.quantify import Confusion, Corrected, correct, reason_not_shown
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 LEVEL = 0.95
 MIN_CLUSTERS = 5  # two or three people say next to nothing of how others differ
+SHOWN_SHARE = 1 / 3  # somebody "showed" what a third of their faces show
+SIZE = len(EMOTIONS)
 NEGATIVE = tuple(EMOTIONS.index(name) for name in ("angry", "disgust", "fear", "sad"))
 POSITIVE = EMOTIONS.index("happy")
-SIZE = len(EMOTIONS)
-# Columns of the sums that are kept for each cluster and group.
-_N, _COUNTS, _PROBABILITIES, _WIDTH = 0, slice(1, 1 + SIZE), slice(1 + SIZE, 1 + 2 * SIZE), 15
+ROLLUP = {
+    "positive": [POSITIVE],
+    "negative": list(NEGATIVE),
+    "other": [EMOTIONS.index("surprise"), EMOTIONS.index("neutral")],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +46,17 @@ class Sample:
     """The used faces of a survey: one row for each.
 
     ``probabilities`` ``[n, 7]``; ``groups`` ``[n]`` indices into ``group_names``; ``clusters``
-    ``[n]`` indices of respondents (or files), 0 to ``cluster_count - 1``; ``uncertain`` ``[n]``.
+    ``[n]`` indices of respondents (or files), 0 to ``cluster_count - 1``; ``uncertain`` ``[n]``;
+    ``weights`` ``[n]``, how much each face counts, or None for one each.
     """
 
     probabilities: Array
     groups: Index
     clusters: Index
-    uncertain: npt.NDArray[np.bool_]
+    uncertain: Mask
     group_names: tuple[str, ...]
     cluster_count: int
+    weights: Array | None = None
 
     def __post_init__(self) -> None:
         n = len(self.probabilities)
@@ -64,112 +75,115 @@ class Sample:
     @property
     def valence(self) -> Array:
         """P(happy) - P(angry, disgust, fear, sad) of each face, in ``[-1, 1]``."""
-        negative = self.probabilities[:, list(NEGATIVE)].sum(axis=1)
-        return np.asarray(self.probabilities[:, POSITIVE] - negative)
+        return valence_of(self.probabilities)
+
+    @property
+    def weight(self) -> Array:
+        """``[n]``, how much each face counts."""
+        return np.ones(len(self.groups)) if self.weights is None else self.weights
+
+    def member(self, group: int) -> Mask:
+        """The faces of a group; the number of groups stands for all faces."""
+        if group == len(self.group_names):
+            return np.ones(len(self.groups), dtype=bool)
+        return np.asarray(self.groups == group)
 
 
-def cluster_sums(sample: Sample, member: npt.NDArray[np.bool_]) -> Array:
-    """``[clusters, 15]``: faces, counts by emotion and summed probabilities of the members."""
-    sums = np.zeros((sample.cluster_count, _WIDTH))
-    clusters = sample.clusters[member]
-    sums[:, _N] = np.bincount(clusters, minlength=sample.cluster_count)
-    places = clusters * SIZE + sample.emotions[member]
-    counts = np.bincount(places, minlength=sample.cluster_count * SIZE)
-    sums[:, _COUNTS] = counts.reshape(sample.cluster_count, SIZE)
-    for emotion in range(SIZE):
-        column = sample.probabilities[member, emotion]
-        sums[:, 1 + SIZE + emotion] = np.bincount(clusters, column, sample.cluster_count)
-    return sums
-
-
-def cluster_weights(clusters: int, draws: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Blocks ``[b, clusters]`` of how often each cluster is in each of ``draws`` resamples."""
-    block = max(1, min(draws, 2_000_000 // max(1, clusters)))
-    for start in range(0, draws, block):
-        rows = min(block, draws - start)
-        drawn = rng.integers(0, clusters, size=(rows, clusters))
-        drawn += np.arange(rows)[:, None] * clusters
-        counts = np.bincount(drawn.ravel(), minlength=rows * clusters)
-        yield counts.reshape(rows, clusters).astype(np.float64)
-        time.sleep(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """Bootstrap sums ``[groups + 1, draws, 15]``; the last row of the first axis is all faces."""
-
-    sums: Array
-
-    def shares(self, group: int) -> Array:
-        """``[draws, 7]``; a resample without a face of the group is NaN."""
-        return _ratio(self.sums[group][:, _COUNTS], self.sums[group][:, _N])
-
-    def means(self, group: int) -> Array:
-        return _ratio(self.sums[group][:, _PROBABILITIES], self.sums[group][:, _N])
-
-    def valence(self, group: int) -> Array:
-        return valence_of(self.means(group))
-
-
-def _ratio(top: Array, bottom: Array) -> Array:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(top / np.where(bottom > 0, bottom, np.nan)[:, None])
+def respondent_weights(groups: Index, clusters: Index) -> Array:
+    """``[n]`` weights with which each respondent counts once in each group."""
+    _, place, faces = np.unique(
+        np.stack([groups, clusters], axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    return np.asarray(1.0 / faces[place.ravel()])
 
 
 def valence_of(means: Array) -> Array:
-    """Valence of mean probabilities ``[..., 7]``."""
-    return np.asarray(means[..., POSITIVE] - means[..., list(NEGATIVE)].sum(axis=-1))
+    """Valence of (mean) probabilities ``[..., 7]``."""
+    negative = means[..., list(NEGATIVE)].sum(axis=-1)
+    return np.asarray(means[..., POSITIVE] - negative)
 
 
-def bootstrap(sample: Sample, draws: int, rng: np.random.Generator) -> Draws:
-    """Resample clusters ``draws`` times and sum each group (and all) in every resample."""
-    everyone = np.ones(len(sample.groups), dtype=bool)
-    members = [sample.groups == group for group in range(len(sample.group_names))]
-    tables = np.hstack([cluster_sums(sample, member) for member in (*members, everyone)])
-    blocks = [w @ tables for w in cluster_weights(sample.cluster_count, draws, rng)]
-    sums = np.vstack(blocks).reshape(draws, len(members) + 1, _WIDTH)
-    return Draws(np.ascontiguousarray(sums.transpose(1, 0, 2)))
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A weighted mean with the variance that its clusters give it.
 
-
-def interval(values: Array) -> list[float] | None:
-    """The percentile interval ``[low, high]`` of a vector of draws, or None without draws."""
-    finite = values[np.isfinite(values)]
-    if len(finite) < 20:
-        return None
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(finite, [tail, 1 - tail])
-    return [round(float(low), 6), round(float(high), 6)]
-
-
-def share_interval(count: int, faces: int, clusters: int, draws: Array) -> list[float] | None:
-    """The 95 % interval of a share ``count / faces``; None with fewer than ``MIN_CLUSTERS``.
-
-    Where no face shows an expression (or every one does) all resamples agree, and a percentile
-    interval of no width would claim certainty. There the exact interval for that many clusters
-    stands in, all without it (Clopper and Pearson 1934): 0 of 40 people leaves up to 8.8 %.
+    ``variance`` is None for a single cluster; ``n`` counts faces.
     """
-    if clusters < MIN_CLUSTERS:
-        return None
-    if 0 < count < faces:
-        return interval(draws)
-    bound = round(((1 - LEVEL) / 2) ** (1 / clusters), 6)
-    return [0.0, round(1 - bound, 6)] if count == 0 else [bound, 1.0]
+
+    value: float
+    variance: float | None
+    clusters: int
+    n: int
+
+    def interval(self, low: float = -1.0, high: float = 1.0) -> list[float] | None:
+        """The 95 % t interval within ``[low, high]``; None with fewer than ``MIN_CLUSTERS``."""
+        if self.clusters < MIN_CLUSTERS or self.variance is None:
+            return None
+        half = float(stdtrit(self.clusters - 1, (1 + LEVEL) / 2)) * float(np.sqrt(self.variance))
+        return [
+            round(max(low, self.value - half), 6),
+            round(min(high, self.value + half), 6),
+        ]
+
+    def share_interval(self) -> list[float] | None:
+        """The 95 % interval of a share (Korn and Graubard 1998); None with too few clusters."""
+        if self.clusters < MIN_CLUSTERS:
+            return None
+        return exact_interval(self.value, self.effective)
+
+    @property
+    def effective(self) -> float:
+        """How many independent faces would vary as much; the clusters where nothing varies."""
+        spread = self.value * (1 - self.value)
+        if self.variance is None or self.variance <= 1e-15 or spread <= 1e-15:
+            return float(self.clusters)
+        many, few = stdtrit([max(1, self.n - 1), self.clusters - 1], (1 + LEVEL) / 2)
+        return float(min(self.n, spread / self.variance) * (many / few) ** 2)
+
+
+def weighted_mean(values: Array, sample: Sample, member: Mask) -> Mean:
+    """The mean of ``values[member]`` with the variance between clusters."""
+    weight, clusters = sample.weight[member], sample.clusters[member]
+    total = float(weight.sum())
+    value = float((weight * values[member]).sum() / total)
+    scores = np.bincount(clusters, weight * (values[member] - value) / total)
+    count = len(np.unique(clusters))
+    variance = None if count < 2 else float((scores**2).sum() * count / (count - 1))
+    return Mean(value, variance, count, int(member.sum()))
+
+
+def exact_interval(share: float, faces: float) -> list[float]:
+    """The 95 % interval of Clopper and Pearson (1934) for ``share`` of ``faces`` (any number)."""
+    tail = (1 - LEVEL) / 2
+    hits = share * faces
+    low = 0.0 if hits <= 1e-9 else float(betaincinv(hits, faces - hits + 1, tail))
+    high = 1.0 if faces - hits <= 1e-9 else float(betaincinv(hits + 1, faces - hits, 1 - tail))
+    return [round(low, 6), round(high, 6)]
+
+
+def design_effect(shares: Sequence[Mean]) -> float:
+    """How many times the variance of all shares together is that of independent faces; >= 1.
+
+    One for each cluster's worth of faces where nothing varies, because then nothing is known of it.
+    """
+    independent = sum(one.value * (1 - one.value) for one in shares) / shares[0].n
+    variance = sum(one.variance or 0.0 for one in shares)
+    if independent <= 1e-15:
+        return shares[0].n / shares[0].clusters
+    return max(1.0, variance / independent)
 
 
 def summarise(
-    sample: Sample,
-    draws: Draws,
-    group: int,
-    confusion: Confusion | None,
-    rng: np.random.Generator,
+    sample: Sample, group: int, confusion: Confusion | None, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Counts, shares, mean probabilities, valence and corrected shares of one group.
 
     ``group`` is an index into ``sample.group_names``, or their number for all faces. Shares and
-    probabilities are in ``[0, 1]``. With fewer than ``MIN_CLUSTERS`` no interval is given.
+    probabilities are in ``[0, 1]``. With fewer than ``MIN_CLUSTERS`` no interval is given, and
+    corrected shares only by the rule of :func:`quantify.reason_not_shown`.
     """
     everyone = group == len(sample.group_names)
-    member = np.ones(len(sample.groups), dtype=bool) if everyone else sample.groups == group
+    member = sample.member(group)
     faces = int(member.sum())
     clusters = len(np.unique(sample.clusters[member]))
     summary: dict[str, Any] = {
@@ -181,75 +195,70 @@ def summarise(
     }
     if faces == 0:
         return summary
-    counts = np.bincount(sample.emotions[member], minlength=SIZE)
-    means = sample.probabilities[member].mean(axis=0)
-    share_draws, mean_draws = draws.shares(group), draws.means(group)
-    known = clusters >= MIN_CLUSTERS
-
-    def band(values: Array) -> list[float] | None:
-        return interval(values) if known else None
-
-    corrected: Array | None = None
-    corrected_draws: Array | None = None
-    if confusion is not None:
-        effect = design_effect(counts / faces, share_draws, faces) if known else 1.0
-        posterior = posterior_shares(counts.astype(np.float64), confusion, rng, effect)
-        corrected = posterior.mean(axis=0)
-        corrected_draws = posterior if known else None
+    hits = sample.emotions[:, None] == np.arange(SIZE)
+    shares = [weighted_mean(hits[:, k].astype(np.float64), sample, member) for k in range(SIZE)]
+    corrected, why_not = _corrected(shares, clusters, confusion, rng)
+    summary["correction"] = {"shown": corrected is not None, "reason": why_not}
+    people = people_showing(sample, member)
     for index, emotion in enumerate(EMOTIONS):
+        mean = weighted_mean(sample.probabilities[:, index], sample, member)
         summary["emotions"].append(
             {
                 "emotion": emotion,
-                "count": int(counts[index]),
-                "share": float(counts[index] / faces),
-                "share_interval": share_interval(
-                    int(counts[index]), faces, clusters, share_draws[:, index]
-                ),
-                "mean_probability": float(means[index]),
-                "mean_interval": band(mean_draws[:, index]),
-                "corrected": None if corrected is None else float(corrected[index]),
-                "corrected_interval": None
-                if corrected_draws is None
-                else shortest_interval(corrected_draws[:, index], faces),
+                "count": int(hits[member, index].sum()),
+                "share": shares[index].value,
+                "share_interval": shares[index].share_interval(),
+                "mean_probability": mean.value,
+                "mean_interval": mean.interval(0.0),
+                **_corrected_row(corrected, [index]),
+                "people": int(people[:, index].sum()),
             }
         )
-    negative = list(NEGATIVE)
-    summary["valence"] = {
-        "mean": float(valence_of(means)),
-        "interval": band(draws.valence(group)),
-    }
-    summary["rollup"] = [
-        {
-            "name": name,
-            "count": int(counts[columns].sum()),
-            "share": float(counts[columns].sum() / faces),
-            "interval": share_interval(
-                int(counts[columns].sum()), faces, clusters, share_draws[:, columns].sum(axis=1)
-            ),
-            "corrected": None if corrected is None else float(corrected[columns].sum()),
-            "corrected_interval": None
-            if corrected_draws is None
-            else shortest_interval(corrected_draws[:, columns].sum(axis=1), faces),
-        }
-        for name, columns in (
-            ("positive", [POSITIVE]),
-            ("negative", negative),
-            ("other", [EMOTIONS.index("surprise"), EMOTIONS.index("neutral")]),
+    valence = weighted_mean(sample.valence, sample, member)
+    summary["valence"] = {"mean": valence.value, "interval": valence.interval()}
+    summary["rollup"] = []
+    for name, columns in ROLLUP.items():
+        any_of = hits[:, columns].any(axis=1)
+        share = weighted_mean(any_of.astype(np.float64), sample, member)
+        summary["rollup"].append(
+            {
+                "name": name,
+                "count": int(any_of[member].sum()),
+                "share": share.value,
+                "interval": share.share_interval(),
+                **_corrected_row(corrected, columns),
+            }
         )
-    ]
     return summary
 
 
-def design_effect(shares: Array, draws: Array, faces: int) -> float:
-    """How many times the bootstrap variance of shares is that of independent faces; at least 1.
+def _corrected(
+    shares: list[Mean], clusters: int, confusion: Confusion | None, rng: np.random.Generator
+) -> tuple[Corrected | None, str | None]:
+    """The corrected shares where they are to be shown, else the reason why they are not."""
+    if confusion is None:
+        return None, "the model's card holds no usable confusion matrix"
+    plain = np.array([one.value for one in shares])
+    corrected = correct(plain * shares[0].n, confusion, rng, design_effect(shares))
+    why_not = reason_not_shown(plain, corrected, clusters)
+    return (corrected, None) if why_not is None else (None, why_not)
 
-    ``shares`` ``[7]``, ``draws`` ``[draws, 7]``. The variances are summed over the classes.
-    """
-    finite = draws[np.isfinite(draws).all(axis=1)]
-    independent = float((shares * (1 - shares)).sum()) / faces
-    if len(finite) < 2 or independent <= 0:
-        return 1.0
-    return max(1.0, float(finite.var(axis=0, ddof=1).sum()) / independent)
+
+def _corrected_row(corrected: Corrected | None, columns: list[int]) -> dict[str, Any]:
+    if corrected is None:
+        return {"corrected": None, "corrected_interval": None}
+    return {
+        "corrected": float(corrected.shares[columns].sum()),
+        "corrected_interval": corrected.interval(columns),
+    }
+
+
+def people_showing(sample: Sample, member: Mask) -> Mask:
+    """``[clusters, 7]``: who showed an expression in at least ``SHOWN_SHARE`` of their faces."""
+    people, place = np.unique(sample.clusters[member], return_inverse=True)
+    table = np.zeros((len(people), SIZE))
+    np.add.at(table, (place, sample.emotions[member]), 1)
+    return np.asarray(table / table.sum(axis=1, keepdims=True) >= SHOWN_SHARE - 1e-9)
 
 
 def encode_clusters(names: Sequence[str]) -> tuple[Index, int]:

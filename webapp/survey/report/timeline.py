@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from webapp.domain import EMOTIONS
 from webapp.files.kinds import VIDEO
 from webapp.survey.report.records import FaceRecord, Records
+from webapp.survey.report.statistics import LEVEL, MIN_CLUSTERS
 
 BIN_MS = 1000
 MAX_CURVES = 60
 MAX_CLUSTERS = 6
-MIN_VIDEOS = 4
+MIN_VIDEOS = 6
+NULL_DRAWS = 39  # more than all of them: p <= 1/40
+LEAST_PROBABILITY = 0.01
 
 Array = npt.NDArray[np.float64]
 
@@ -39,37 +43,67 @@ def curve(faces: list[FaceRecord], bin_ms: int = BIN_MS) -> list[dict[str, Any]]
 
 
 def _curve_of_group(videos: dict[int, list[FaceRecord]]) -> list[dict[str, Any]]:
-    """The mean over videos of each video's own mean in a bin, so that each video counts once."""
+    """The mean over videos of each video's own mean in a bin, so that each video counts once.
+
+    From ``MIN_CLUSTERS`` videos on with the 95 % t interval of that mean, "low" and "high" ``[7]``.
+    """
     bins: dict[float, list[list[float]]] = defaultdict(list)
     for faces in videos.values():
         for point in curve(faces):
             bins[point["t_s"]].append(point["means"])
-    return [
-        {
-            "t_s": t_s,
-            "videos": len(rows),
-            "means": [round(float(v), 4) for v in np.mean(rows, axis=0)],
-        }
-        for t_s, rows in sorted(bins.items())
-    ]
+    points = []
+    for t_s, rows in sorted(bins.items()):
+        means = np.mean(rows, axis=0)
+        mean: dict[str, Any] = {"t_s": t_s, "videos": len(rows), "means": _rounded(means)}
+        if len(rows) >= MIN_CLUSTERS:
+            error = np.std(rows, axis=0, ddof=1) / np.sqrt(len(rows))
+            half = float(stdtrit(len(rows) - 1, (1 + LEVEL) / 2)) * error
+            mean["low"] = _rounded(np.clip(means - half, 0, 1))
+            mean["high"] = _rounded(np.clip(means + half, 0, 1))
+        points.append(mean)
+    return points
+
+
+def _rounded(values: Any) -> list[float]:
+    return [round(float(value), 4) for value in values]
 
 
 def cluster_videos(profiles: Array, seed: int = 0) -> tuple[npt.NDArray[np.int64], float] | None:
     """Cluster index of each video from its mean probabilities ``[videos, 7]``, and the silhouette.
 
-    K-means; the number of clusters from 2 to 6 that has the highest mean silhouette (Rousseeuw
-    1987). None for fewer than four videos, or when all are alike.
+    K-means on centred log ratios (Aitchison 1986); the number of clusters from 2 to 6 with the
+    highest mean silhouette (Rousseeuw 1987). K-means finds clusters in anything, so that silhouette
+    must be higher than in ``NULL_DRAWS`` sets of as many videos of one kind, drawn from a normal
+    distribution with the same mean and covariance. None where it is not ("no clear groups"), or
+    for fewer than ``MIN_VIDEOS`` videos.
     """
     if len(profiles) < MIN_VIDEOS or len(np.unique(profiles.round(6), axis=0)) < 3:
         return None
+    logs = np.log(np.maximum(profiles, LEAST_PROBABILITY))
+    logs -= logs.mean(axis=1, keepdims=True)
+    found = _best_clusters(logs, seed)
+    if found is None:
+        return None
+    rng = np.random.default_rng(seed)
+    covariance = np.cov(logs, rowvar=False)
+    for _ in range(NULL_DRAWS):
+        drawn = rng.multivariate_normal(logs.mean(axis=0), covariance, len(logs), method="eigh")
+        alike = _best_clusters(drawn, seed)
+        if alike is not None and alike[1] >= found[1]:
+            return None
+    return found
+
+
+def _best_clusters(points: Array, seed: int) -> tuple[npt.NDArray[np.int64], float] | None:
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
-    most = min(MAX_CLUSTERS, len(np.unique(profiles.round(6), axis=0)) - 1)
     best: tuple[npt.NDArray[np.int64], float] | None = None
-    for count in range(2, most + 1):
-        labels = KMeans(count, n_init=10, random_state=seed).fit_predict(profiles)
-        score = float(silhouette_score(profiles, labels))
+    for count in range(2, min(MAX_CLUSTERS, len(points) // 2) + 1):
+        labels = KMeans(count, n_init=3, random_state=seed).fit_predict(points)
+        if np.bincount(labels).min() < 2:
+            continue  # one video is no kind of its own
+        score = float(silhouette_score(points, labels))
         if best is None or score > best[1]:
             best = (np.asarray(labels, dtype=np.int64), score)
     return best

@@ -1,0 +1,89 @@
+"""Who is in which file: told by a CSV, read from paths by a rule, or guessed for confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from webapp.database.store import Store
+from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
+from webapp.errors import Conflict, InvalidRequest
+from webapp.files.kinds import IMAGE, VIDEO
+from webapp.survey.catalog import find_survey
+from webapp.survey.guess import Guess, guess_respondents
+from webapp.survey.respondents import RULES, Respondent, compile_pattern, respondent_of
+
+
+class People:
+    """The respondents of the surveys of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def map(self, survey_id: str, mapping: Mapping[str, Respondent]) -> int:
+        """Set the respondent of the files a CSV names, by path or by bare name; how many were.
+
+        Raises :class:`NotFound`, :class:`Conflict` while the survey is being analysed.
+        """
+        with self._store.session() as session:
+            _idle(session, survey_id)
+            matched = 0
+            for row in session.scalars(select(Upload).where(Upload.survey_id == survey_id)):
+                told = mapping.get(row.path) or mapping.get(row.path.rpartition("/")[2])
+                if told:
+                    row.respondent = told.name
+                    row.attributes = dict(told.attributes) or None
+                    matched += 1
+            return matched
+
+    def set_rule(self, survey_id: str, rule: str, pattern: str = "") -> int:
+        """Read respondents from the paths by another rule; returns how many files have one.
+
+        Files that a CSV named keep their respondent. Raises :class:`InvalidRequest`,
+        :class:`NotFound`, :class:`Conflict` while the survey is being analysed.
+        """
+        if rule not in RULES:
+            raise InvalidRequest(f"Expected one of {RULES}. Received {rule!r}.", field="rule")
+        if rule == "pattern":
+            compile_pattern(pattern)
+        with self._store.session() as session:
+            survey = _idle(session, survey_id)
+            before = survey.respondent_rule, survey.respondent_pattern
+            survey.respondent_rule, survey.respondent_pattern = rule, pattern[:200]
+            named = 0
+            for row in session.scalars(select(Upload).where(Upload.survey_id == survey_id)):
+                if row.respondent in (None, respondent_of(row.path, *before)):
+                    row.respondent = respondent_of(row.path, rule, pattern)
+                named += row.respondent is not None
+            return named
+
+    def guess(self, survey_id: str) -> Guess | None:
+        """Who is in the files as far as paths tell; None where somebody said it already."""
+        with self._store.session() as session:
+            survey = find_survey(session, survey_id)
+            return guess_of(session, survey)
+
+
+def guess_of(session: Session, survey: Survey) -> Guess | None:
+    """As :meth:`People.guess`, within a session."""
+    if survey.respondent_rule != "none":
+        return None
+    rows = session.execute(
+        select(Upload.path, Upload.respondent).where(
+            Upload.survey_id == survey.id, Upload.kind.in_((IMAGE, VIDEO))
+        )
+    ).all()
+    if any(respondent for _, respondent in rows):
+        return None
+    groups = session.scalars(select(Group.name).where(Group.survey_id == survey.id)).all()
+    return guess_respondents([path for path, _ in rows], groups)
+
+
+def _idle(session: Session, survey_id: str) -> Survey:
+    survey = find_survey(session, survey_id)
+    active = select(Job.id).where(Job.survey_id == survey_id, Job.state.in_(ACTIVE_JOB_STATES))
+    if session.scalar(active) is not None:
+        raise Conflict("The survey is being analysed; wait for the end or cancel it.")
+    return survey

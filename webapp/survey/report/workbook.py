@@ -1,0 +1,313 @@
+"""The report as an Excel workbook: a summary with charts to pass on, and raw sheets behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from webapp.domain import EMOTIONS
+from webapp.survey.ledger import LABELS
+from webapp.survey.report.exports import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
+from webapp.survey.report.records import Records
+
+COLOURS = {  # those of static/css/tokens.css in the light theme
+    "angry": "#c8342b",
+    "disgust": "#6a8f1f",
+    "fear": "#7a4fb5",
+    "happy": "#e0a100",
+    "sad": "#2f6fb7",
+    "surprise": "#d9632a",
+    "neutral": "#8a8f98",
+}
+MAX_CHART_GROUPS = 12
+WIDE = 28
+
+
+GROUP_COLUMNS = (
+    "group",
+    "emotion",
+    "faces",
+    "count",
+    "people who showed it",
+    "share",
+    "share low",
+    "share high",
+    "mean probability",
+    "mean low",
+    "mean high",
+    "corrected share",
+    "corrected low",
+    "corrected high",
+)
+COMPARISON_COLUMNS = (
+    "first group",
+    "second group",
+    "measure",
+    "first",
+    "second",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p (Holm)",
+    "effect size",
+    "not tested because",
+)
+
+
+def group_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    """The per-emotion summaries, all faces first."""
+    for group in [report["overall"], *report["groups"]]:
+        for row in group["emotions"]:
+            low, high = row["share_interval"] or (None, None)
+            yield (
+                group["name"],
+                row["emotion"],
+                group["faces"],
+                row["count"],
+                row["people"],
+                row["share"],
+                low,
+                high,
+                row["mean_probability"],
+                *(row["mean_interval"] or (None, None)),
+                row["corrected"],
+                *(row["corrected_interval"] or (None, None)),
+            )
+
+
+def comparison_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    for row in report["comparison"]["rows"]:
+        low, high = row["interval"] or (None, None)
+        yield (
+            *row["groups"],
+            row["measure"],
+            row["first"],
+            row["second"],
+            row["difference"],
+            low,
+            high,
+            row["p"],
+            row["p_holm"],
+            row["effect"],
+            row["untested"],
+        )
+
+
+def ledger_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    """Files by group and category with their sums."""
+    ledger = report["ledger"]
+    for group, counts in ledger["by_group"].items():
+        yield (group, *(counts[name] for name in LABELS), sum(counts.values()))
+    yield ("All", *(ledger["counts"][name] for name in LABELS), ledger["uploaded"])
+
+
+def people_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    for row in report["people"]:
+        yield (row["respondent"], row["group"], row["faces"], *row["shares"], row["valence"])
+
+
+def segment_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    for segment in report["segments"]:
+        for row in segment["rows"]:
+            yield (
+                segment["column"],
+                row["value"],
+                row["group"] or "All",
+                row["clusters"],
+                row["faces"],
+                row["happy"],
+                *(row["happy_interval"] or (None, None)),
+                row["valence"],
+                *(row["valence_interval"] or (None, None)),
+            )
+
+
+SEGMENT_COLUMNS = (
+    "column",
+    "value",
+    "group",
+    "people",
+    "faces",
+    "happy",
+    "happy low",
+    "happy high",
+    "valence",
+    "valence low",
+    "valence high",
+)
+
+
+def _method_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    for part in ("survey", "job", "model", "method"):
+        for name, value in report[part].items():
+            plain = value if isinstance(value, (str, int, float)) else json.dumps(value)
+            yield (f"{part}: {name}", plain)
+
+
+def write_xlsx(path: Path, report: dict[str, Any], records: Records) -> None:
+    """Sheets: Summary, Groups, Comparison, People, Segments, Ledger, Faces, Pictures, Method."""
+    import xlsxwriter  # type: ignore[import-untyped]
+
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(str(path), options) as book:
+        formats = {
+            "title": book.add_format({"bold": True, "font_size": 18}),
+            "headline": book.add_format({"bold": True, "font_size": 13, "text_wrap": True}),
+            "text": book.add_format({"text_wrap": True, "valign": "top"}),
+            "soft": book.add_format({"font_color": "#666666", "text_wrap": True, "valign": "top"}),
+            "head": book.add_format({"bold": True, "bottom": 1, "text_wrap": True}),
+            "share": book.add_format({"num_format": "0.0%"}),
+            "signed": book.add_format({"num_format": "+0.00;\u22120.00;0.00"}),
+            "p": book.add_format({"num_format": "0.000"}),
+        }
+        _summary(book, formats, report)
+        raw = _Raw(book, formats)
+        raw.sheet("Groups", GROUP_COLUMNS, group_rows(report), {"F:M": "share"})
+        raw.sheet(
+            "Comparison",
+            COMPARISON_COLUMNS,
+            comparison_rows(report),
+            {"D:H": "signed", "I:J": "p", "K:K": "signed"},
+        )
+        if report["people"]:
+            columns = ("respondent", "group", "faces", *EMOTIONS, "valence")
+            raw.sheet("People", columns, people_rows(report), {"D:J": "share", "K:K": "signed"})
+        if report["segments"]:
+            raw.sheet(
+                "Segments",
+                SEGMENT_COLUMNS,
+                segment_rows(report),
+                {"F:H": "share", "I:K": "signed"},
+            )
+        raw.sheet("Ledger", ("group", *LABELS.values(), "uploaded"), ledger_rows(report))
+        raw.sheet("Faces", FACE_COLUMNS, face_rows(records))
+        raw.sheet("Pictures", PICTURE_COLUMNS, picture_rows(records))
+        raw.sheet("Method", ("item", "value"), _method_rows(report))
+
+
+class _Raw:
+    """Sheets of plain rows under a frozen head."""
+
+    def __init__(self, book: Any, formats: dict[str, Any]) -> None:
+        self._book, self._formats = book, formats
+
+    def sheet(
+        self,
+        name: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        numbers: dict[str, str] | None = None,
+    ) -> None:
+        """``numbers`` says which columns have which format, as ``{"D:H": "share"}``."""
+        page = self._book.add_worksheet(name)
+        page.freeze_panes(1, 0)
+        page.set_column(0, 0, WIDE)
+        page.set_column(1, len(columns) - 1, 13)
+        for place, kind in (numbers or {}).items():
+            page.set_column(place, 13, self._formats[kind])
+        page.write_row(0, 0, columns, self._formats["head"])
+        last = 0
+        for last, row in enumerate(rows, start=1):
+            page.write_row(last, 0, ["" if value is None else value for value in row])
+        page.autofilter(0, 0, last, len(columns) - 1)
+        page.set_landscape()
+        page.repeat_rows(0)
+        page.fit_to_pages(1, 0)
+
+
+def _summary(book: Any, formats: dict[str, Any], report: dict[str, Any]) -> None:
+    page = book.add_worksheet("Summary")
+    page.hide_gridlines(2)
+    page.set_column("A:A", WIDE)
+    page.set_column("B:I", 12)
+    page.set_landscape()
+    page.fit_to_pages(1, 0)
+    story = report["story"]
+    page.write(0, 0, report["survey"]["name"], formats["title"])
+    page.merge_range(1, 0, 1, 8, story["headline"], formats["headline"])
+    page.set_row(1, 36)
+    row = 2
+    for one in story["takeaways"]:
+        page.write(row, 0, one["certainty"], formats["soft"])
+        page.merge_range(row, 1, row, 8, one["text"], formats["text"])
+        page.set_row(row, 32)
+        row += 1
+    page.merge_range(row, 0, row, 8, story["note"], formats["soft"])
+    page.set_row(row, 32)
+    groups = [group for group in [report["overall"], *report["groups"]] if group["faces"]]
+    if not groups:
+        return
+    head = row + 2
+    page.write_row(
+        head, 0, ("Share of faces", *map(str.capitalize, EMOTIONS), "Valence"), formats["head"]
+    )
+    page.freeze_panes(head + 1, 1)
+    for number, group in enumerate(groups, start=head + 1):
+        page.write(number, 0, f"{group['name']} ({group['faces']} faces)")
+        for column, one in enumerate(group["emotions"], start=1):
+            page.write_number(number, column, round(one["share"], 4), formats["share"])
+        page.write_number(number, SIZE + 1, round(group["valence"]["mean"], 3), formats["signed"])
+    shown = groups[1 : MAX_CHART_GROUPS + 1] if len(groups) > 2 else groups[:1]
+    first = head + 1 + groups.index(shown[0])
+    chart = book.add_chart({"type": "bar", "subtype": "percent_stacked"})
+    for column, emotion in enumerate(EMOTIONS, start=1):
+        chart.add_series(
+            {
+                "name": ["Summary", head, column],
+                "categories": ["Summary", first, 0, first + len(shown) - 1, 0],
+                "values": ["Summary", first, column, first + len(shown) - 1, column],
+                "fill": {"color": COLOURS[emotion]},
+                "gap": 60,
+            }
+        )
+    chart.set_title({"name": "Shares of expressions", "name_font": {"size": 12}})
+    chart.set_legend({"position": "bottom"})
+    chart.set_y_axis({"reverse": True})
+    chart.set_x_axis({"num_format": "0%", "major_gridlines": {"visible": True}})
+    chart.set_size({"width": 860, "height": 200 + 36 * len(shown)})
+    below = head + len(groups) + 2
+    page.insert_chart(below, 0, chart)
+    _differences(book, page, formats, report, below + 11 + 2 * len(shown))
+
+
+def _differences(
+    book: Any, page: Any, formats: dict[str, Any], report: dict[str, Any], at: int
+) -> None:
+    """The first pair of groups, in points, as a table and a bar chart."""
+    rows = [row for row in report["comparison"]["rows"] if row["measure"] in EMOTIONS][:SIZE]
+    if not rows:
+        return
+    title = f"{rows[0]['groups'][0]} minus {rows[0]['groups'][1]}"
+    page.write_row(at, 0, (title, "Difference", "Low", "High", "Finding"), formats["head"])
+    for number, row in enumerate(rows, start=at + 1):
+        low, high = row["interval"] or ("", "")
+        page.write(number, 0, row["measure"].capitalize())
+        for column, value in enumerate((row["difference"], low, high), start=1):
+            rounded = value if value == "" else round(value, 3)
+            page.write(number, column, rounded, formats["share"])
+        finding = (
+            "not tested" if row["untested"] else "differs" if row["significant"] else "not clear"
+        )
+        page.write(number, 4, finding)
+    chart = book.add_chart({"type": "bar"})
+    chart.add_series(
+        {
+            "name": title,
+            "categories": ["Summary", at + 1, 0, at + len(rows), 0],
+            "values": ["Summary", at + 1, 1, at + len(rows), 1],
+            "points": [{"fill": {"color": COLOURS[row["measure"]]}} for row in rows],
+            "gap": 60,
+        }
+    )
+    chart.set_title({"name": f"{title}, share of faces", "name_font": {"size": 12}})
+    chart.set_legend({"none": True})
+    chart.set_y_axis({"reverse": True, "label_position": "low"})
+    chart.set_x_axis({"num_format": "0%"})
+    chart.set_size({"width": 860, "height": 300})
+    page.insert_chart(at + len(rows) + 2, 0, chart)
+
+
+SIZE = len(EMOTIONS)
