@@ -29,10 +29,10 @@ def write_clip(path: Path, faces: Sequence[Path], seconds_each: float, seed: int
     return path
 
 
-def make_clips(test_faces: Path, root: Path) -> Path:
-    """``root/Ad A`` (three happy videos) and ``root/Ad B`` (three that begin neutral, end sad)."""
+def make_clips(test_faces: Path, root: Path, each: int = 3) -> Path:
+    """``root/Ad A`` (``each`` happy videos) and ``root/Ad B`` (that begin neutral and end sad)."""
     pools = {name: sorted((test_faces / name).iterdir()) for name in ("happy", "neutral", "sad")}
-    for number in range(3):
+    for number in range(each):
         happy = pools["happy"][10 * number : 10 * number + 4]
         write_clip(root / "Ad A" / f"a{number}.avi", happy, 1.0, number)
         start = pools["neutral"][10 * number : 10 * number + 2]
