@@ -25,6 +25,7 @@ elif MODE == "gevent":
 import argparse  # noqa: E402
 import logging  # noqa: E402
 import sys  # noqa: E402
+from dataclasses import replace  # noqa: E402
 
 from flask import Flask  # noqa: E402
 
@@ -52,7 +53,7 @@ def build(settings: Settings) -> tuple[Flask, InferenceService, NodeRegistry]:
 
     Raises :class:`MienError` where the settings or the model cannot be used.
     """
-    settings = Settings(**settings.as_dict() | {"secret_key": secret_key(settings)})
+    settings = replace(settings, secret_key=secret_key(settings))
     registry = open_registry(settings)
     # by this machine's files alone: a copy that is broken here is no reason to go back everywhere
     inference = start_inference(settings, Registry(settings.models_path))

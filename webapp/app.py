@@ -87,5 +87,5 @@ def create_app(
     init_surveys(app)
     init_admin(app)
     init_figures(app)
-    believe_proxies(app, int(settings.trusted_proxies))
+    believe_proxies(app, settings.trusted_proxies)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_a_worker_that_sees_no_pictures_calls_none_unreadable(
     settings: Settings, jobs: JobQueue, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", jobs.store.url)
-    elsewhere = Settings(**settings.as_dict() | {"instance_dir": str(tmp_path / "elsewhere")})
+    elsewhere = replace(settings, instance_dir=str(tmp_path / "elsewhere"))
     worker = ChunkWorker(elsewhere, lambda version: Path(version))
     try:
         with pytest.raises(StorageUnavailable, match="MIEN_MEDIA_URL"):

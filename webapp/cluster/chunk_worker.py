@@ -94,8 +94,8 @@ class ChunkWorker:
             self._service(job.model_version),
             self._files,
             self._catalog.folders,
-            int(self._settings.survey_parallel) or 2 * self._settings.worker_count,
-            float(self._settings.survey_max_video_s),
+            self._settings.survey_parallel or 2 * self._settings.worker_count,
+            self._settings.survey_max_video_s,
         )
 
         def write(batch: Results) -> None:

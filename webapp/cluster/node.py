@@ -28,7 +28,7 @@ class Node:
         self._services = services_of(app)
         settings = self._services.settings
         self.name = node_name()
-        self._every_s = float(settings.cluster_poll_s)
+        self._every_s = settings.cluster_poll_s
         queue = message_queue(settings)
         self._nodes = Nodes(queue) if queue else None
         self.redis_reachable: bool | None = None

@@ -66,7 +66,7 @@ def _items_of_file(path: Path, settings: Settings, skipped: list[str]) -> Iterat
             else:
                 stream.seek(0)
                 # one byte more than allowed tells a file that is too large from one that fits
-                data = stream.read(int(settings.max_image_bytes) + 1)
+                data = stream.read(settings.max_image_bytes + 1)
                 yield _picture(name, data, settings)
     except MienError as error:
         yield Item(name, error=error)
@@ -76,9 +76,9 @@ def _items_of_file(path: Path, settings: Settings, skipped: list[str]) -> Iterat
 
 def _items_of_archive(path: Path, settings: Settings, skipped: list[str]) -> Iterator[Item]:
     limits = ArchiveLimits(
-        members=int(settings.survey_max_files),
-        member_bytes=int(settings.survey_max_video_bytes),
-        total_bytes=int(settings.survey_max_unpacked_bytes),
+        members=settings.survey_max_files,
+        member_bytes=settings.survey_max_video_bytes,
+        total_bytes=settings.survey_max_unpacked_bytes,
     )
     name = printable(str(path))
     with Archive(path, limits) as archive:
@@ -101,13 +101,13 @@ def _items_of_archive(path: Path, settings: Settings, skipped: list[str]) -> Ite
                         yield Item(source, video=file)  # there until the next item is asked for
                     else:
                         stream.seek(0)
-                        data = stream.read(int(settings.max_image_bytes) + 1)
+                        data = stream.read(settings.max_image_bytes + 1)
                         yield _picture(source, data, settings)
 
 
 def _picture(source: str, data: bytes, settings: Settings) -> Item:
     if len(data) > settings.max_image_bytes:
-        limit = int(settings.max_image_bytes)
+        limit = settings.max_image_bytes
         return Item(source, error=PayloadTooLarge(f"Expected at most {limit} bytes.", limit=limit))
     return Item(source, data=data)
 

@@ -78,10 +78,8 @@ def survey(
     Writes report.html, report.json, report.xlsx, faces.csv and pictures.csv to --out. The
     pictures themselves stay where they are and are not kept in --out.
     """
-    given = Settings.from_environment()
-    settings = Settings(
-        **given.as_dict()
-        | {"instance_dir": str(out / STATE), "workers": workers or os.cpu_count() or 1}
+    settings = Settings.from_environment(
+        instance_dir=str(out / STATE), workers=workers or os.cpu_count() or 1
     )
     store = Store(f"sqlite:///{(out / STATE / 'mien.db').resolve()}")
     try:

@@ -64,7 +64,7 @@ class InferenceService:
         transport: str | None = None,
         background: bool = False,
     ) -> None:
-        self._timeout_ms = {"live": int(settings.inference_timeout_ms), "batch": BATCH_TIMEOUT_MS}
+        self._timeout_ms = {"live": settings.inference_timeout_ms, "batch": BATCH_TIMEOUT_MS}
         workers = settings.worker_count
         spec = WorkerSpec(
             max_pixels=settings.max_image_pixels,

@@ -83,7 +83,7 @@ class EvaluationSets:
         if any(one.name == name for one in self.all()):
             raise InvalidRequest(f"There is a set named {name} already.", field="name")
         with Staging(self.folder, _STAGING) as staging:
-            limit = int(self._settings.model_max_upload_bytes)
+            limit = self._settings.model_max_upload_bytes
             receive(source, length, staging.folder / "incoming", limit, lambda _: None)
             done = inspect(
                 staging.folder,

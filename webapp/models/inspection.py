@@ -41,9 +41,9 @@ def inspect(
     """
     folder = folder.resolve()
     limits = {
-        "memory_mb": int(settings.model_check_memory_mb),
-        "seconds": int(settings.model_check_s),
-        "limit_bytes": int(settings.model_max_upload_bytes),
+        "memory_mb": settings.model_check_memory_mb,
+        "seconds": settings.model_check_s,
+        "limit_bytes": settings.model_max_upload_bytes,
     }
     (folder / "request.json").write_text(json.dumps({**request, **limits}), encoding="utf-8")
     (folder / "result.json").unlink(missing_ok=True)

@@ -17,7 +17,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -199,10 +199,8 @@ class Shadow:
     # -- the trial's own thread
 
     def _run(self, trial: Trial, found: ModelVersion, pictures: list[tuple[int, str, str]]) -> None:
-        patient = max(START_TIMEOUT_MS, int(self._settings.worker_start_timeout_ms))
-        settings = Settings(
-            **self._settings.as_dict() | {"workers": 1, "worker_start_timeout_ms": patient}
-        )
+        patient = max(START_TIMEOUT_MS, self._settings.worker_start_timeout_ms)
+        settings = replace(self._settings, workers=1, worker_start_timeout_ms=patient)
         service = InferenceService(settings, found.folder, background=True)
         outcome, reason = "failed", ""
         try:

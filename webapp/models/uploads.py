@@ -185,7 +185,7 @@ class Uploads:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         job = Upload(staging.id, wanted, staging, now, size=length or 0)
         self._jobs[job.id] = job
-        limit = int(self._settings.model_max_upload_bytes)
+        limit = self._settings.model_max_upload_bytes
 
         def progress(received: int) -> None:
             job.received = received

@@ -42,8 +42,8 @@ class Doorkeeper:
     """Counts connections by address. Behind our own proxies everybody has theirs, so none count."""
 
     def __init__(self, settings: Settings) -> None:
-        most = int(settings.max_connections_per_address)
-        live = int(settings.live_max_sessions_per_address) + PAGE_CONNECTIONS
+        most = settings.max_connections_per_address
+        live = settings.live_max_sessions_per_address + PAGE_CONNECTIONS
         self.limit = 0 if settings.trusted_proxies or not most else max(most, live)
         self._open: Counter[str] = Counter()
 

@@ -52,7 +52,7 @@ def choose_port(settings: Settings) -> int:
     Raises :class:`SettingsError` where nobody can listen there. Asked before anything slow starts.
     """
     host: str = settings.host
-    port = int(settings.port)
+    port = settings.port
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:

@@ -77,7 +77,7 @@ def tls_of(settings: Settings) -> Tls | None:
 
     Raises :class:`SettingsError` where only one of certificate and key is named.
     """
-    certificate, key = str(settings.tls_certificate), str(settings.tls_key)
+    certificate, key = settings.tls_certificate, settings.tls_key
     if bool(certificate) != bool(key):
         raise SettingsError("Expected MIEN_TLS_CERTIFICATE and MIEN_TLS_KEY together.")
     if certificate:

@@ -22,7 +22,7 @@ def large_announce(survey_id: str) -> ResponseReturnValue:
 def large_part(survey_id: str, key: str, number: int) -> ResponseReturnValue:
     """One part as the body."""
     opened = surveys()
-    request.max_content_length = int(opened.settings.survey_part_bytes)
+    request.max_content_length = opened.settings.survey_part_bytes
     return jsonify({"have": opened.parts.put(survey_id, key, number, request.stream)})
 
 

@@ -48,7 +48,7 @@ def review_corrections(survey_id: str, job_id: int) -> ResponseReturnValue:
     folder.mkdir(parents=True)
     try:
         target = folder / "corrections.zip"
-        pixels = int(opened.settings.max_image_pixels)
+        pixels = opened.settings.max_image_pixels
         write_training_zip(opened.catalog, survey, job, target, pixels)
         name = download_name(survey, f"labelled-faces-{job_id}.zip")
         answer = send_file(

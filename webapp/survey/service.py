@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 from flask import Flask, current_app
@@ -137,7 +138,7 @@ class Surveys:
             )
         from webapp.inference.client import InferenceService
 
-        own = InferenceService(Settings(**self.settings.as_dict() | {"workers": 1}), folder)
+        own = InferenceService(replace(self.settings, workers=1), folder)
         own.start()
         try:
             yield own

@@ -101,7 +101,7 @@ def add_security_headers(app: Flask, settings: Settings) -> None:
     """Set the headers on every response; a view that set one itself keeps its own."""
     # a browser that was told to insist on HTTPS lets nobody past a certificate it cannot check
     own = settings.https and not settings.tls_certificate
-    hsts_s = 0 if own else int(settings.hsts_s)
+    hsts_s = 0 if own else settings.hsts_s
 
     @app.after_request
     def set_headers(response: Response) -> Response:

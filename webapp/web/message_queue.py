@@ -38,7 +38,7 @@ def connect(url: str, answer_s: float | None = ANSWER_S) -> redis.Redis:
 
 def message_queue(settings: Settings) -> str:
     """The setting's URL, or "" for one node. Raises :class:`SettingsError` for another kind."""
-    url = str(settings.message_queue)
+    url = settings.message_queue
     if url and not url.startswith(SCHEMES):
         raise SettingsError(
             f"MIEN_MESSAGE_QUEUE: expected a URL that begins with {' or '.join(SCHEMES)}. "

@@ -20,7 +20,7 @@ def secret_key(settings: Settings) -> str:
     Raises :class:`SettingsError` for a setting that can be guessed and for a file that cannot be
     used. In production the key is always a setting; ``check_production`` holds that.
     """
-    given = str(settings.secret_key)
+    given = settings.secret_key
     if given or settings.production:
         if given and len(given) < MIN_CHARACTERS:
             raise SettingsError(

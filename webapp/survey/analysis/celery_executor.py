@@ -67,7 +67,7 @@ class CeleryExecutor:
         self._celery: Celery = make_celery(settings)
         self._redis = connect(message_queue(settings))
         self._jobs = jobs
-        self._size = int(settings.survey_chunk)
+        self._size = settings.survey_chunk
         self._clock = clock
         self._pause = threading.Event()
         self._away = False

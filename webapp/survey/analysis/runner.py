@@ -86,7 +86,7 @@ class JobRunner:
     @property
     def parallel(self) -> int:
         """Requests in flight; two for each worker keep it fed without holding live requests up."""
-        return int(self._settings.survey_parallel) or 2 * self._settings.worker_count
+        return self._settings.survey_parallel or 2 * self._settings.worker_count
 
     def start(self) -> None:
         """Begin to work in the background, first on what an earlier process left unfinished."""
@@ -123,8 +123,8 @@ class JobRunner:
         self._swept_at = now
         swept = self._catalog.sweep(
             self._calendar.now(),
-            int(self._settings.survey_unanalysed_days),
-            int(self._settings.survey_part_hours),
+            self._settings.survey_unanalysed_days,
+            self._settings.survey_part_hours,
         )
         if swept:
             _log.info("Deleted the pictures of %d surveys past their date", len(swept))
@@ -197,7 +197,7 @@ class JobRunner:
                 self._catalog.files,
                 self._catalog.folders,
                 self.parallel,
-                float(self._settings.survey_max_video_s),
+                self._settings.survey_max_video_s,
             )
             return work_on(chunk, pending, lambda batch: self.jobs.write(job.id, batch), watch)
 

@@ -163,10 +163,10 @@ class Uploads:
 
     def _limit(self, kind: str) -> int:
         if kind == media.VIDEO:
-            return int(self._settings.survey_max_video_bytes)
+            return self._settings.survey_max_video_bytes
         if kind == media.ARCHIVE:
-            return int(self._settings.survey_max_archive_bytes)
-        return int(self._settings.max_image_bytes)
+            return self._settings.survey_max_archive_bytes
+        return self._settings.max_image_bytes
 
     def _write(self, source: Source, target: BinaryIO) -> tuple[str, int, bytes]:
         digest, size, kind, head = hashlib.sha256(), 0, media.UNKNOWN, b""
@@ -201,9 +201,9 @@ class Uploads:
         self, survey: Survey, group: str, path: str, file: Path, sha: str, size: int
     ) -> Receipt:
         limits = ArchiveLimits(
-            members=int(self._settings.survey_max_files),
-            member_bytes=int(self._settings.survey_max_video_bytes),
-            total_bytes=int(self._settings.survey_max_unpacked_bytes),
+            members=self._settings.survey_max_files,
+            member_bytes=self._settings.survey_max_video_bytes,
+            total_bytes=self._settings.survey_max_unpacked_bytes,
         )
         count = 0
         try:

@@ -84,7 +84,7 @@ def build_in_process(store: Store, instance: Path, job: Job, settings: Settings)
     done = subprocess.run(
         command,
         # the media URL may hold a secret, so it does not go on the command line
-        env=environment | {"MEDIA_URL": str(settings.media_url)},
+        env=environment | {"MEDIA_URL": settings.media_url},
         cwd=ROOT,
         capture_output=True,
         text=True,

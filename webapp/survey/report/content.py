@@ -71,7 +71,7 @@ def build_report(
         report["overall"] = summarise(sample, count, confusion, rng)
         report["groups"] = [summarise(sample, g, confusion, rng) for g in range(count)]
         report["comparison"] = compare_groups(
-            sample, int(settings.survey_min_cell), survey.primary_outcome or ""
+            sample, settings.survey_min_cell, survey.primary_outcome or ""
         )
     else:
         report["overall"] = {
@@ -95,7 +95,7 @@ def build_report(
         "confusion": None if confusion is None else confusion.counts.round(3).tolist(),
         "confusion_source": None if confusion is None else confusion.source,
         "unlike_test_set": unlike,
-        "min_cell": int(settings.survey_min_cell),
+        "min_cell": settings.survey_min_cell,
     }
     report["people"] = people_table(records, sample)
     report["segments"] = segments(records, sample)
