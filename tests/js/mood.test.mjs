@@ -110,14 +110,23 @@ test("files that are no list are refused with a reason", async () => {
     assert.throws(() => parseCatalogue(text), (error) => error instanceof CatalogueError && words.test(error.message), text);
   }
   await assert.rejects(readCatalogue({ size: CATALOGUE.maxBytes + 1 }), /larger than 1 MB/);
-  const latin = new Uint8Array([0x74, 0xe9, 0x0a]);
-  await assert.rejects(readCatalogue({ size: 3, arrayBuffer: async () => latin.buffer }), /UTF-8/);
   const many = parseCatalogue(HEAD + "A,b,,happy\n".repeat(CATALOGUE.maxRows + 5));
   assert.equal(many.entries.length, CATALOGUE.maxRows);
   assert.equal(many.problems.length, 1);
   const endless = `"${"x".repeat(900_000)}`;
   assert.throws(() => parseCatalogue(endless), CatalogueError);
   assert.equal(records('a,"b', ",")[0].problem, "a quotation mark is never closed");
+});
+
+test("a list is read however it was saved", async () => {
+  const text = "title;kind;link;moods\r\nCafé;song;;happy\r\n";
+  const latin = Buffer.from(text, "latin1");
+  const wide = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(text, "utf16le")]);
+  const marked = Buffer.from(`\ufeffsep=;\r\n${text}`, "utf8");
+  for (const bytes of [latin, wide, marked, Buffer.from(text, "utf8")]) {
+    const file = { size: bytes.length, arrayBuffer: async () => new Uint8Array(bytes).buffer };
+    assert.equal(parseCatalogue(await readCatalogue(file)).entries[0].title, "Café");
+  }
 });
 
 test("what this browser kept is checked again", () => {

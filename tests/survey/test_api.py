@@ -168,7 +168,7 @@ def test_respondents_from_a_csv(client, survey):
     put(client, survey, "A/2.jpg", picture("happy:2"))
     table = "file,respondent\n1.jpg,anna\nA/2.jpg,bo\nnone.jpg,cy\n"
     answer = client.put(f"{API}/{survey}/respondents", data=table.encode())
-    assert answer.json == {"matched": 2}
+    assert answer.json == {"matched": 2, "unmatched": ["none.jpg"], "unmatched_count": 1}
     assert client.put(f"{API}/{survey}/respondents", data=b"\xff\xfe").status_code == 400
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from webapp.errors import InvalidRequest
@@ -32,23 +34,51 @@ def test_a_pattern_is_no_regular_expression():
     assert respondent_of("a.jpg", "pattern", "(.+)+{respondent}") is None
 
 
-def test_a_mapping_is_read_with_comma_or_semicolon():
-    assert read_mapping("file,respondent\na.jpg,anna\n") == {"a.jpg": Respondent("anna")}
-    assert read_mapping("\ufeffFile;Respondent\nb\\a.jpg;bo\n\n") == {"b/a.jpg": Respondent("bo")}
+ROWS = "file{0}respondent\nA/Müller.jpg{0}Jürgen\nb.jpg{0}Zoë\n"
+EXPECTED = {"A/Müller.jpg": Respondent("Jürgen"), "b.jpg": Respondent("Zoë")}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_a_mapping_is_read_however_it_was_saved(delimiter, encoding, line_end):
+    text = ROWS.format(delimiter).replace("\n", line_end)
+    assert read_mapping(text.encode(encoding)) == EXPECTED
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_excels_line_with_the_delimiter_is_no_row(encoding):
+    text = "sep=;\r\n" + ROWS.format(";")
+    assert read_mapping(text.encode(encoding)) == EXPECTED
+    with pytest.raises(InvalidRequest, match="Line 4"):
+        read_mapping(b"sep=;\r\nfile;respondent\na.jpg;anna\na.jpg;bo\n")
+
+
+def test_names_in_both_unicode_forms_and_with_backslashes_are_the_same():
+    decomposed = unicodedata.normalize("NFD", "file,respondent\nA\\Müller.jpg,x\n")
+    assert read_mapping(decomposed.encode()) == {"A/Müller.jpg": Respondent("x")}
+
+
+def test_quoted_fields_and_empty_lines():
+    data = b'"File" , "Respondent"\n\n"a, b.jpg","Ann ""A"" B"\nc.jpg\n'
+    assert read_mapping(data.replace(b'" , "', b'","')) == {"a, b.jpg": Respondent('Ann "A" B')}
 
 
 def test_a_mapping_that_contradicts_itself_is_refused():
     with pytest.raises(InvalidRequest, match="Line 3"):
-        read_mapping("file,respondent\na.jpg,anna\na.jpg,bo\n")
-    with pytest.raises(InvalidRequest, match="columns"):
-        read_mapping("name,who\n")
+        read_mapping(b"file,respondent\na.jpg,anna\na.jpg,bo\n")
+    for data in (b"name,who\n", b"", bytes(range(256)), b"\xff\xfe"):
+        with pytest.raises(InvalidRequest, match="columns"):
+            read_mapping(data)
 
 
 def test_other_columns_become_attributes():
-    table = "file,respondent,Age band,market\na.jpg,anna,18-29,\n"
+    table = b"file,respondent,Age band,market\na.jpg,anna,18-29,\n"
     assert read_mapping(table) == {"a.jpg": Respondent("anna", (("age band", "18-29"),))}
     with pytest.raises(InvalidRequest, match="at most 10 columns"):
-        read_mapping("file,respondent," + ",".join(f"c{n}" for n in range(11)) + "\n")
+        read_mapping(("file,respondent," + ",".join(f"c{n}" for n in range(11))).encode())
 
 
 @pytest.mark.parametrize(

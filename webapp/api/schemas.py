@@ -273,6 +273,10 @@ SCHEMAS: dict[str, Any] = {
             "sha256": {"type": ["string", "null"]},
             "files": {"type": "integer"},
             "reason": {"type": ["string", "null"]},
+            "skipped": {
+                "type": "integer",
+                "description": "Members of a ZIP that operating systems left behind.",
+            },
         },
         "required": ["status", "path"],
     },

@@ -71,8 +71,16 @@ _KNOWN = {
 }
 _MATCHED = {
     "type": "object",
-    "properties": {"matched": {"type": "integer"}},
-    "required": ["matched"],
+    "properties": {
+        "matched": {"type": "integer", "description": "Files that have a respondent now."},
+        "unmatched": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The first 100 names in the CSV that no file has.",
+        },
+        "unmatched_count": {"type": "integer"},
+    },
+    "required": ["matched", "unmatched", "unmatched_count"],
 }
 _LABEL = {
     "type": "object",
@@ -89,7 +97,7 @@ _QUEUE = query("queue", {"enum": list(QUEUES)}, "Which faces come first.")
 _UPLOAD = {
     "parameters": [
         query("path", {"type": "string"}, "The file's relative path.", required=True),
-        query("group", {"type": "string"}, "The group it belongs to."),
+        query("group", {"type": "string"}, "Its group; without one, the folders in a ZIP."),
     ],
     "requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}},
 }

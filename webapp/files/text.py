@@ -25,20 +25,26 @@ TABLE_ENCODINGS: Final = (
 _SAMPLE_BYTES: Final = 50_000
 
 
-def decoded(data: bytes, encodings: Sequence[str] = TABLE_ENCODINGS) -> str:
-    """``data`` as text: by its byte-order mark, as UTF-8, UTF-16 without a mark, or as the best
-    of ``encodings``. Line ends stay as they are; never raises.
+def encoding_of(data: bytes, encodings: Sequence[str] = TABLE_ENCODINGS) -> str:
+    """The encoding of a text that begins with ``data``: by its byte-order mark, UTF-8, UTF-16
+    without a mark, or the best of ``encodings``. Never raises.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return data.decode(encoding, "replace").lstrip("\ufeff")
+            return encoding
     if b"\x00" in data[:400]:  # every other byte of Latin text in UTF-16
         little = data[1:400:2].count(0) >= data[0:400:2].count(0)
-        return data.decode("utf-16-le" if little else "utf-16-be", "replace")
+        return "utf-16-le" if little else "utf-16-be"
     try:
-        return data.decode("utf-8")
+        codecs.getincrementaldecoder("utf-8")().decode(data)  # the last letter may be cut
     except UnicodeDecodeError:
-        return data.decode(_guess(data, encodings), "replace")
+        return _guess(data, encodings)
+    return "utf-8"
+
+
+def decoded(data: bytes, encodings: Sequence[str] = TABLE_ENCODINGS) -> str:
+    """``data`` as text, see :func:`encoding_of`; what cannot be decoded becomes U+FFFD."""
+    return data.decode(encoding_of(data, encodings), "replace")
 
 
 def _guess(data: bytes, encodings: Sequence[str]) -> str:
@@ -59,8 +65,8 @@ def _guess(data: bytes, encodings: Sequence[str]) -> str:
 
 
 def same_name(name: str) -> str:
-    """What two spellings of one file name share: composed characters, ``/``, no case."""
-    return unicodedata.normalize("NFC", name.replace("\\", "/")).strip().casefold()
+    """What two spellings of one file name share: composed letters (macOS parts them), ``/``."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).strip()
 
 
 def printable(text: str) -> str:

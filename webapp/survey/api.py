@@ -199,13 +199,10 @@ def upload(survey_id: str) -> ResponseReturnValue:
 
 @blueprint.put("/<survey_id>/respondents")
 def respondents(survey_id: str) -> ResponseReturnValue:
-    """A CSV with the columns file and respondent; says how many files it named."""
+    """A CSV with the columns file and respondent; how many files it named, and what in vain."""
     request.max_content_length = MAX_MAPPING_BYTES
-    try:
-        mapping = read_mapping(request.get_data(cache=False).decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InvalidRequest("Expected a CSV in UTF-8.", field="respondents") from error
-    return jsonify({"matched": surveys().people.map(survey_id, mapping)})
+    mapping = read_mapping(request.get_data(cache=False))
+    return jsonify(surveys().people.map(survey_id, mapping).to_json())
 
 
 @blueprint.post("/<survey_id>/jobs")

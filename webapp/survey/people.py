@@ -13,7 +13,14 @@ from webapp.errors import Conflict, InvalidRequest
 from webapp.files.kinds import IMAGE, VIDEO
 from webapp.survey.catalog import find_survey
 from webapp.survey.guess import Guess, guess_respondents
-from webapp.survey.respondents import RULES, Respondent, compile_pattern, respondent_of
+from webapp.survey.intake.receipts import Mapped
+from webapp.survey.respondents import (
+    RULES,
+    Respondent,
+    compile_pattern,
+    endings_of,
+    respondent_of,
+)
 
 
 class People:
@@ -22,21 +29,22 @@ class People:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def map(self, survey_id: str, mapping: Mapping[str, Respondent]) -> int:
-        """Set the respondent of the files a CSV names, by path or by bare name; how many were.
+    def map(self, survey_id: str, mapping: Mapping[str, Respondent]) -> Mapped:
+        """Set the respondent of the files that a CSV names, by path, its end or the bare name.
 
         Raises :class:`NotFound`, :class:`Conflict` while the survey is being analysed.
         """
         with self._store.session() as session:
             _idle(session, survey_id)
-            matched = 0
+            matched, used = 0, set()
             for row in session.scalars(select(Upload).where(Upload.survey_id == survey_id)):
-                told = mapping.get(row.path) or mapping.get(row.path.rpartition("/")[2])
-                if told:
-                    row.respondent = told.name
-                    row.attributes = dict(told.attributes) or None
+                found = next((name for name in endings_of(row.path) if name in mapping), None)
+                if found is not None:
+                    row.respondent = mapping[found].name
+                    row.attributes = dict(mapping[found].attributes) or None
+                    used.add(found)
                     matched += 1
-            return matched
+            return Mapped(matched, tuple(name for name in mapping if name not in used))
 
     def set_rule(self, survey_id: str, rule: str, pattern: str = "") -> int:
         """Read respondents from the paths by another rule; returns how many files have one.

@@ -6,13 +6,13 @@ together in the intervals. Nothing here looks at a face.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from webapp.errors import InvalidRequest
+from webapp.files.tables import Table, TableError, read_table
+from webapp.files.text import same_name
 
 RULES = ("none", "single", "folder", "pattern")
 _FIELD = "{respondent}"
@@ -73,33 +73,28 @@ class Respondent:
     attributes: tuple[tuple[str, str], ...] = ()
 
 
-def read_mapping(text: str) -> dict[str, Respondent]:
+def read_mapping(data: bytes) -> dict[str, Respondent]:
     """A CSV with the columns ``file`` and ``respondent`` as ``{file: Respondent}``.
 
     ``file`` is a path or a bare file name; other columns become attributes. Raises
     :class:`InvalidRequest` where a column is missing, one file has two respondents, or there are
     more than ``MAX_ATTRIBUTES`` other columns.
     """
-    sample = text.lstrip("\ufeff")
-    delimiter = ";" if sample.partition("\n")[0].count(";") else ","
-    reader = csv.DictReader(io.StringIO(sample, newline=""), delimiter=delimiter)
     try:
-        return _mapping(reader)
-    except csv.Error as error:
-        raise InvalidRequest(
-            f"Expected a CSV. Line {reader.line_num} cannot be read: {error}.", field="respondents"
-        ) from error
+        return _mapping(read_table(data))
+    except TableError as error:
+        raise InvalidRequest(f"Expected a CSV. {error}", field="respondents") from error
 
 
-def _mapping(reader: csv.DictReader[str]) -> dict[str, Respondent]:
-    columns = {name.strip().lower(): name for name in (reader.fieldnames or []) if name}
-    if not {"file", "respondent"} <= set(columns):
+def _mapping(table: Table) -> dict[str, Respondent]:
+    if not {"file", "respondent"} <= set(table.columns):
+        named = ", ".join(name for name in table.columns if name)
         raise InvalidRequest(
             "Expected a CSV whose first line names the columns file and respondent. "
-            f"Received the columns {', '.join(columns) or 'none'}.",
+            f"Received the columns {named or 'none'}.",
             field="respondents",
         )
-    others = [(key, name) for key, name in columns.items() if key not in ("file", "respondent")]
+    others = [name for name in table.columns if name and name not in ("file", "respondent")]
     if len(others) > MAX_ATTRIBUTES:
         raise InvalidRequest(
             f"Expected at most {MAX_ATTRIBUTES} columns beside file and respondent. "
@@ -107,16 +102,25 @@ def _mapping(reader: csv.DictReader[str]) -> dict[str, Respondent]:
             field="respondents",
         )
     mapping: dict[str, Respondent] = {}
-    for number, row in enumerate(reader, start=2):
-        file = (row[columns["file"]] or "").strip().replace("\\", "/")
-        name = (row[columns["respondent"]] or "").strip()[:_MAX_NAME]
+    for line, row in table:
+        file, name = same_name(row["file"]), row["respondent"][:_MAX_NAME]
         if not file or not name:
             continue
-        told = ((key, (row[column] or "").strip()[:_MAX_NAME]) for key, column in others)
-        one = Respondent(name, tuple((key[:_MAX_NAME], value) for key, value in told if value))
+        told = tuple((key[:_MAX_NAME], row[key][:_MAX_NAME]) for key in others if row[key])
+        one = Respondent(name, told)
         if mapping.setdefault(file, one).name != name:
             raise InvalidRequest(
-                f"Line {number} gives {file!r} a second respondent; expected one for each file.",
+                f"Line {line} gives {file!r} a second respondent; expected one for each file.",
                 field="respondents",
             )
     return mapping
+
+
+def endings_of(path: str) -> list[str]:
+    """The path and every ending of it down to the bare name, as a mapping may name it.
+
+    >>> endings_of("all.zip/A/1.jpg")
+    ['all.zip/A/1.jpg', 'A/1.jpg', '1.jpg']
+    """
+    parts = same_name(path).split("/")
+    return ["/".join(parts[at:]) for at in range(len(parts))]

@@ -137,16 +137,28 @@ export function parseCatalogue(text) {
   return { entries, problems };
 }
 
-/** A file's text. Rejects with CatalogueError for a large file or one that is not UTF-8. */
+function encodingOf(bytes) {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return "utf-16le";
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return "utf-16be";
+  return "utf-8";
+}
+
+/**
+ * A file's text: UTF-8, UTF-16 with its mark, or what Excel writes in Western countries; without
+ * Excel's line "sep=;". Rejects with CatalogueError for a large file.
+ */
 export async function readCatalogue(file) {
   if (file.size > CATALOGUE.maxBytes) {
     throw new CatalogueError(`The file is larger than ${CATALOGUE.maxBytes / 1e6} MB.`);
   }
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let text;
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+    text = new TextDecoder(encodingOf(bytes), { fatal: true }).decode(bytes);
   } catch {
-    throw new CatalogueError("The file is not UTF-8 text. Save it as “CSV UTF-8”.");
+    text = new TextDecoder("windows-1252").decode(bytes);
   }
+  return text.replace(/^sep=.\r?\n/i, "");
 }
 
 /** Entries as this browser kept them, checked again; null when they are not what was kept. */

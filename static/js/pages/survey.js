@@ -4,7 +4,7 @@ import { csrfHeaders } from "../lib/csrf.js";
 import { ApiError, call, read } from "../lib/http.js";
 import { fromDrop, fromFiles, isSystemFile, placed } from "../survey/collect.js";
 import { sendInParts } from "../survey/parts.js";
-import { progressWords, watch } from "../survey/progress.js";
+import { mappingWords, progressWords, watch } from "../survey/progress.js";
 import { UploadQueue } from "../survey/queue.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
@@ -185,8 +185,9 @@ if (drop) {
       read(await fetch(`${config.api}/respondents`, {
         method: "PUT", headers: csrfHeaders(), body: file,
       })));
+    event.target.value = ""; // the same file, mended, can be chosen again
     if (answer) {
-      find("mapping-result").textContent = `${answer.matched} files have a respondent now.`;
+      find("mapping-result").textContent = mappingWords(answer);
       await askWhoIsWho();
     }
   });

@@ -37,9 +37,16 @@ function csvField(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** A text that a spreadsheet would run as a formula gets an apostrophe before it. */
-function safeText(text) {
-  return text !== null && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+const FORMULA = /(^|[;,\t|\r\n])(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
+
+/**
+ * A text that a spreadsheet would run as a formula gets an apostrophe before it; also behind what
+ * separates cells where the file is opened in another country (webapp/survey/report/exports).
+ */
+export function safeText(text) {
+  if (text === null) return text;
+  const safe = text.replace(FORMULA, "$1'");
+  return /^[\t\r\n]/.test(safe) ? `'${safe}` : safe;
 }
 
 /** The parts of the CSV: UTF-8 with a byte order mark, lines end with CR LF. */

@@ -64,3 +64,13 @@ export function watch({ survey, namespace, api, onProgress }) {
     socket.close();
   };
 }
+
+const NAMED_AT_MOST = 5;
+
+/** What a table of respondents did, in words. */
+export function mappingWords({ matched, unmatched, unmatched_count: count }) {
+  const done = `${matched} files have a respondent now.`;
+  if (!count) return done;
+  const more = count > NAMED_AT_MOST ? ` and ${count - NAMED_AT_MOST} more` : "";
+  return `${done} No file here is called ${unmatched.slice(0, NAMED_AT_MOST).join(", ")}${more}.`;
+}

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import unicodedata
 from contextlib import nullcontext
 
 import numpy as np
@@ -147,6 +149,15 @@ def test_every_export_agrees_with_the_report(store, catalog, job, settings, surv
 def test_formulas_in_names_are_text():
     assert safe_cell("=1+1") == "'=1+1"
     assert safe_cell("a=1") == "a=1"
+    assert safe_cell("x;=1+1|'.png") == "x;'=1+1|'.png"
+    assert safe_cell("\n=1+1").startswith("'")
+    assert safe_cell("\uff1d1+1") == "'\uff1d1+1"
+    for start in ("=1", "+1", "-1", "@a", " =1", '"=1"', "\t=1", "\uff0b1", "\uff20a"):
+        for before in ("", ";", "a;", "a\t", "a,", "a|", "a\n", "a;b; "):
+            cell = safe_cell(before + start)
+            for piece in re.split(r"[;,\t|\n\r]", cell):
+                opened = unicodedata.normalize("NFKC", piece).strip().strip('"')
+                assert not opened.startswith(("=", "+", "-", "@")), (before + start, cell)
     assert safe_cell(-5) == -5
 
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from webapp.errors import InvalidRequest
 
+MAX_UNMATCHED = 100
+
 
 class Source(Protocol):
     """Anything with ``read(size)``: an open file or the body of a request."""
@@ -38,6 +40,21 @@ class Receipt:
             "files": self.files,
             "reason": self.reason,
             "skipped": self.skipped,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What a table of respondents did: how many files it named, and what it names in vain."""
+
+    matched: int
+    unmatched: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "matched": self.matched,
+            "unmatched": list(self.unmatched[:MAX_UNMATCHED]),
+            "unmatched_count": len(self.unmatched),
         }
 
 

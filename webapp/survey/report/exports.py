@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,10 @@ FORMATS: dict[str, tuple[str, str]] = {
     "faces.csv": ("faces.csv", "text/csv"),
     "pictures.csv": ("pictures.csv", "text/csv"),
 }
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A cell that begins like a formula; also behind what separates cells where the file is opened in
+# another country (";", tab), and with the full-width signs that Excel takes for the same.
+_FORMULA = re.compile(r"(^|[;,\t|\r\n])(?=[\s\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_CONTROL_STARTS = ("\t", "\r", "\n")
 
 FACE_COLUMNS = (
     "face",
@@ -64,9 +68,10 @@ def safe_cell(value: Any) -> Any:
     File names come from strangers, and a CSV has no other way to say "this is text" (OWASP, CSV
     injection).
     """
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    safe = _FORMULA.sub(r"\1'", value)
+    return "'" + safe if safe.startswith(_CONTROL_STARTS) else safe
 
 
 def face_rows(records: Records) -> Iterator[Sequence[Any]]:

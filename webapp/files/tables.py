@@ -1,0 +1,85 @@
+"""Tables as spreadsheets and editors write them: any common encoding and delimiter."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from webapp.files.text import encoding_of
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_SAMPLE_BYTES: Final = 1_000_000
+
+
+class TableError(ValueError):
+    """The table cannot be read; the message names the line."""
+
+
+class Table:
+    """An open table.
+
+    ``columns`` are the names in its first line, without spaces around them and in small letters.
+    Iterating gives ``(line, row)``; a row maps columns to texts without spaces around them, empty
+    where the row is too short. Empty lines are passed over. Raises :class:`TableError`.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        first = stream.readline()
+        self._skipped = 0
+        if first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == 5:  # Excel's own line
+            delimiter, first, self._skipped = first[4], stream.readline(), 1
+        else:
+            delimiter = max(_DELIMITERS, key=_outside_quotes(first).count)
+        # the field with the pixels of a face is larger than csv's own limit
+        csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+        self._reader = csv.reader(_behind(first, stream), delimiter=delimiter)
+        names = next(self._lines(), (0, []))[1]
+        self.columns = tuple(name.strip().lower() for name in names)
+
+    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+        try:
+            for row in self._reader:
+                if any(field.strip() for field in row):
+                    yield self._reader.line_num + self._skipped, row
+        except csv.Error as error:
+            raise TableError(
+                f"Line {self._reader.line_num + self._skipped} cannot be read: {error}."
+            ) from error
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
+        for line, fields in self._lines():
+            padded = [*fields, *[""] * (len(self.columns) - len(fields))]
+            yield (
+                line,
+                {name: field.strip() for name, field in zip(self.columns, padded, strict=False)},
+            )
+
+
+def _outside_quotes(line: str) -> str:
+    return "".join(line.split('"')[::2])
+
+
+def _behind(first: str, stream: IO[str]) -> Iterator[str]:
+    yield first
+    yield from stream
+
+
+def read_table(data: bytes) -> Table:
+    """A table in memory."""
+    encoding = encoding_of(data)
+    text = data.decode(encoding, "replace")
+    return Table(io.StringIO(text.lstrip("\ufeff"), newline=""))
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[Table]:
+    """A table in a file, read line by line. Raises OSError."""
+    with path.open("rb") as raw:
+        encoding = encoding_of(raw.read(_SAMPLE_BYTES))
+    with path.open(encoding=encoding, errors="replace", newline="") as stream:
+        yield Table(stream)
