@@ -314,7 +314,7 @@ class Settings:
         if unknown:
             raise SettingsError(
                 f"Unknown environment variables: {', '.join(unknown)}. "
-                "The README's settings table lists the known ones.",
+                "docs/settings.md lists the known ones.",
                 unknown=unknown,
             )
         parsed = {known[name].name: known[name].parse(text) for name, text in mine.items()}
@@ -384,7 +384,7 @@ SETTINGS = tuple(
 
 
 def markdown_table() -> str:
-    """The README's table of settings, made from :data:`SETTINGS`."""
+    """The table of docs/settings.md, made from :data:`SETTINGS`."""
     rows = ["| variable | default | unit | what it does |", "|---|---|---|---|"]
     for row in SETTINGS:
         text = str(row.default)
