@@ -1,6 +1,7 @@
 # make run    set everything up and serve http://127.0.0.1:5000
 #             HTTPS=1 serves the local network over HTTPS, which cameras of other machines need
-# make test   set everything up and run every test
+# make test   set everything up and run the quick tests, browser included
+# make test-all  every test: the slow ones, and those that need data or services where they are
 # make bench  measure the pipeline and the live path; prints JSON
 # make faults break things on purpose in a running server and write docs/faults.md
 # make audit  look for known weaknesses in the pinned packages (needs the network)
@@ -12,15 +13,21 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    ?= runs/mien
 NAME   ?= mien-new
+JOBS   ?= 2
 
-.PHONY: run test bench faults audit train lint vendor browser clean
+.PHONY: run test test-slow test-all bench faults audit train lint vendor browser clean
 
 run: $(VENV)/.runtime static/vendor/.done
 	$(BIN)/python wsgi.py $(if $(HTTPS),--https)
 
 test: $(VENV)/.dev static/vendor/.done browser
-	$(BIN)/python tools/node.py --test tests/js/*.test.mjs
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python tools/node.py --test --test-reporter=dot tests/js/*.test.mjs
+	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.dev static/vendor/.done browser
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-all: test test-slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -15,6 +15,8 @@ from bench.support.fault_world import Row, World, ended_early, not_tried
 from bench.support.services import Missing
 from bench.support.witness import Memory
 
+pytestmark = pytest.mark.slow
+
 # faketime and mount are wished for, and no run is refused for want of them
 REQUIRED = {name.strip() for name in os.environ.get("MIEN_TEST_REQUIRE", "").split(",")}
 

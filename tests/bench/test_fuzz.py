@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench import fuzz
 from bench.support.fuzz_api import Findings, judge, one_shape
+
+pytestmark = pytest.mark.slow
 
 
 def test_nothing_unexpected_ends_in_an_internal_error() -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from bench.soak import growth
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("values", "expected"),

@@ -7,6 +7,8 @@ import pytest
 from bench.support.server import ROOT
 from bench.survey_kills import run
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_picture_is_counted_once_after_two_kills() -> None:
     if not (ROOT / "models" / "ACTIVE").is_file():

@@ -23,7 +23,10 @@ from webapp.web.open_database import database_of
 
 AWAY = (OperationalError, InterfaceError)
 # pg8000 lets a socket whose server died go with its last reference
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 
 @pytest.fixture

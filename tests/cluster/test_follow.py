@@ -13,6 +13,8 @@ from webapp.cluster.shared_registry import NodeRegistry, open_registry
 from webapp.errors import InferenceUnavailable, ModelInvalid, StorageUnavailable
 from webapp.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 class Serving:
     def __init__(self, version: str) -> None:

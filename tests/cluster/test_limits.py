@@ -11,6 +11,8 @@ from webapp.app import create_app
 from webapp.errors import SettingsError
 from webapp.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 def client(redis: RedisServer) -> FlaskClient:
     settings = Settings(async_mode="threading", message_queue=redis.url, api_rate_per_minute=3)

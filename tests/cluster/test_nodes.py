@@ -21,6 +21,8 @@ from tests.survey.doubles import picture
 from webapp.database.store import Store, database_url
 from webapp.database.survey_tables import FaceRow, Outcome
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 60
 TIMEOUT_S = 120.0
 

@@ -6,6 +6,8 @@ import io
 import os
 from pathlib import Path
 
+import pytest
+
 from bench.support.cluster_rig import Worker, await_true
 from bench.support.services import RedisServer
 from tests.support.models import activate, make_version
@@ -17,6 +19,8 @@ from webapp.survey.analysis.celery_config import CHUNK_TASK, make_celery
 from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.catalog import Catalog
 from webapp.survey.intake.uploads import Uploads
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["catalog", "database", "settings", "store", "survey", "uploads"]
 FILES, TIMEOUT_S = 200, 120.0

@@ -22,6 +22,8 @@ from webapp.survey.catalog import Catalog
 from webapp.survey.intake.uploads import Uploads
 from webapp.web.message_queue import connect
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["catalog", "database", "store", "survey", "uploads"]
 CONTENTS = ("happy:1", "sad:1", "none:1", "bad:1")
 

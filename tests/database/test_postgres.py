@@ -10,6 +10,8 @@ import pytest
 
 from webapp.database.store import Store, database_url
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATE = """
 import sys, threading

@@ -17,6 +17,8 @@ from tests.e2e.scenes import FPS, Picture, moving_scene, write_mjpeg
 from tests.e2e.servers import ROOT, ServerProcess, real_server
 from webapp.domain import UNCERTAIN
 
+pytestmark = pytest.mark.slow
+
 FACES = 3
 SECONDS_EACH = 2.5
 ENLARGED = 4.0

@@ -16,6 +16,8 @@ from tests.e2e.servers import ServerProcess, real_server
 from tests.e2e.test_survey import create, shot
 from tests.support.pictures import face_frames
 
+pytestmark = pytest.mark.slow
+
 PART_BYTES = 65_536
 CUT_OFF_AFTER = 12
 PART_URL = re.compile(r"/large/[0-9a-f]+/\d+$")

@@ -15,6 +15,8 @@ from tests.e2e.test_survey import PATIENCE_MS, create, export, shot
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:

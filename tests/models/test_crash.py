@@ -11,10 +11,14 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.support.models import activate, make_version
 from webapp.files.staging import sweep
 from webapp.models.registry import Registry
 from webapp.models.uploads import PREFIX
+
+pytestmark = pytest.mark.slow
 
 KILLS = 8
 # what uploads and activations do with the folder, without their waiting for checks

@@ -20,7 +20,7 @@ COMPARE = """
 import random, warnings
 warnings.simplefilter("ignore")
 from eventlet.websocket import RFC6455WebSocket
-from webapp.live import fast_unmask
+from webapp.server import fast_unmask
 original = RFC6455WebSocket._apply_mask
 draw = random.Random(7)
 for size in [0, 1, 2, 3, 4, 5, 7, 8, 1000, 4099]:

@@ -27,7 +27,10 @@ from webapp.server.tls import own_certificate
 from webapp.settings import Settings
 
 NGINX = shutil.which("nginx")
-pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: it is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(NGINX is None, reason="needs nginx: it is not installed"),
+]
 VISITORS = [f"127.0.0.{number}" for number in range(2, 34)]
 HOST = "mien.example.org"
 

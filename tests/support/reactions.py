@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from tests.e2e.scenes import background
+from webapp.domain import EMOTIONS
 
 
 def scene(face: Path, seed: int) -> bytes:
@@ -23,6 +24,24 @@ def scene(face: Path, seed: int) -> bytes:
     done, data = cv2.imencode(".jpg", noisy.clip(0, 255).astype(np.uint8))
     assert done
     return bytes(data.tobytes())
+
+
+def astronauts(root: Path) -> Path:
+    """``root/<emotion>/N.png``: NASA's astronaut's face again and again, lighter and mirrored.
+
+    Her expression is the same in all: what a test counts must not depend on it.
+    """
+    import skimage.data
+
+    face = cv2.cvtColor(skimage.data.astronaut()[60:220, 140:300], cv2.COLOR_RGB2GRAY)
+    for label, emotion in enumerate(EMOTIONS):
+        (root / emotion).mkdir(parents=True)
+        for index in range(8):
+            picture = cv2.convertScaleAbs(face, alpha=0.8 + 0.05 * index, beta=2.0 * label)
+            cv2.imwrite(
+                str(root / emotion / f"{index}.png"), picture[:, ::-1] if index % 2 else picture
+            )
+    return root
 
 
 def make_reactions(test_faces: Path, root: Path, faces: int) -> dict[str, int]:

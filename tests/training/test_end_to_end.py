@@ -18,6 +18,8 @@ from webapp.domain import EMOTIONS
 from webapp.models.registry import Registry
 from webapp.vision.classifier import Classifier
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 

@@ -22,6 +22,8 @@ from webapp.survey.analysis.runner import JobRunner, latest_job, shared
 from webapp.survey.catalog import Catalog
 from webapp.survey.intake.uploads import Uploads
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["catalog", "database", "settings", "store", "survey", "uploads"]
 FILES, CHUNK = 10, 4
 

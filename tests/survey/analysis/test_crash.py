@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 from sqlalchemy import func, select
 
 from tests.survey.doubles import picture
@@ -19,6 +20,8 @@ from webapp.database.store import Store
 from webapp.database.survey_tables import FaceRow, Job, Outcome
 from webapp.survey.analysis.job_table import JobQueue
 from webapp.survey.ledger import ledger_of
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 PICTURES, KILLS = 500, 10

@@ -28,7 +28,10 @@ from webapp.card import ModelCard  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402
 
 # Keras saves TensorFlow's variables through numpy in a way that numpy 2 announces as deprecated
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 def _train(folder: Path, run: str, *more: object) -> Result:

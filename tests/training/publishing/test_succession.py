@@ -31,7 +31,10 @@ from webapp.errors import ModelInvalid  # noqa: E402
 from webapp.vision.classifier import Classifier  # noqa: E402
 
 # Keras saves TensorFlow's variables through numpy in a way that numpy 2 announces as deprecated
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 @pytest.fixture(scope="module")
