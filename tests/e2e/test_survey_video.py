@@ -14,11 +14,8 @@ from tests.e2e.servers import ServerProcess, real_server
 from tests.e2e.test_survey import PATIENCE_MS, create, export, shot
 from tests.support.clips import make_clips
 
-<<<<<<< HEAD
 EACH = 8  # of each kind: fewer do not prove that there are two
-=======
 pytestmark = pytest.mark.slow
->>>>>>> 3df48db (make test runs the quick tests side by side, make test-all the slow ones too; CI runs them in a clone with nothing beside it)
 
 
 @pytest.fixture(scope="module")
