@@ -14,6 +14,8 @@ from webapp.files.text import encoding_of
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1_000_000
+_WIDEST: Final = 100_000  # characters of a field
+_WIDEST_IN_FILE: Final = 10_000_000  # the pixels of a face are one field
 
 
 class TableError(ValueError):
@@ -28,14 +30,15 @@ class Table:
     where the row is too short. Empty lines are passed over. Raises :class:`TableError`.
     """
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], widest: int) -> None:
+        self._widest = widest
         first = stream.readline()
         self._skipped = 0
         if first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == 5:  # Excel's own line
             delimiter, first, self._skipped = first[4], stream.readline(), 1
         else:
             delimiter = max(_DELIMITERS, key=_outside_quotes(first).count)
-        # the field with the pixels of a face is larger than csv's own limit
+        # csv's own limit holds for the whole process
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
         self._reader = csv.reader(_behind(first, stream), delimiter=delimiter)
         names = next(self._lines(), (0, []))[1]
@@ -44,8 +47,11 @@ class Table:
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         try:
             for row in self._reader:
+                line = self._reader.line_num + self._skipped
+                if any(len(field) > self._widest for field in row):
+                    raise TableError(f"Line {line} has a field above {self._widest} characters.")
                 if any(field.strip() for field in row):
-                    yield self._reader.line_num + self._skipped, row
+                    yield line, row
         except csv.Error as error:
             raise TableError(
                 f"Line {self._reader.line_num + self._skipped} cannot be read: {error}."
@@ -73,7 +79,7 @@ def read_table(data: bytes) -> Table:
     """A table in memory."""
     encoding = encoding_of(data)
     text = data.decode(encoding, "replace")
-    return Table(io.StringIO(text.lstrip("\ufeff"), newline=""))
+    return Table(io.StringIO(text.lstrip("\ufeff"), newline=""), _WIDEST)
 
 
 @contextmanager
@@ -82,4 +88,4 @@ def open_table(path: Path) -> Iterator[Table]:
     with path.open("rb") as raw:
         encoding = encoding_of(raw.read(_SAMPLE_BYTES))
     with path.open(encoding=encoding, errors="replace", newline="") as stream:
-        yield Table(stream)
+        yield Table(stream, _WIDEST_IN_FILE)
