@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from webapp.errors import InvalidRequest
 from webapp.survey.guess import guess_respondents
@@ -115,3 +118,33 @@ def test_people_are_guessed_from_folders_and_names(paths, words, rule):
 def test_groups_and_single_files_name_nobody():
     assert guess_respondents([f"{g}/{n}.jpg" for g in "AB" for n in range(9)], ("A", "B")) is None
     assert respondent_of("x/1.jpg", "single") == "x/1.jpg"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a*a*a{respondent}ab", "{respondent}a*a*a*b", "*{respondent}*x*"]
+)
+def test_no_pattern_makes_matching_slow(pattern):
+    class Counted(str):
+        looks = 0
+
+        def find(self, *args):
+            Counted.looks += 1
+            return super().find(*args)
+
+    text = Counted("a" * 255)
+    assert compile_pattern(pattern).respondent(text) is None
+    assert Counted.looks <= 3  # once for each piece: nothing is tried again
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text("ab*_", max_size=4), st.text("ab*_", max_size=4), st.text("abAB_", max_size=7))
+def test_patterns_mean_what_a_regular_expression_would(before, after, name):
+    assume((before + after).count("*") <= 3)
+    lazy = [re.escape(part).replace(r"\*", ".*?") for part in (before, after)]
+    expected = re.fullmatch(f"{lazy[0]}(.+?){lazy[1]}", name, re.IGNORECASE)
+    found = respondent_of(name, "pattern", f"{before}{{respondent}}{after}")
+    assert found == (expected[1] if expected and name else None)
+
+
+def test_letters_whose_small_form_is_longer_keep_their_place():
+    assert respondent_of("\u0130\u0130_1.JPG", "pattern", "{respondent}_*.jpg") == "\u0130\u0130"

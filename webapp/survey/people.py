@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,6 +21,7 @@ from webapp.survey.respondents import (
     endings_of,
     respondent_of,
 )
+from webapp.web.turns import taking_turns
 
 
 class People:
@@ -37,7 +38,7 @@ class People:
         with self._store.session() as session:
             _idle(session, survey_id)
             matched, used = 0, set()
-            for row in session.scalars(select(Upload).where(Upload.survey_id == survey_id)):
+            for row in _uploads(session, survey_id):
                 found = next((name for name in endings_of(row.path) if name in mapping), None)
                 if found is not None:
                     row.respondent = mapping[found].name
@@ -61,7 +62,7 @@ class People:
             before = survey.respondent_rule, survey.respondent_pattern
             survey.respondent_rule, survey.respondent_pattern = rule, pattern[:200]
             named = 0
-            for row in session.scalars(select(Upload).where(Upload.survey_id == survey_id)):
+            for row in _uploads(session, survey_id):
                 if row.respondent in (None, respondent_of(row.path, *before)):
                     row.respondent = respondent_of(row.path, rule, pattern)
                 named += row.respondent is not None
@@ -87,6 +88,12 @@ def guess_of(session: Session, survey: Survey) -> Guess | None:
         return None
     groups = session.scalars(select(Group.name).where(Group.survey_id == survey.id)).all()
     return guess_respondents([path for path, _ in rows], groups)
+
+
+def _uploads(session: Session, survey_id: str) -> Iterator[Upload]:
+    """The files of a survey; other requests are served between them, for there may be 50,000."""
+    query = select(Upload).where(Upload.survey_id == survey_id).order_by(Upload.id)
+    return taking_turns(session.scalars(query.execution_options(yield_per=200)))
 
 
 def _idle(session: Session, survey_id: str) -> Survey:

@@ -6,13 +6,14 @@ together in the intervals. Nothing here looks at a face.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from webapp.errors import InvalidRequest
 from webapp.files.tables import Table, TableError, read_table
 from webapp.files.text import same_name
+from webapp.web.turns import taking_turns
 
 RULES = ("none", "single", "folder", "pattern")
 _FIELD = "{respondent}"
@@ -21,30 +22,74 @@ _MAX_NAME = 200
 MAX_ATTRIBUTES = 10
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A file-name pattern such as ``{respondent}_*.jpg`` as a regular expression.
+@dataclass(frozen=True, slots=True)
+class NamePattern:
+    """A file-name pattern as the literal pieces between its asterisks, in small letters.
 
-    ``{respondent}`` stands for the name, ``*`` for anything. A researcher's pattern is never used
-    as a regular expression itself, and wildcards are few, because both could make matching slow.
-    Raises :class:`InvalidRequest`.
+    ``before`` and ``after`` are the pieces on each side of the name; neither is ever empty.
     """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    def respondent(self, name: str) -> str | None:
+        """What stands for the respondent in ``name``, or None where the pattern does not match.
+
+        Each piece is taken where it first occurs, which is right wherever anything is, because an
+        asterisk before it takes what is left over: no place is ever tried twice.
+        """
+        text = _small(name)
+        if not text.startswith(self.before[0]):
+            return None
+        at = len(self.before[0])
+        for piece in self.before[1:]:
+            at = text.find(piece, at) + len(piece)
+            if at < len(piece):
+                return None
+        start, last = at, len(text) - len(self.after[-1])
+        if not text.endswith(self.after[-1]):
+            return None
+        if len(self.after) == 1:
+            return name[start:last] if last > start else None
+        end = text.find(self.after[0], start + 1)
+        at = end + len(self.after[0])
+        if end < 0:
+            return None
+        for piece in self.after[1:-1]:
+            at = text.find(piece, at) + len(piece)
+            if at < len(piece):
+                return None
+        return name[start:end] if at <= last and end <= len(name) else None
+
+
+def _small(text: str) -> str:
+    """``text`` in small letters, each character for one, so that places stay the same."""
+    small = text.lower()
+    if len(small) == len(text):
+        return small
+    return "".join(one if len(one) == 1 else was for was, one in ((c, c.lower()) for c in text))
+
+
+@lru_cache(maxsize=64)
+def compile_pattern(pattern: str) -> NamePattern:
+    """A file-name pattern such as ``{respondent}_*.jpg``, ready to be matched.
+
+    ``{respondent}`` stands for the name, ``*`` for anything. Matching takes time in proportion to
+    the length of a name, whatever the pattern is. Raises :class:`InvalidRequest`.
+    """
+    if pattern.count("*") > _MAX_WILDCARDS or len(pattern) > _MAX_NAME:
+        raise InvalidRequest(
+            f"Expected at most {_MAX_WILDCARDS} asterisks and {_MAX_NAME} characters.",
+            field="respondent_pattern",
+        )
     if pattern.count(_FIELD) != 1:
         raise InvalidRequest(
             f"Expected a pattern with {_FIELD} in it once, such as {_FIELD}_*.jpg. "
             f"Received {pattern!r}.",
             field="respondent_pattern",
         )
-    if pattern.count("*") > _MAX_WILDCARDS or len(pattern) > _MAX_NAME:
-        raise InvalidRequest(
-            f"Expected at most {_MAX_WILDCARDS} asterisks and {_MAX_NAME} characters.",
-            field="respondent_pattern",
-        )
     before, after = pattern.split(_FIELD)
-
-    def translate(text: str) -> str:
-        return re.escape(text).replace(r"\*", ".*?")
-
-    return re.compile(f"{translate(before)}(?P<respondent>.+?){translate(after)}", re.IGNORECASE)
+    return NamePattern(tuple(_small(before).split("*")), tuple(_small(after).split("*")))
 
 
 def respondent_of(path: str, rule: str, pattern: str = "") -> str | None:
@@ -60,8 +105,8 @@ def respondent_of(path: str, rule: str, pattern: str = "") -> str | None:
         name = parts.parent.name
         return name[:_MAX_NAME] if name else None
     if rule == "pattern":
-        match = compile_pattern(pattern).fullmatch(parts.name[:255])
-        return match["respondent"][:_MAX_NAME] if match else None
+        found = compile_pattern(pattern).respondent(parts.name[:255])
+        return found[:_MAX_NAME] if found else None
     return None
 
 
@@ -102,7 +147,7 @@ def _mapping(table: Table) -> dict[str, Respondent]:
             field="respondents",
         )
     mapping: dict[str, Respondent] = {}
-    for line, row in table:
+    for line, row in taking_turns(table):
         file, name = same_name(row["file"]), row["respondent"][:_MAX_NAME]
         if not file or not name:
             continue
