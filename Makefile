@@ -76,4 +76,4 @@ static/vendor/.done: package.json package-lock.json tools/vendor.mjs | $(VENV)/.
 	touch $@
 
 clean:
-	rm -rf $(VENV) node_modules static/vendor
+	rm -rf $(VENV) node_modules static/vendor webapp/vision/weights

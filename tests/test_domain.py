@@ -133,6 +133,7 @@ def test_the_json_of_a_result_has_the_agreed_keys() -> None:
         "raw",
         "valence",
         "quality",
+        "roll_degrees",
     }
     assert payload["faces"][0]["confidence"] == 0.5
     assert list(payload["faces"][0]["scores"]) == list(EMOTIONS)

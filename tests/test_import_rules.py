@@ -100,8 +100,9 @@ def test_crops_alone_resize_faces_for_the_network() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "cv2.resize"
     }
-    # the detector resizes what dlib sees, never what the network sees
-    assert resizing == {"webapp/vision/crops.py", "webapp/vision/detector.py"}
+    # detectors resize what they see themselves, never what the network sees
+    detectors = {"blazeface.py", "detector.py", "two_looks.py", "yunet.py"}
+    assert resizing == {"webapp/vision/crops.py", *(f"webapp/vision/{n}" for n in detectors)}
 
 
 @pytest.mark.parametrize("module", WEB_MODULES)

@@ -1,5 +1,6 @@
 // Copies the browser libraries from node_modules to static/vendor, so that the pages work offline
-// and under a content security policy of 'self'. `npm ci` has already checked every package
+// and under a content security policy of 'self', and the face detector's weights to
+// webapp/vision/weights, where no browser reaches them. `npm ci` has already checked every package
 // against the integrity hash in package-lock.json; here only the installed versions are compared,
 // so that a stale node_modules is noticed instead of shipped.
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -7,9 +8,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
-const TARGET = path.join(ROOT, "static", "vendor");
+const LIBRARIES = path.join(ROOT, "static", "vendor");
+const WEIGHTS = path.join(ROOT, "webapp", "vision", "weights");
 
-const FILES = Object.freeze([
+const LIBRARY_FILES = Object.freeze([
   ["socket.io-client", "dist/socket.io.esm.min.js", "socket.io.esm.min.js"],
   ["socket.io-client", "LICENSE", "socket.io.LICENSE"],
   ["uplot", "dist/uPlot.esm.js", "uPlot.esm.js"],
@@ -17,6 +19,13 @@ const FILES = Object.freeze([
   ["uplot", "LICENSE", "uPlot.LICENSE"],
   ["echarts", "dist/echarts.min.js", "echarts.min.js"],
   ["echarts", "LICENSE", "echarts.LICENSE"],
+]);
+
+const FACES = "@mediapipe/face_detection";
+const WEIGHT_FILES = Object.freeze([
+  [FACES, "face_detection_short_range.tflite", "face_detection_short_range.tflite"],
+  [FACES, "face_detection_full_range_sparse.tflite", "face_detection_full_range_sparse.tflite"],
+  [FACES, "README.md", "README.md"],
 ]);
 
 async function readJson(...parts) {
@@ -43,19 +52,25 @@ async function checkVersion(name, lock) {
 }
 
 const lock = await readJson("package-lock.json");
-const versions = {};
-for (const name of new Set(FILES.map(([name]) => name))) {
-  versions[name] = await checkVersion(name, lock);
-}
 
 // Built beside the target and renamed, so that an interrupted copy is never half a folder.
-const staging = `${TARGET}.new`;
-await rm(staging, { recursive: true, force: true });
-await mkdir(staging, { recursive: true });
-for (const [name, from, to] of FILES) {
-  await copyFile(path.join(ROOT, "node_modules", name, from), path.join(staging, to));
+async function copyAll(files, target) {
+  const versions = {};
+  for (const name of new Set(files.map(([name]) => name))) {
+    versions[name] = await checkVersion(name, lock);
+  }
+  const staging = `${target}.new`;
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(staging, { recursive: true });
+  for (const [name, from, to] of files) {
+    await copyFile(path.join(ROOT, "node_modules", name, from), path.join(staging, to));
+  }
+  await writeFile(path.join(staging, "versions.json"), `${JSON.stringify(versions, null, 2)}\n`);
+  await rm(target, { recursive: true, force: true });
+  await rename(staging, target);
+  const named = Object.entries(versions).map((v) => v.join(" ")).join(", ");
+  console.log(`${path.relative(ROOT, target)}: ${named}`);
 }
-await writeFile(path.join(staging, "versions.json"), `${JSON.stringify(versions, null, 2)}\n`);
-await rm(TARGET, { recursive: true, force: true });
-await rename(staging, TARGET);
-console.log(`static/vendor: ${Object.entries(versions).map((v) => v.join(" ")).join(", ")}`);
+
+await copyAll(LIBRARY_FILES, LIBRARIES);
+await copyAll(WEIGHT_FILES, WEIGHTS);

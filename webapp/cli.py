@@ -93,7 +93,11 @@ def analyze(paths: tuple[Path, ...], target: str | None, model: str | None, fps:
     settings = Settings.from_environment()
     registry = Registry(settings.models_path)
     version = registry.get(model) if model else registry.active()
-    pipeline = Pipeline.from_version(version.folder, max_pixels=settings.max_image_pixels)
+    pipeline = Pipeline.from_version(
+        version.folder,
+        max_pixels=settings.max_image_pixels,
+        detector_model=settings.detector_model,
+    )
     rows: list[dict[str, Any]] = []
     skipped: list[str] = []
     for item in items_of(paths, settings, skipped):

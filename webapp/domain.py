@@ -129,11 +129,12 @@ class Quality:
 class Face:
     """One face in one frame.
 
-    ``detection`` is dlib's detection score (unbounded, higher is surer). ``scores`` are the
+    ``detection`` is the detector's score in [0, 1]; higher is surer. ``scores`` are the
     probabilities that are shown, ``raw`` those of this frame alone (calibrated, unsmoothed).
     ``label`` is one of :data:`EMOTIONS` or :data:`UNCERTAIN`; ``track`` is stable within one
     live connection and None where nothing is tracked. ``unadjusted`` is what ``scores`` would be
-    without the resting face's baseline, and None where there is no baseline.
+    without the resting face's baseline, and None where there is no baseline. ``roll_degrees`` is
+    how far the line of the eyes is turned, clockwise; None where the detector does not tell.
     """
 
     box: Box
@@ -144,6 +145,7 @@ class Face:
     quality: Quality = field(default_factory=Quality)
     track: int | None = None
     unadjusted: EmotionScores | None = None
+    roll_degrees: float | None = None
 
     def __post_init__(self) -> None:
         if self.label not in (*EMOTIONS, UNCERTAIN):
@@ -170,6 +172,7 @@ class Face:
             "raw": self.raw.to_json(),
             "valence": round(self.scores.valence, 4),
             "quality": self.quality.to_json(),
+            "roll_degrees": None if self.roll_degrees is None else round(self.roll_degrees, 1),
             **({} if self.unadjusted is None else {"unadjusted": self.unadjusted.to_json()}),
         }
 
@@ -183,6 +186,7 @@ class Face:
             label=str(payload["label"]),
             quality=Quality(bool(payload["quality"]["ok"]), payload["quality"]["advice"]),
             track=payload.get("track"),
+            roll_degrees=payload.get("roll_degrees"),
         )
 
 

@@ -130,6 +130,12 @@ class Settings:
         "Largest picture by width times height, checked before decoding.",
         minimum=1,
     )
+    max_faces: int = setting(64, "faces", "Faces read in one picture, largest first.", minimum=1)
+    detector_model: str = setting(
+        "",
+        "path",
+        "A YuNet ONNX file that finds the faces; empty: the detectors that come with Mien.",
+    )
     live_max_sessions: int = setting(64, "connections", "Live connections at one time.", minimum=1)
     max_connections_per_address: int = setting(
         256,

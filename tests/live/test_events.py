@@ -81,6 +81,7 @@ def test_a_frame_is_acknowledged_in_the_contracts_shape(serve: Callable[..., str
             "raw",
             "valence",
             "quality",
+            "roll_degrees",
         }
         assert read["track"] == 1
 

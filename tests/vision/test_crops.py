@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from webapp.card import CropSpec, InputSpec
 from webapp.domain import Box
-from webapp.vision.crops import crop_square, crops, cut, resize, to_batch
+from webapp.vision.crops import crop_square, crops, cut, cut_upright, resize, to_batch
 
 RAMP = np.tile(np.arange(100, dtype=np.uint8), (80, 1))
 
@@ -90,3 +91,15 @@ def test_a_face_put_into_a_frame_comes_out_again() -> None:
     box = Box(198 - side / 2, 148 + 8 - side / 2, 198 + side / 2, 148 + 8 + side / 2)
     crop = crops(frame, [box], spec, InputSpec())[0, ..., 0]
     assert np.array_equal(crop, resize(np.asarray(face, np.uint8), 48, 48))
+
+
+@pytest.mark.parametrize("degrees", [-80, -30, 30, 80])
+def test_the_crop_of_a_turned_face_is_that_of_the_upright_one(
+    astronaut: npt.NDArray[np.uint8], degrees: int
+) -> None:
+    face, spec = Box(179, 83, 267, 171), CropSpec()
+    turn = cv2.getRotationMatrix2D(face.center, degrees, 1)
+    turned = np.asarray(cv2.warpAffine(astronaut, turn, (512, 512)), np.uint8)
+    wanted = resize(cut(astronaut, crop_square(face, spec)), 48, 48)
+    received = resize(cut_upright(turned, face, spec, -degrees), 48, 48)
+    assert np.corrcoef(wanted.ravel(), received.ravel())[0, 1] > 0.98

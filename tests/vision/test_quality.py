@@ -84,10 +84,9 @@ def test_a_face_that_the_edge_cuts_is_named(square: Box, cut: bool) -> None:
     assert not cut or "edge" in str(judged.advice)
 
 
-def test_only_an_unsure_turned_face_should_face_the_camera() -> None:
-    assert not quality.facing(True, 0.1).ok
-    assert quality.facing(True, 0.9).ok
-    assert quality.facing(False, 0.1).ok
+def test_only_a_turned_face_should_face_the_camera() -> None:
+    assert not quality.facing(True).ok
+    assert quality.facing(False).ok
 
 
 def test_a_face_that_the_light_has_eaten_is_too_bright(face: Grey) -> None:

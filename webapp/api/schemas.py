@@ -40,7 +40,11 @@ _FACE = {
             "minItems": 4,
             "maxItems": 4,
         },
-        "detection": {"type": "number", "description": "The detector's score; higher is surer."},
+        "detection": {"type": "number", "description": "From 0 to 1; higher is surer."},
+        "roll_degrees": {
+            "type": ["number", "null"],
+            "description": "How far the eyes are from level, clockwise; null where not known.",
+        },
         "label": {"enum": [*EMOTIONS, UNCERTAIN]},
         "confidence": _PROBABILITY,
         "scores": _SCORES,

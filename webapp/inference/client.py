@@ -78,7 +78,10 @@ class InferenceService:
             sandbox=settings.worker_sandbox,
             user=settings.worker_user,
             background=background,
+            detector_model=settings.detector_model
+            and str(Path(settings.detector_model).absolute()),
         )
+        self._max_faces = settings.max_faces
         self.outcomes = Outcomes()
         # told of each live picture and its result, in the caller's thread: must return at once
         self.on_live: Callable[[Request, FrameResult], None] | None = None
@@ -129,7 +132,7 @@ class InferenceService:
         *,
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
-        max_faces: int = 16,
+        max_faces: int | None = None,
         mirror: bool = False,
         priority: Priority = "live",
         timeout_ms: int | None = None,
@@ -148,6 +151,7 @@ class InferenceService:
         :class:`WorkerCrashed` when the worker died of it. An error is never an empty result.
         """
         serving = self.version
+        max_faces = max_faces or self._max_faces
         try:
             result = self._read(image, regions, upsample, max_faces, mirror, priority, timeout_ms)
         except MienError as error:

@@ -39,6 +39,7 @@ def pack_result(result: FrameResult) -> dict[str, Any]:
                 "ok": bool(face.quality.ok),
                 "advice": face.quality.advice,
                 "track": face.track,
+                "roll": None if face.roll_degrees is None else float(face.roll_degrees),
             }
             for face in result.faces
         ],
@@ -62,6 +63,7 @@ def unpack_result(packed: dict[str, Any], **timings_ms: float) -> FrameResult:
                 label=face["label"],
                 quality=Quality(face["ok"], face["advice"]),
                 track=face["track"],
+                roll_degrees=face["roll"],
             )
             for face in packed["faces"]
         ),

@@ -59,6 +59,7 @@ class WorkerSpec:
     sandbox: str = "auto"
     user: str = ""
     background: bool = False
+    detector_model: str = ""
 
     def command(self, endpoint: Endpoint, folder: Path) -> list[str]:
         # the supervisor replaces a worker at memory_mb; this stops one picture that takes far more
@@ -76,6 +77,7 @@ class WorkerSpec:
             *("--sandbox", self.sandbox),
             *("--user", self.user),
             *(["--background"] if self.background else []),
+            *(["--detector-model", self.detector_model] if self.detector_model else []),
         ]
 
 

@@ -43,7 +43,7 @@ class Analyze:
     id: int
     regions: list[Any] | None = None
     upsample: bool = False
-    max_faces: int = 16
+    max_faces: int = 64
     payload: bytes = field(default=b"", repr=False)
     mirror: bool = False
     kind: ClassVar[str] = "analyze"

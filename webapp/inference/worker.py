@@ -77,7 +77,7 @@ class AnyPipeline(Protocol):
         *,
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
-        max_faces: int = 16,
+        max_faces: int = 64,
         mirror: bool = False,
     ) -> FrameResult: ...
 
@@ -91,13 +91,16 @@ def import_factory(factory: str) -> Any:
     return build
 
 
-def load_pipeline(factory: str, folder: Path, max_pixels: int) -> AnyPipeline:
+def load_pipeline(
+    factory: str, folder: Path, max_pixels: int, detector_model: str = ""
+) -> AnyPipeline:
     """Import ``module:factory``, build the pipeline of ``folder`` and warm it.
 
     Raises :class:`ModelInvalid` for a version that cannot be used, whatever went wrong in it.
     """
     try:
-        pipeline: AnyPipeline = import_factory(factory)(folder, max_pixels=max_pixels)
+        extra = {"detector_model": detector_model} if detector_model else {}
+        pipeline: AnyPipeline = import_factory(factory)(folder, max_pixels=max_pixels, **extra)
         warm = getattr(pipeline, "warm", None)
         if warm is not None:
             warm()
@@ -122,10 +125,13 @@ class Staged:
 class Worker:
     """Serves one connection; see the module."""
 
-    def __init__(self, channel: Channel, factory: str, max_pixels: int) -> None:
+    def __init__(
+        self, channel: Channel, factory: str, max_pixels: int, detector_model: str = ""
+    ) -> None:
         self._channel = channel
         self._factory = factory
         self._max_pixels = max_pixels
+        self._detector_model = detector_model
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._staged: Staged | None = None
         self._staging = threading.Lock()
@@ -144,7 +150,7 @@ class Worker:
         """
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         try:
-            pipeline = load_pipeline(self._factory, folder, self._max_pixels)
+            pipeline = load_pipeline(self._factory, folder, self._max_pixels, self._detector_model)
         except MienError as error:
             self._send(Failure(0, error.to_json()))
             return 1
@@ -236,7 +242,9 @@ class Worker:
 
     def _prepare(self, request: Prepare, staged: Staged) -> None:
         try:
-            pipeline = load_pipeline(self._factory, Path(request.folder), self._max_pixels)
+            pipeline = load_pipeline(
+                self._factory, Path(request.folder), self._max_pixels, self._detector_model
+            )
         except MienError as error:
             self._send(Failure(request.id, error.to_json()))
             return
@@ -280,6 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version-folder", required=True, type=Path)
     parser.add_argument("--pipeline", default=DEFAULT_PIPELINE, help="module:factory")
     parser.add_argument("--max-pixels", type=int, default=40_000_000)
+    parser.add_argument("--detector-model", default="", help="a YuNet ONNX file")
     parser.add_argument("--rlimit-mb", type=int, default=0, help="private memory; 0: no limit")
     parser.add_argument("--sandbox", choices=MODES, default=AUTO)
     parser.add_argument("--user", default="", help="become this user where we are root")
@@ -303,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         channel.send(Failure(0, error.to_json()))
         return 1
     log.debug("confined: %s", held)
-    worker = Worker(channel, options.pipeline, options.max_pixels)
+    worker = Worker(channel, options.pipeline, options.max_pixels, options.detector_model)
     # A service manager sends SIGTERM to every process at once: the frame in hand is still answered.
     signal.signal(signal.SIGTERM, lambda *_: worker.finish())
     return worker.run(options.version_folder, give_way if options.background else lambda: None)

@@ -20,9 +20,9 @@ from webapp.live.steady import Steadier
 from webapp.live.tracker import Tracker
 from webapp.web.services import Services
 
-# dlib's score at which a new face is believed. A believed face may fall below it, as faces in
-# motion do; a pattern on a coat hovers just above zero for minutes (seen: 0.12) and never shows.
-NEW_FACE_SCORE = 0.2
+# The score at which a new face is believed. A believed face may fall below it, as faces in motion
+# do; a search alone, which looks once, never reaches it.
+NEW_FACE_SCORE = 0.6
 
 
 class LiveSession:

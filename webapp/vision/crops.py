@@ -40,6 +40,27 @@ def cut(grey: npt.NDArray[np.uint8], square: Box) -> npt.NDArray[np.uint8]:
     return grey[np.ix_(rows, columns)]
 
 
+def cut_upright(
+    grey: npt.NDArray[np.uint8], box: Box, spec: CropSpec, roll_degrees: float
+) -> npt.NDArray[np.uint8]:
+    """The crop of a detector box whose face is turned by ``roll_degrees``, itself turned upright.
+
+    Uint8 ``[side, side]``, as :func:`cut` gives it of an upright face. Parts outside the frame
+    repeat its border.
+    """
+    square = crop_square(box, spec)
+    side = max(1, round(square.width))
+    turn = cv2.getRotationMatrix2D(box.center, roll_degrees, side / square.width)
+    x, y = box.center
+    scale = side / square.width
+    turn[0, 2] += (x - square.x1) * scale - x
+    turn[1, 2] += (y - square.y1) * scale - y
+    turned = cv2.warpAffine(
+        grey, turn, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(turned, np.uint8)
+
+
 def resize(grey: npt.NDArray[np.uint8], width: int, height: int) -> npt.NDArray[np.uint8]:
     """``grey`` as uint8 ``[height, width]``: averaged when it shrinks, bilinear when it grows."""
     if grey.shape == (height, width):

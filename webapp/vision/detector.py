@@ -62,14 +62,16 @@ _FILTERS: Final = 18  # where the number of filters stands among the integers of
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face's box in pixels of the frame, and dlib's score (unbounded, higher is surer).
+    """A face's box in pixels of the frame, and its detector's score (higher is surer).
 
-    ``turned``: one of the two filters for faces that look left or right fits best.
+    ``turned``: it looks left or right. ``roll_degrees``: how far the line of its eyes is turned,
+    clockwise as the frame is seen; None where the detector does not know.
     """
 
     box: Box
     score: float
     turned: bool = False
+    roll_degrees: float | None = None
 
 
 class FaceDetector:

@@ -53,9 +53,13 @@ _NO_MEMORY = -4  # cv::Error::StsNoMem
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A decoded picture. ``grey`` is uint8 ``[height, width]``, upright, in ``[0, 255]``."""
+    """A decoded picture. ``grey`` is uint8 ``[height, width]``, upright, in ``[0, 255]``.
+
+    ``colour`` is the same in RGB, uint8 ``[height, width, 3]``, where it was asked for.
+    """
 
     grey: npt.NDArray[np.uint8]
+    colour: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if self.grey.ndim != 2 or self.grey.dtype != np.uint8 or self.grey.size == 0:
@@ -63,6 +67,11 @@ class Frame:
                 "Expected a non-empty uint8 picture [height, width]. "
                 f"Received {self.grey.dtype} {self.grey.shape}."
             )
+
+    @property
+    def best(self) -> npt.NDArray[np.uint8]:
+        """The picture in RGB where there is colour, or else in grey."""
+        return self.grey if self.colour is None else self.colour
 
     @property
     def width(self) -> int:
@@ -86,10 +95,11 @@ class Header:
     fault: str | None = None
 
 
-def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
+def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, colour: bool = False) -> Frame:
     """Decode a picture of :data:`FORMATS` to grey, turned upright as it says.
 
-    A JPEG whose end marker is missing is read where the picture itself is all there.
+    With ``colour`` it is decoded to RGB too, where it has colour. A JPEG whose end marker is
+    missing is read where the picture itself is all there.
 
     Raises :class:`InvalidRequest` for no bytes at all, :class:`UnsupportedImage` for another
     format, :class:`ImageTooLarge` when the header announces more than ``max_pixels`` pixels or a
@@ -114,15 +124,21 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Frame:
     if header.format not in _OPENCV or (
         header.format == "bmp" and int.from_bytes(data[14:18], "little") not in _OPENCV_BMP
     ):
-        return Frame(_decode_other(data, header))
+        grey = _decode_other(data, header)
+        return Frame(grey, _colour_of_other(data, header) if colour else None)
+    if colour:
+        rgb = _decode_opencv(data, header, cv2.IMREAD_COLOR_RGB)
+        return Frame(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), rgb)
     return Frame(_decode_opencv(data, header))
 
 
-def _decode_opencv(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
+def _decode_opencv(
+    data: bytes, header: Header, flags: int = cv2.IMREAD_GRAYSCALE
+) -> npt.NDArray[np.uint8]:
     try:
         # Applies EXIF orientation by itself; grey is asked of the decoder because that skips the
         # chroma planes (0.6 ms instead of 1.0 for a 640x480 JPEG).
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         if error.code == _NO_MEMORY:
             raise ImageTooLarge(
@@ -130,9 +146,9 @@ def _decode_opencv(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
                 f"{header.height} pixels. Make it smaller."
             ) from error
         raise _corrupt(header.format, "the decoder refused it") from error
-    if grey is None:
+    if pixels is None:
         raise _corrupt(header.format, "the decoder found no picture")
-    return np.asarray(grey, dtype=np.uint8)
+    return np.asarray(pixels, dtype=np.uint8)
 
 
 def _without_end(data: bytes) -> npt.NDArray[np.uint8]:
@@ -269,6 +285,14 @@ def _decode_other(data: bytes, header: Header) -> npt.NDArray[np.uint8]:
     except ValueError as error:
         raise _corrupt(header.format, str(error)) from error
     return np.ascontiguousarray(grey)
+
+
+def _colour_of_other(data: bytes, header: Header) -> npt.NDArray[np.uint8] | None:
+    try:
+        rgb: npt.NDArray[np.uint8] | None = _decoder(header.format).decode_rgb(data)
+    except ValueError as error:
+        raise _corrupt(header.format, str(error)) from error
+    return rgb
 
 
 def _decoder(kind: str) -> Any:

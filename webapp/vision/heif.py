@@ -33,6 +33,17 @@ def decode_grey(data: bytes) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, code), dtype=np.uint8)
 
 
+def decode_rgb(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """The same in RGB, uint8 ``[H, W, 3]``; None for a grey one. Raises ValueError."""
+    try:
+        pixels = np.asarray(_open(data))
+    except (OSError, RuntimeError, EOFError, MemoryError) as error:
+        raise ValueError(str(error)) from error
+    if pixels.ndim == 2:
+        return None
+    return np.ascontiguousarray(pixels[..., :3], dtype=np.uint8)
+
+
 def _open(data: bytes) -> pillow_heif.HeifFile:
     try:
         return pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)

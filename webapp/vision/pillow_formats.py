@@ -57,6 +57,18 @@ def decode_grey(data: bytes) -> npt.NDArray[np.uint8]:
         raise ValueError(str(error) or type(error).__name__) from error
 
 
+def decode_rgb(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """The same in RGB, uint8 ``[H, W, 3]``; None where it has no colour. Raises ValueError."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            picture = ImageOps.exif_transpose(_open(data))
+            if picture.mode not in ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr"):
+                return None
+            return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+    except (*_FAULTS, RuntimeError, MemoryError) as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
 def _shared_out(values: npt.NDArray[np.float32], mode: str) -> npt.NDArray[np.uint8]:
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     highest = float(values.max(initial=0.0))

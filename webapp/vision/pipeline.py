@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,17 @@ from webapp.card import ModelCard
 from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult, Quality
 from webapp.vision import crops, quality
 from webapp.vision.classifier import Classifier
-from webapp.vision.detector import Detection, FaceDetector
+from webapp.vision.detector import Detection
+from webapp.vision.detectors import Detector, open_detector
 from webapp.vision.frame import DEFAULT_MAX_PIXELS, Frame, decode
 
 if TYPE_CHECKING:
     from typing import Self
+
+# Faces read in one picture, at most, unless asked otherwise.
+MAX_FACES: Final = 64
+# Eyes farther from level than this many degrees: the face is turned upright before it is read.
+MOST_ROLL: Final = 12.0
 
 
 class Pipeline:
@@ -28,7 +34,7 @@ class Pipeline:
         self,
         card: ModelCard,
         classifier: Classifier,
-        detector: FaceDetector,
+        detector: Detector,
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
@@ -39,12 +45,20 @@ class Pipeline:
         self._max_pixels = max_pixels
 
     @classmethod
-    def from_version(cls, folder: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Self:
-        """Load ``models/<version>/``. Raises :class:`ModelInvalid` naming what is wrong."""
+    def from_version(
+        cls,
+        folder: Path,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        detector_model: str | Path = "",
+    ) -> Self:
+        """Load ``models/<version>/`` and the detector (see :func:`open_detector`).
+
+        Raises :class:`ModelInvalid` naming what is wrong.
+        """
         card = ModelCard.load(folder)
-        return cls(
-            card, Classifier.from_version(folder, card), FaceDetector(), max_pixels=max_pixels
-        )
+        detector = open_detector(detector_model)
+        return cls(card, Classifier.from_version(folder, card), detector, max_pixels=max_pixels)
 
     def analyze(
         self,
@@ -52,20 +66,21 @@ class Pipeline:
         *,
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
-        max_faces: int = 16,
+        max_faces: int = MAX_FACES,
         mirror: bool = False,
     ) -> FrameResult:
         """Read the faces of a JPEG, PNG, WebP, BMP or HEIC picture.
 
         ``regions`` None scans the whole frame; otherwise only around each known box, in pixels of
-        this frame. ``upsample`` scans again at double size when nothing was found. Of more than
-        ``max_faces`` faces the surest are kept. ``mirror`` shows the network each crop left to
+        this frame. ``upsample`` looks for small, turned and very large faces too. Of more than
+        ``max_faces`` faces the largest are kept. ``mirror`` shows the network each crop left to
         right, for callers that average over frames. Faces come largest first; ``timings_ms`` has
         ``decode``, ``detect``, ``classify`` and ``total``. Raises :class:`InvalidRequest`,
         :class:`UnsupportedImage`, :class:`CorruptImage` or :class:`ImageTooLarge`.
         """
         began = time.perf_counter()
-        frame = decode(image, max_pixels=self._max_pixels)
+        # the networks that find new faces were trained on colour; one that is known is held in grey
+        frame = decode(image, max_pixels=self._max_pixels, colour=regions is None)
         return self._read(frame, began, regions, upsample, max_faces, mirror)
 
     def analyze_frame(
@@ -74,7 +89,7 @@ class Pipeline:
         *,
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
-        max_faces: int = 16,
+        max_faces: int = MAX_FACES,
     ) -> FrameResult:
         """As :meth:`analyze`, for a picture that is decoded already (a video's frame)."""
         return self._read(frame, time.perf_counter(), regions, upsample, max_faces, False)
@@ -90,10 +105,10 @@ class Pipeline:
     ) -> FrameResult:
         decoded = time.perf_counter()
         if regions is None:
-            detections = self._detector.scan(frame.grey, upsample=upsample)
+            detections = self._detector.scan(frame, thorough=upsample)
         else:
-            detections = self._detector.search(frame.grey, regions)
-        detections = sorted(detections[:max_faces], key=lambda d: d.box.area, reverse=True)
+            detections = self._detector.search(frame, regions)
+        detections = sorted(detections, key=lambda d: d.box.area, reverse=True)[:max_faces]
         detected = time.perf_counter()
         faces = self._classify(frame, detections, mirror, thorough=upsample)
         ended = time.perf_counter()
@@ -116,7 +131,12 @@ class Pipeline:
         if not detections:
             return ()
         squares = [crops.crop_square(d.box, self.card.crop) for d in detections]
-        cuts = [crops.cut(frame.grey, square) for square in squares]
+        cuts = [
+            crops.cut_upright(frame.grey, detection.box, self.card.crop, roll)
+            if abs(roll := detection.roll_degrees or 0.0) > MOST_ROLL
+            else crops.cut(frame.grey, square)
+            for detection, square in zip(detections, squares, strict=True)
+        ]
         seen = [cut[:, ::-1] for cut in cuts] if mirror else cuts
         rows = self._classifier.probabilities(crops.to_batch(seen, self.card.input))
         faces = []
@@ -131,6 +151,7 @@ class Pipeline:
                     raw=scores,
                     label=UNCERTAIN if confidence < self.card.uncertain_below else emotion,
                     quality=self._judge(frame, detection, square, pixels, thorough),
+                    roll_degrees=detection.roll_degrees,
                 )
             )
         return tuple(faces)
@@ -150,5 +171,5 @@ class Pipeline:
         if judged.ok:
             judged = quality.assess(pixels, square.width)
         if judged.ok and not thorough:
-            judged = quality.facing(detection.turned, detection.score)
+            judged = quality.facing(detection.turned)
         return judged

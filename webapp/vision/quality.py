@@ -38,9 +38,6 @@ MOST_SIDE_LIGHT: Final = 1.2
 # to 78.8 %, 20 %: 73.4, 30 %: 57.8; without as much of the top or a side 30 %: 75.8 and 75.0.
 MOST_CUT_BELOW: Final = 0.17
 MOST_CUT: Final = 0.28
-# dlib's filters for turned faces fit best, and not well: 68.6 % right of 35 such faces among 682
-# validation faces before a camera, 86.6 % of those seen from the front.
-TURNED_SCORE: Final = 0.3
 
 
 def assess(face: npt.NDArray[np.uint8], side: float) -> Quality:
@@ -72,9 +69,9 @@ def in_view(square: Box, width: int, height: int) -> Quality:
     return Quality()
 
 
-def facing(turned: bool, score: float) -> Quality:
-    """Judge the pose from the detector: ``turned`` when its filter for turned faces fits best."""
-    if turned and score < TURNED_SCORE:
+def facing(turned: bool) -> Quality:
+    """Judge the pose from the detector: ``turned`` when the face looks left or right."""
+    if turned:
         return Quality(False, "Face the camera: the face is turned away.")
     return Quality()
 
