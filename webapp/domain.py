@@ -116,10 +116,16 @@ class EmotionScores:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Whether a face can be read; ``advice`` tells the person what to change, or is None."""
+    """Whether a face can be read; ``advice`` tells the person what to change, or is None.
+
+    ``sharpness`` (see :func:`webapp.vision.quality.sharpness`) and ``light`` (mean grey value, 0
+    to 255) are those of the crop, or None where they were not measured.
+    """
 
     ok: bool = True
     advice: str | None = None
+    sharpness: float | None = None
+    light: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"ok": self.ok, "advice": self.advice}

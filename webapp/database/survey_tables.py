@@ -139,7 +139,8 @@ class Outcome(Base):
 class FaceRow(Base):
     """One face that was used; ``t_ms`` is its time in a video and 0 in a picture.
 
-    The seven probabilities are columns ``p_<emotion>`` in ``[0, 1]``.
+    The seven probabilities are columns ``p_<emotion>`` in ``[0, 1]``. ``sharpness`` and ``light``
+    (mean grey value, 0 to 255) are those of the crop, NULL in analyses made before they were kept.
     """
 
     __tablename__ = "faces"
@@ -160,6 +161,8 @@ class FaceRow(Base):
     emotion: Mapped[str] = mapped_column(String(20))
     label: Mapped[str] = mapped_column(String(20))
     confidence: Mapped[float] = mapped_column(Float)
+    sharpness: Mapped[float | None] = mapped_column(Float)
+    light: Mapped[float | None] = mapped_column(Float)
     p_angry: Mapped[float] = mapped_column(Float)
     p_disgust: Mapped[float] = mapped_column(Float)
     p_fear: Mapped[float] = mapped_column(Float)

@@ -38,6 +38,8 @@ def pack_result(result: FrameResult) -> dict[str, Any]:
                 "label": face.label,
                 "ok": bool(face.quality.ok),
                 "advice": face.quality.advice,
+                "sharpness": face.quality.sharpness,
+                "light": face.quality.light,
                 "track": face.track,
                 "roll": None if face.roll_degrees is None else float(face.roll_degrees),
             }
@@ -61,7 +63,7 @@ def unpack_result(packed: dict[str, Any], **timings_ms: float) -> FrameResult:
                 scores=EmotionScores(tuple(face["scores"])),
                 raw=EmotionScores(tuple(face["raw"])),
                 label=face["label"],
-                quality=Quality(face["ok"], face["advice"]),
+                quality=Quality(face["ok"], face["advice"], face["sharpness"], face["light"]),
                 track=face["track"],
                 roll_degrees=face["roll"],
             )

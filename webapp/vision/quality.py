@@ -54,9 +54,10 @@ def assess(face: npt.NDArray[np.uint8], side: float) -> Quality:
         return Quality(False, "Turn towards the light: one half of the face is in the dark.")
     if contrast < LEAST_CONTRAST:
         return Quality(False, "Even out the light or clean the lens: the face has little contrast.")
-    if sharpness(sample) < LEAST_SHARPNESS:
+    sharp = sharpness(sample)
+    if sharp < LEAST_SHARPNESS:
         return Quality(False, "Hold still or focus the camera: the face is blurred.")
-    return Quality()
+    return Quality(sharpness=sharp, light=light)
 
 
 def in_view(square: Box, width: int, height: int) -> Quality:

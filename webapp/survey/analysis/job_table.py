@@ -340,6 +340,8 @@ def _faces(job_id: int, outcome_id: int, judged: Judgement) -> list[FaceRow]:
                 emotion=face.scores.top[0],
                 label=face.label,
                 confidence=face.confidence,
+                sharpness=face.quality.sharpness,
+                light=face.quality.light,
                 **{
                     f"p_{name}": value
                     for name, value in zip(EMOTIONS, face.scores.values, strict=True)

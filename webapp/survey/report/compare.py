@@ -8,8 +8,10 @@ variance is that under "no difference" (Boos, "On generalized score tests", 1992
 each person these are Pearson's and McNemar's): a Wald test believes too much where a group shows an
 expression hardly ever or always.
 
-What a survey is mainly asked (its primary outcome) is tested on its own; all other tests are
-corrected together by Holm (1979), and so are several pairs of groups within the primary outcome.
+What a survey is mainly asked (its primary outcome) is tested on its own at ``PRIMARY_ALPHA``; all
+other tests share the rest of ``ALPHA``, or all of it where the primary difference is clear (the
+fallback procedure of Wiens, Pharmaceutical Statistics 2, 2003). Within each family tests are
+corrected by Holm (1979). So chance makes anything differ in one survey of twenty at most.
 Each interval is the test turned round, at the level at which Holm's procedure met that test: an
 interval leaves zero out exactly where the finding is "differs". Effect sizes are Cohen's h for
 shares and the difference in standard deviations for valence (Cohen 1988).
@@ -31,6 +33,7 @@ from webapp.survey.report.statistics import MIN_CLUSTERS, Index, Mask, Sample, w
 
 Array = npt.NDArray[np.float64]
 ALPHA = 0.05
+PRIMARY_ALPHA = 0.04
 VALENCE = "valence"
 _WORDS = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))
 
@@ -193,14 +196,19 @@ def compare_groups(sample: Sample, min_cell: int, primary: str = "") -> dict[str
 
 def _decide(rows: list[dict[str, Any]], tests: list[Test | None]) -> None:
     """Correct the tests, and give each row its finding and the interval that agrees with it."""
+    main = [row for row in rows if row["primary"] and row["untested"] is None]
     for is_primary in (True, False):
+        share = PRIMARY_ALPHA if is_primary else ALPHA
+        if not is_primary and main and not all(row["significant"] for row in main):
+            share = ALPHA - PRIMARY_ALPHA
         family = [i for i, row in enumerate(rows) if row["primary"] is is_primary]
         tested = [i for i in family if rows[i]["untested"] is None]
         p_values = [rows[i]["p"] for i in tested]
-        levels = dict(zip(tested, holm_levels(p_values), strict=True))
-        for i, adjusted in zip(tested, holm(p_values), strict=True):
+        levels = dict(zip(tested, holm_levels(p_values, share), strict=True))
+        for i, holms in zip(tested, holm(p_values), strict=True):
+            adjusted = min(1.0, holms * ALPHA / share)
             rows[i] |= {"p_holm": adjusted, "significant": adjusted < ALPHA}
-        strictest = ALPHA / max(1, len(tested))
+        strictest = share / max(1, len(tested))
         for i in family:
             row, test = rows[i], tests[i]
             if test is None or math.isinf(test.error):

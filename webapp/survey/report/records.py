@@ -46,6 +46,8 @@ class FaceRecord:
     emotion: str
     label: str
     confidence: float
+    sharpness: float | None
+    light: float | None
     probabilities: tuple[float, ...]
 
 
@@ -165,6 +167,8 @@ def _faces(session: Session, job: Job) -> list[FaceRecord]:
         FaceRow.emotion,
         FaceRow.label,
         FaceRow.confidence,
+        FaceRow.sharpness,
+        FaceRow.light,
         *PROBABILITY_COLUMNS,
     ]
     rows = session.execute(
@@ -181,7 +185,7 @@ def _faces(session: Session, job: Job) -> list[FaceRecord]:
 
 def _face(row: tuple[Any, ...]) -> FaceRecord:
     face, upload, path, group, kind, respondent, t_ms, *rest = row
-    x1, y1, x2, y2, detection, emotion, label, confidence, *probabilities = rest
+    x1, y1, x2, y2, detection, emotion, label, confidence, sharp, light, *probabilities = rest
     return FaceRecord(
         face,
         upload,
@@ -195,6 +199,8 @@ def _face(row: tuple[Any, ...]) -> FaceRecord:
         emotion,
         label,
         confidence,
+        sharp,
+        light,
         tuple(probabilities),
     )
 

@@ -1,4 +1,5 @@
-"""What reports need to know: the primary outcome, tags of surveys, attributes of respondents.
+"""What reports need to know: the primary outcome, tags of surveys, attributes of respondents,
+and how sharp and light faces are.
 
 Revision: 0003_reports, after: 0002_admin
 """
@@ -21,9 +22,13 @@ def upgrade() -> None:
         "surveys", sa.Column("tags", sa.String(length=400), nullable=False, server_default="")
     )
     op.add_column("uploads", sa.Column("attributes", sa.JSON(), nullable=True))
+    op.add_column("faces", sa.Column("sharpness", sa.Float(), nullable=True))
+    op.add_column("faces", sa.Column("light", sa.Float(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("faces", "light")
+    op.drop_column("faces", "sharpness")
     op.drop_column("uploads", "attributes")
     op.drop_column("surveys", "tags")
     op.drop_column("surveys", "primary_outcome")
