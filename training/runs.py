@@ -15,6 +15,10 @@ HISTORY_FILE = "history.jsonl"
 VALIDATION_FILE = "validation.npz"
 
 
+class TimeUp(Exception):
+    """The minutes that were asked for have passed; the run goes on with ``resume``."""
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that becomes ``path`` when the block ends well, and vanishes else."""

@@ -52,6 +52,25 @@ def balance(
     return np.asarray(found / max(mean, 1e-9), dtype=np.float32)
 
 
+def soft_targets(
+    faces: LabelledFaces, recipe: MienRecipe, answers: Taught | None = None
+) -> tuple[NDArray[np.float32], ...]:
+    """What all pictures are trained on: both targets [n, 7] and both weights [n] of :class:`Batch`.
+
+    ``answers`` are teachers' probabilities for ``faces``, mixed in by ``recipe.teacher_share``; a
+    picture without votes learns the FER+ head from its teachers alone.
+    """
+    hard, shares, weight = targets_of(faces, recipe.smoothing)
+    if answers is not None:
+        hard = blend(hard, answers["fer2013"], recipe.teacher_share)
+        unvoted = (weight == 0)[:, None]
+        blended = blend(shares, answers["ferplus"], recipe.teacher_share)
+        shares = np.where(unvoted, answers["ferplus"], blended)
+        weight = np.maximum(weight, np.float32(recipe.teacher_share))
+    each = balance(one_hot(faces.labels), np.ones(len(faces), np.float32), recipe.balance)
+    return hard, shares, each, weight * balance(shares, weight, recipe.balance)
+
+
 def epoch_batches(
     faces: LabelledFaces,
     recipe: MienRecipe,
@@ -61,8 +80,6 @@ def epoch_batches(
 ) -> Iterator[Batch]:
     """One epoch's batches in an order and with changes fixed by ``(seed, epoch)`` alone.
 
-    ``answers`` are teachers' probabilities for ``faces``, mixed in by ``recipe.teacher_share``; a
-    picture without votes learns the FER+ head from its teachers alone.
     The last incomplete batch is left out where there is at least one whole batch.
     """
     generator = np.random.default_rng([seed, epoch])
@@ -70,15 +87,7 @@ def epoch_batches(
     if not recipe.mixes(epoch):
         strength = replace(strength, mixup=0.0)
     side = recipe.side_of(epoch)
-    hard, shares, weight = targets_of(faces, recipe.smoothing)
-    if answers is not None:
-        hard = blend(hard, answers["fer2013"], recipe.teacher_share)
-        unvoted = (weight == 0)[:, None]
-        blended = blend(shares, answers["ferplus"], recipe.teacher_share)
-        shares = np.where(unvoted, answers["ferplus"], blended)
-        weight = np.maximum(weight, np.float32(recipe.teacher_share))
-    each = balance(one_hot(faces.labels), np.ones(len(faces), np.float32), recipe.balance)
-    weight = weight * balance(shares, weight, recipe.balance)
+    hard, shares, each, weight = soft_targets(faces, recipe, answers)
     order = generator.permutation(len(faces))
     size = min(recipe.batch, len(order))
     for start in range(0, len(order) - size + 1, size):

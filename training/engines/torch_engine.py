@@ -19,12 +19,14 @@ from training.recipes.networks import HEADS, MienSpec
 from webapp.domain import EMOTIONS
 
 
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself.
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether ``device`` multiplies bfloat16 itself.
 
-    Where it does not, torch converts around every operation: a step then took 2.8 s instead of
-    1.1 (one core of a Xeon with AVX-512 and without its bfloat16 instructions).
+    Where a processor does not, torch converts around every operation: a step then took 2.8 s
+    instead of 1.1 (one core of a Xeon with AVX-512 and without its bfloat16 instructions).
     """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
     return any(bool(value) for name, value in found.items() if "bf16" in name)
 
@@ -86,7 +88,7 @@ class MienTorch(nn.Module):
         for block in self.blocks:
             x = block(x)
         pooled = self.drop(x.mean((2, 3)).float())
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(pooled.device.type, enabled=False):
             return {name: head(pooled) for name, head in self.heads.items()}
 
 
@@ -130,13 +132,14 @@ def predict_logits(
 ) -> dict[str, NDArray[np.float32]]:
     """Logits of float32 pictures [n, side, side] by head, [n, 7]; mean with the mirror if flip."""
     network.eval()
+    device = next(network.parameters()).device
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in HEADS}
     for start in range(0, len(pictures), batch):
-        x = torch.from_numpy(pictures[start : start + batch])[:, None]
+        x = torch.from_numpy(pictures[start : start + batch])[:, None].to(device)
         outputs = network(x)
         if flip:
             mirrored = network(x.flip(-1))
             outputs = {name: (outputs[name] + mirrored[name]) / 2 for name in HEADS}
         for name in HEADS:
-            parts[name].append(outputs[name].float().numpy())
+            parts[name].append(outputs[name].float().cpu().numpy())
     return {name: np.concatenate(rows) for name, rows in parts.items()}

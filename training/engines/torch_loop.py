@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +20,77 @@ import torch
 from torch.nn import functional
 
 from training.data.augment import resize_batch
-from training.data.batches import Batch, epoch_batches, in_background
+from training.data.batches import epoch_batches, in_background
 from training.data.dataset import LabelledFaces, ferplus_majority
-from training.engines.distil import FloatArray, Taught
+from training.engines.device_batches import OnDevice
+from training.engines.distil import Taught
 from training.engines.torch_engine import MienTorch, has_bfloat16, predict_logits
 from training.engines.warm_start import Start, load_into
 from training.recipes.recipes import MienRecipe
-from training.runs import read_history, replacing, write_history
+from training.runs import TimeUp, read_history, replacing, write_history
+from webapp.errors import MienError
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
 
-def _loss(outputs: dict[str, torch.Tensor], batch: Batch, ferplus_weight: float) -> torch.Tensor:
-    def weighed(head: str, targets: FloatArray, weight: FloatArray) -> torch.Tensor:
-        each = functional.cross_entropy(outputs[head], torch.from_numpy(targets), reduction="none")
-        return (each * torch.from_numpy(weight)).mean()
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Where and how long to train.
 
-    hard = weighed("fer2013", batch.fer2013, batch.fer2013_weight)
-    return hard + ferplus_weight * weighed("ferplus", batch.ferplus, batch.ferplus_weight)
+    ``device``: cpu, cuda, or auto, which is cuda where there is one. ``augment_there``: make
+    batches on the device (``device_batches.py``); None: on all but the processor. ``compiled``:
+    through ``torch.compile``. ``minutes``: stop after the last whole epoch that fits, with
+    :class:`TimeUp`; None: train to the end.
+    """
+
+    device: str = "cpu"
+    augment_there: bool | None = None
+    compiled: bool = False
+    minutes: float | None = None
+
+    def open(self) -> torch.device:
+        """The device. Raises :class:`MienError` where it is not there."""
+        has_cuda = torch.cuda.is_available()
+        if self.device == "cuda" and not has_cuda:
+            raise MienError(
+                "Expected a CUDA device. This torch sees none: install its CUDA build, or train "
+                "with --device cpu."
+            )
+        name = self.device if self.device != "auto" else "cuda" if has_cuda else "cpu"
+        return torch.device(name)
+
+
+def _batches(
+    training: LabelledFaces,
+    recipe: MienRecipe,
+    seed: int,
+    answers: Taught | None,
+    device: torch.device,
+    there: bool,
+) -> Callable[[int], Iterator[tuple[torch.Tensor, ...]]]:
+    """Gives an epoch's batches as tensors on ``device``: pictures, both targets, both weights."""
+    if there:
+        held = OnDevice(training, recipe, device, answers)
+        return lambda epoch: held.epoch(epoch, seed)
+
+    def made_here(epoch: int) -> Iterator[tuple[torch.Tensor, ...]]:
+        for batch in in_background(epoch_batches(training, recipe, epoch, seed, answers)):
+            arrays = (batch.pictures[:, None], batch.fer2013, batch.ferplus,
+                      batch.fer2013_weight, batch.ferplus_weight)  # fmt: skip
+            yield tuple(torch.from_numpy(array).to(device) for array in arrays)
+
+    return made_here
+
+
+def _loss(
+    outputs: dict[str, torch.Tensor], targets: Sequence[torch.Tensor], ferplus_weight: float
+) -> torch.Tensor:
+    """``targets``: those of both heads [n, 7], then both weights [n]."""
+    fer2013, ferplus = (
+        (functional.cross_entropy(outputs[head], shares, reduction="none") * weight).mean()
+        for head, shares, weight in zip(("fer2013", "ferplus"), targets, targets[2:], strict=False)
+    )
+    return fer2013 + ferplus_weight * ferplus
 
 
 def _optimizer(network: MienTorch, recipe: MienRecipe) -> torch.optim.SGD:
@@ -88,18 +143,23 @@ def train_mien(
     report: Callable[[dict[str, Any]], None],
     start: Start | None = None,
     answers: Taught | None = None,
+    hardware: Hardware | None = None,
 ) -> MienTorch:
-    """Train and return the averaged network (eval mode).
+    """Train and return the averaged network (eval mode, in the memory of the processor).
 
     ``report`` gets a dict now and then (``event`` step or epoch, with epoch, step, steps, rate,
     loss, seconds left). Writes ``checkpoint.pt`` and ``history.jsonl`` into ``run``. ``start`` is
     the version whose weights it begins with, ``answers`` what teachers say of ``training``.
+    Raises :class:`TimeUp` where ``hardware`` limits the time and it does not suffice.
     """
+    began = time.monotonic()
+    hardware = hardware or Hardware()
+    device = hardware.open()
     torch.manual_seed(seed)
     network = MienTorch(recipe.network)
     if start is not None:
         load_into(network, start, training.images, recipe.serving_side)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean: MienTorch = copy.deepcopy(network).eval()
     optimizer = _optimizer(network, recipe)
     per_epoch = max(1, len(training) // recipe.batch)
@@ -108,27 +168,30 @@ def train_mien(
     history: list[dict[str, Any]] = []
     checkpoint = run / CHECKPOINT_FILE
     if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
         mean.load_state_dict(state["mean"])
         optimizer.load_state_dict(state["optimizer"])
         first = int(state["epochs_done"])
         history = read_history(run)[:first]
-    bf16 = has_bfloat16()
+    there = hardware.augment_there
+    there = device.type != "cpu" if there is None else there
+    batches_of = _batches(training, recipe, seed, answers, device, there)
+    # the compiled form shares the weights; what is saved is the network itself
+    forward = torch.compile(network) if hardware.compiled else network
+    bf16 = has_bfloat16(device)
     for epoch in range(first, recipe.epochs):
         torch.manual_seed(seed * 100_003 + epoch)
         network.train()
         started, losses = time.monotonic(), []
-        batches = in_background(epoch_batches(training, recipe, epoch, seed, answers))
-        for number, batch in enumerate(batches):
+        for number, (pictures, *targets) in enumerate(batches_of(epoch)):
             step = epoch * per_epoch + number
             rate = recipe.rate_of(step, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            x = torch.from_numpy(batch.pictures)[:, None]
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                outputs = network(x)
-            loss = _loss(outputs, batch, recipe.ferplus_weight)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                outputs = forward(pictures.contiguous(memory_format=torch.channels_last))
+            loss = _loss(outputs, targets, recipe.ferplus_weight)
             value = float(loss.detach())
             if not np.isfinite(value):
                 raise FloatingPointError(f"The loss became {value} at step {step}; lower the rate.")
@@ -167,4 +230,9 @@ def train_mien(
             stream.write(packed.getbuffer())
         write_history(run, history)
         report({"event": "epoch", "epochs": recipe.epochs, **row})
-    return mean
+        passed = time.monotonic() - began
+        next_ends = passed + time.monotonic() - started
+        limit = math.inf if hardware.minutes is None else 60 * hardware.minutes
+        if next_ends > limit and epoch + 1 < recipe.epochs:
+            raise TimeUp(f"{epoch + 1} of {recipe.epochs} epochs are done")
+    return mean.cpu()

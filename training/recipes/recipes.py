@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from training.data.arrival import Arrival
 from training.data.augment import Augmentation
-from training.recipes.networks import DEEP, MienSpec
+from training.recipes.networks import DEEP, WIDE, MienSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +96,18 @@ MIEN_RECIPES: dict[str, MienRecipe] = {
         resolutions=((0.5, 40), (0.5, 44)),
         continues=True,
         network=DEEP,
+    ),
+    # A wide network from random weights, long and on pictures that change much: a teacher. On two
+    # cores it would take days.
+    "mien-wide": MienRecipe(
+        epochs=240,
+        batch=256,
+        peak=0.15,
+        warmup=0.05,
+        averaging=0.999,
+        plain_tail=0.05,
+        balance=0.15,
+        augmentation=replace(Augmentation().times(1.6), arrival=Arrival(chance=0.3)),
+        network=WIDE,
     ),
 }
