@@ -91,7 +91,7 @@ def main() -> int:
         app, inference, registry = build(settings)
         resume_surveys(app)
         models_of(app).start()
-        node = join(app, registry)
+        node = join(app, registry, models_of(app).activation.follow)
 
         def stop() -> None:
             if node is not None:

@@ -40,10 +40,10 @@ from bench.support.cluster_rig import (
     rig,
     start_job,
 )
-from bench.support.scenes import camera_jpegs
+from bench.support.scenes import camera_jpegs, marked
 from bench.support.server import ROOT, RunningServer
 from bench.support.services import private_postgres, private_redis
-from bench.survey import DIFFERENT, marked
+from bench.survey import DIFFERENT
 from webapp.card import ModelCard
 from webapp.database.store import Store, database_url
 from webapp.database.survey_tables import FaceRow, Outcome

@@ -23,7 +23,7 @@ from bench.support.heldout import HeldOut, Program, active_folder, tested_faces,
 from training.data.dataset import load_folder
 from training.evaluation.metrics import ECE_BINS, bootstrap, reliability
 from training.evaluation.scoring import FloatArray, Scorer, open_version
-from training.publishing.litert import softmax
+from training.litert import softmax
 from webapp.card import ModelCard
 
 THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)

@@ -26,7 +26,7 @@ import click
 import psutil
 
 from bench.pipeline import _child, _rounded
-from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
+from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs, marked
 from webapp.database.store import Store
 from webapp.inference.client import InferenceService
 from webapp.models.registry import Registry
@@ -41,12 +41,6 @@ from webapp.survey.report.facts import model_facts
 
 DIFFERENT = 200
 WARM_UP = 10
-
-
-def marked(jpeg: bytes, number: int) -> bytes:
-    """The picture with its number in a comment segment: other content, the same picture."""
-    text = f"picture {number}".encode()
-    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
 
 
 def megabytes(processes: list[psutil.Process]) -> float:

@@ -31,9 +31,9 @@ import click
 import psutil
 from sqlalchemy import func, select
 
-from bench.support.scenes import camera_jpegs
+from bench.support.scenes import camera_jpegs, marked
 from bench.support.server import RunningServer, running_server
-from bench.survey import DIFFERENT, marked
+from bench.survey import DIFFERENT
 from webapp.database.store import Store
 from webapp.database.survey_tables import FaceRow, Outcome
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,84 @@ def offenders(paths: list[Path], *forbidden: str) -> list[str]:
         for name in imports(path)
         if any(name == module or name.startswith(module + ".") for module in forbidden)
     ]
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Which files of the program import which; packages as targets stand for their ``__init__``."""
+    modules = {
+        module_of(path): path
+        for folder in ("webapp", "training", "bench")
+        for path in files(folder)
+        if "examples" not in path.parts
+    }
+    inner = {name for name, path in modules.items() if path.name != "__init__.py"}
+    return {
+        name: {found for found in imports(path) if found in inner and found != name}
+        for name, path in modules.items()
+    }
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """The first circle of a graph, as a line; none where it can be sorted."""
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        return [" <- ".join(error.args[1])]
+    return []
+
+
+def folder_of(module: str, package: str) -> str:
+    """The folder or file in ``package`` that a module lies in."""
+    depth = package.count(".") + 1
+    return ".".join(module.split(".")[: depth + 1])
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circles(import_graph()) == []
+
+
+@pytest.mark.parametrize("package", ["webapp", "webapp.survey", "training", "bench"])
+def test_no_folders_import_each_other_in_a_circle(package: str) -> None:
+    """Files right in ``package`` count as themselves: ground and roof lie in one folder."""
+    graph: dict[str, set[str]] = {}
+    for module, found in import_graph().items():
+        if module.startswith(package + "."):
+            room = folder_of(module, package)
+            others = {folder_of(name, package) for name in found if name.startswith(package + ".")}
+            graph.setdefault(room, set()).update(others - {room})
+    assert len(graph) > 5
+    assert circles(graph) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) != []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_only_the_inspection_of_models_runs_training() -> None:
+    naming = {
+        path.relative_to(ROOT).as_posix()
+        for path in files("webapp")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"training(\.\w+)+", node.value)
+    }
+    assert naming == {"webapp/models/inspection.py"}
+
+
+def test_a_file_of_more_than_400_lines_says_why_at_its_top() -> None:
+    for folder in ("webapp", "training", "bench"):
+        for path in files(folder):
+            text = path.read_text(encoding="utf-8")
+            if text.count("\n") > 400:
+                docstring = ast.get_docstring(ast.parse(text)) or ""
+                assert "Longer than 400 lines because" in " ".join(docstring.split()), path
 
 
 def test_the_rules_see_files() -> None:
@@ -109,7 +189,7 @@ def test_crops_alone_resize_faces_for_the_network() -> None:
 def test_serving_modules_start_without_model_libraries(module: str) -> None:
     code = (
         f"import sys, warnings; warnings.simplefilter('ignore'); import {module}; "
-        f"print(sorted({MODEL_LIBRARIES!r} & set(sys.modules)))"
+        f"print(sorted({MODEL_LIBRARIES | {'scipy'}!r} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -15,7 +15,7 @@ from training.data.archive import opened
 from training.data.dataset import DatasetError, load_folder
 from training.evaluation.answers import answer, describe
 from training.evaluation.scoring import Scorer, open_model
-from training.publishing.litert import quieten
+from training.litert import quieten
 from training.runs import read_history, replacing
 from webapp.errors import MienError
 

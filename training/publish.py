@@ -19,9 +19,9 @@ import click
 
 from training.data.archive import opened
 from training.data.dataset import DatasetError
-from training.data.heldback import check_same_model, read_data
 from training.evaluation.answers import answer, describe
 from training.evaluation.scoring import input_spec_of, open_version
+from training.litert import FloatArray, quieten
 from training.publishing.card_facts import (
     INTENDED_USE,
     LICENCE,
@@ -39,7 +39,7 @@ from training.publishing.finished import (
     check_metrics,
     read_run,
 )
-from training.publishing.litert import FloatArray, quieten
+from training.publishing.heldback import check_same_model, read_data
 from training.publishing.members import Member, open_member, open_run, stir
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound

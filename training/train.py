@@ -28,8 +28,8 @@ from training.engines.job import (
     train,
 )
 from training.engines.progress import journal
+from training.litert import quieten
 from training.publish import Options, publish, summary
-from training.publishing.litert import quieten
 from training.recipes.classic import FIT_RECIPES, WeightsError
 from training.recipes.recipes import MIEN_RECIPES, MienRecipe
 from training.runs import HISTORY_FILE, RUN_FILE, TimeUp

@@ -2,6 +2,8 @@
 
 A setting ``live_max_fps`` is read from the environment variable ``MIEN_LIVE_MAX_FPS``. Unknown
 ``MIEN_*`` names are refused so that a typing error cannot silently change nothing.
+
+Longer than 400 lines because it is one table of all settings.
 """
 
 from __future__ import annotations

@@ -12,10 +12,9 @@ from typing import Any
 import psutil
 import requests
 
-from bench.support.scenes import frames_of_a_face
+from bench.support.scenes import frames_of_a_face, marked
 from bench.support.server import RunningServer
 from bench.support.witness import Memory, until
-from bench.survey import marked
 
 TIMEOUT_S = 60
 ENDED = ("done", "failed", "cancelled")

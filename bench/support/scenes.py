@@ -26,6 +26,12 @@ def frames_of_a_face() -> list[bytes]:
     return camera_jpegs(1, 12)
 
 
+def marked(jpeg: bytes, number: int) -> bytes:
+    """The picture with its number in a comment segment: other content, the same picture."""
+    text = f"picture {number}".encode()
+    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
+
+
 def camera_jpegs(faces: int, frames: int, *, quality: int = 80, seed: int = 0) -> list[bytes]:
     """``frames`` different 640x480 JPEGs with 1 or 3 faces that drift as people do.
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from training.evaluation.scoring import input_spec_of
+from training.litert import quieten
 from training.publishing.compiled import compile_model
-from training.publishing.litert import quieten
 from training.recipes.networks import build_mien
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS

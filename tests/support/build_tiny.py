@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from training.publishing.litert import compare, convert, golden_bytes, keras_logits
+from training.litert import compare, convert, golden_bytes, keras_logits
 from webapp.card import GOLDEN_FILE, KERAS_FILE, TFLITE_FILE
 from webapp.domain import EMOTIONS
 

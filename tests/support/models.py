@@ -61,7 +61,7 @@ def activate(models_dir: Path, version: str) -> None:
 
 
 def _cached(seed: int) -> Path:
-    sources = (_ROOT / "tests/support/build_tiny.py", _ROOT / "training/publishing/litert.py")
+    sources = (_ROOT / "tests/support/build_tiny.py", _ROOT / "training/litert.py")
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     ready = _CACHE / f"{digest}-{seed}"
     if ready.is_dir():

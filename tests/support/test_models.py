@@ -1,7 +1,7 @@
 import numpy as np
 
 from tests.support.models import make_version
-from training.publishing.litert import compare, litert_outputs
+from training.litert import compare, litert_outputs
 from webapp.card import GOLDEN_FILE, TFLITE_FILE, ModelCard, sha256_of
 
 

@@ -18,16 +18,16 @@ from training.data.dataset import LabelledFaces
 from training.evaluation.answers import answer, describe
 from training.evaluation.metrics import confusion_matrix
 from training.evaluation.scoring import Scorer, heads_of, input_spec_of, open_version
-from training.publishing.card_facts import INTENDED_USE, LIMITS
-from training.publishing.compiled import Compiled, compile_model
-from training.publishing.golden import golden_inputs
-from training.publishing.litert import (
+from training.litert import (
     MAX_INT8_DIFFERENCE,
     MAX_PROBABILITY_DIFFERENCE,
     compare,
     keras_logits,
     softmax,
 )
+from training.publishing.card_facts import INTENDED_USE, LIMITS
+from training.publishing.compiled import Compiled, compile_model
+from training.publishing.golden import golden_inputs
 from webapp.card import (
     GOLDEN_FILE,
     GOLDEN_TOLERANCE,

@@ -12,7 +12,7 @@ import numpy as np
 from training.admission.allowed import LAYERS, MODELS, OPERATIONS
 from training.admission.files import WEIGHTS, Found
 from training.evaluation.scoring import load_keras
-from training.publishing.litert import head_names
+from training.litert import head_names
 from training.recipes.classic import FIT_RECIPES
 from training.recipes.networks import build_mien
 from training.recipes.recipes import MienRecipe

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from training.data.arrival import Arrival
 from training.data.augment import Augmentation
-from training.data.batches import soft_targets
 from training.data.dataset import LabelledFaces
+from training.engines.batches import soft_targets
 from training.engines.distil import Taught
 from training.recipes.recipes import MienRecipe
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from training.data.dataset import LabelledFaces
 from training.data.lineage import check_same_split, version_facts
-from training.publishing.litert import softmax
+from training.litert import softmax
 from training.recipes.networks import HEADS
 from training.runs import replacing
 from webapp.card import sha256_of

@@ -18,7 +18,7 @@ from training.data.augment import resize_batch
 from training.data.dataset import LabelledFaces
 from training.data.lineage import version_facts
 from training.engines.distil import taught, teacher_facts
-from training.publishing.litert import keras_logits
+from training.litert import keras_logits
 from training.recipes.classic import FitRecipe
 from training.recipes.recipes import MienRecipe
 from training.runs import (

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from training.data.augment import resize_batch
-from training.data.batches import epoch_batches, in_background
 from training.data.dataset import LabelledFaces, ferplus_majority
+from training.engines.batches import epoch_batches, in_background
 from training.engines.checkpoints import mean_of, read_state, restore, save_state
 from training.engines.distil import Taught
 from training.engines.precision import has_gpu, set_precision
-from training.publishing.litert import FloatArray, keras_logits
+from training.litert import FloatArray, keras_logits
 from training.recipes.networks import HEADS, build_mien
 from training.recipes.recipes import MienRecipe
 from training.runs import read_history, write_history

@@ -20,8 +20,8 @@ import torch
 from torch.nn import functional
 
 from training.data.augment import resize_batch
-from training.data.batches import epoch_batches, in_background
 from training.data.dataset import LabelledFaces, ferplus_majority
+from training.engines.batches import epoch_batches, in_background
 from training.engines.device_batches import OnDevice
 from training.engines.distil import Taught
 from training.engines.torch_engine import MienTorch, has_bfloat16, predict_logits

@@ -24,8 +24,8 @@ from torch import nn
 from training.data.augment import resize_batch
 from training.data.lineage import check_same_split, version_facts
 from training.engines.torch_engine import Block, ConvNorm, MienTorch, predict_logits
+from training.litert import keras_logits
 from training.publishing.compact import one_view
-from training.publishing.litert import keras_logits
 from training.recipes.networks import HEADS, MienSpec
 from webapp.card import KERAS_FILE
 from webapp.errors import MienError, ModelInvalid

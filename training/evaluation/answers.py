@@ -11,7 +11,7 @@ import numpy.typing as npt
 from training.data.dataset import LabelledFaces, ferplus_majority
 from training.evaluation.metrics import score
 from training.evaluation.scoring import FloatArray, Scorer
-from training.publishing.litert import softmax
+from training.litert import softmax
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
 

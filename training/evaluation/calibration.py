@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluation.metrics import negative_log_likelihood
-from training.publishing.litert import softmax
+from training.litert import softmax
 
 UNCERTAIN_RULE = (
     "Isotonic regression of being right on the served confidence over the validation pictures "

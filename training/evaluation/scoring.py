@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.publishing.litert import convert, head_names, keras_logits, quieten
+from training.litert import convert, head_names, keras_logits, quieten
 from webapp.card import (
     CARD_FILE,
     KERAS_FILE,

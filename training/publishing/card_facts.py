@@ -12,10 +12,10 @@ from typing import Any
 from training.data.dataset import LabelledFaces
 from training.evaluation.calibration import UNCERTAIN_RULE, fit_temperature, fit_uncertain_below
 from training.evaluation.metrics import score
+from training.litert import FloatArray, softmax
 from training.publishing.compact import MIRROR
 from training.publishing.compiled import Compiled
 from training.publishing.finished import FinishedRun
-from training.publishing.litert import FloatArray, softmax
 from training.publishing.members import Member, run_facts
 from webapp.card import ModelCard, sha256_of
 from webapp.errors import ModelInvalid

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from training.publishing.litert import head_names
+from training.litert import head_names
 from webapp.errors import ModelInvalid
 
 

@@ -11,6 +11,14 @@ import numpy as np
 
 from training.data.dataset import SIDE
 from training.evaluation.scoring import SMALLEST_PROBABILITY, heads_of, input_spec_of
+from training.litert import (
+    MAX_INT8_DIFFERENCE,
+    Agreement,
+    compare,
+    convert,
+    golden_bytes,
+    keras_logits,
+)
 from training.publishing.compact import (
     View,
     average_views,
@@ -21,14 +29,6 @@ from training.publishing.compact import (
     views_of,
 )
 from training.publishing.golden import golden_inputs
-from training.publishing.litert import (
-    MAX_INT8_DIFFERENCE,
-    Agreement,
-    compare,
-    convert,
-    golden_bytes,
-    keras_logits,
-)
 from webapp.card import GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, HeadSpec, sha256_of
 from webapp.errors import ModelInvalid
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from training.data.dataset import Fold
+from training.litert import FloatArray
 from training.publishing.finished import FinishedRun
-from training.publishing.litert import FloatArray
 from training.publishing.members import Member
 from webapp.errors import ModelInvalid
 

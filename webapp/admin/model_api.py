@@ -8,40 +8,14 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from webapp.access.auth import admin_required, principal
+from webapp.access.auth import admin_required
+from webapp.admin.requests import READ, WRITE, body, text, who
 from webapp.errors import InvalidRequest
 from webapp.models.services import models
 from webapp.models.uploads import Wanted
 from webapp.web.services import services
 
 blueprint = Blueprint("admin_models_api", __name__, url_prefix="/admin/api")
-WRITE = "models:write"
-READ = "models:read"
-
-
-def who() -> str:
-    """How the journal and the audit log name whoever asks."""
-    found = principal()
-    return found.label if found is not None else "nobody"
-
-
-def body() -> dict[str, Any]:
-    """The request's JSON object, empty where there is none. Raises :class:`InvalidRequest`."""
-    if not request.content_length:
-        return {}
-    content = request.get_json(silent=True)
-    if not isinstance(content, dict):
-        raise InvalidRequest("Expected a JSON object.")
-    return content
-
-
-def text(value: Any, name: str, most: int = 500) -> str:
-    """Raises :class:`InvalidRequest` for anything but a short text."""
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > most:
-        raise InvalidRequest(f"Expected {name} as text of at most {most} characters.", field=name)
-    return value.strip()
 
 
 def _labels(value: Any) -> tuple[str, ...]:

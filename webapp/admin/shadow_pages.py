@@ -8,7 +8,7 @@ from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
 from webapp.access.auth import admin_required
-from webapp.admin.model_api import READ, WRITE, body, text, who
+from webapp.admin.requests import READ, WRITE, body, text, who
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest
 from webapp.models.registry import Registry

@@ -13,18 +13,18 @@ from webapp import __version__
 from webapp.cluster.follow import ModelFollower, ModelState
 from webapp.cluster.nodes import Nodes, node_name
 from webapp.cluster.shared_registry import NodeRegistry
-from webapp.models.activation import activation_of
 from webapp.web.message_queue import message_queue
 from webapp.web.services import services_of
 
 EXTENSION = "mien.node"
+Follow = Callable[[str, Callable[[], None]], None]
 _log = logging.getLogger(__name__)
 
 
 class Node:
     """One of several web nodes; made with :func:`join`."""
 
-    def __init__(self, app: Flask, registry: NodeRegistry) -> None:
+    def __init__(self, app: Flask, registry: NodeRegistry, follow: Follow) -> None:
         self._services = services_of(app)
         settings = self._services.settings
         self.name = node_name()
@@ -35,7 +35,7 @@ class Node:
         self.follower = ModelFollower(
             registry,
             self._services.inference,
-            activation_of(app).follow,
+            follow,
             self._every_s,
             queue,
             self._after,
@@ -77,12 +77,15 @@ class Node:
             self._nodes.leave(self.name)
 
 
-def join(app: Flask, registry: NodeRegistry) -> Node | None:
-    """Make the application a node where the settings name something to share; None elsewhere."""
+def join(app: Flask, registry: NodeRegistry, follow: Follow) -> Node | None:
+    """Make the application a node where the settings name something to share; None elsewhere.
+
+    ``follow`` serves a version that another node made active.
+    """
     settings = services_of(app).settings
     if not settings.message_queue and not settings.models_url:
         return None
-    node = Node(app, registry)
+    node = Node(app, registry, follow)
     app.extensions[EXTENSION] = node
     node.follower.start()
     return node

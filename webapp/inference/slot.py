@@ -10,17 +10,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from webapp.errors import InferenceUnavailable, MienError, WorkerCrashed
 from webapp.inference.budget import RestartBudget
-from webapp.inference.process import Answer, WorkerProcess
+from webapp.inference.process import Answer, WorkerProcess, WorkerSpec
 from webapp.inference.protocol import ConnectionClosed, Ping, ProtocolError, Result
-from webapp.inference.schedule import Job
-
-if TYPE_CHECKING:
-    from webapp.inference.supervisor import Supervisor
+from webapp.inference.schedule import Job, JobQueue
 
 log = logging.getLogger("mien.inference")
 
@@ -58,9 +57,20 @@ class WorkerStatus:
 
 
 class Slot:
-    """See the module. ``tried`` is set once the first process is ready or has failed."""
+    """See the module. ``tried`` is set once the first process is ready or has failed.
 
-    def __init__(self, index: int, supervisor: Supervisor) -> None:
+    ``target()`` is the folder to serve and its generation; a process of another is replaced.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        spec: WorkerSpec,
+        queue: JobQueue,
+        stopping: threading.Event,
+        restart_budget: int,
+        target: Callable[[], tuple[Path, int]],
+    ) -> None:
         self.index = index
         self.process: WorkerProcess | None = None
         self.state = "starting"
@@ -70,11 +80,11 @@ class Slot:
         self.last_error: MienError | None = None
         self.tried = threading.Event()
         self.next_start = 0.0
-        self._supervisor = supervisor
-        self._spec = supervisor.spec
-        self._queue = supervisor.queue
-        self._stopping = supervisor.stopping
-        self._budget = RestartBudget(supervisor.restart_budget)
+        self._spec = spec
+        self._queue = queue
+        self._stopping = stopping
+        self._budget = RestartBudget(restart_budget)
+        self._target = target
         self._successor: WorkerProcess | None = None
         self._growth: threading.Thread | None = None
         self._memory_checked = 0.0
@@ -153,7 +163,7 @@ class Slot:
         """A process that is ready, or None; ``last_error`` then says why."""
         timeout_s = self._spec.start_timeout_s
         began = time.monotonic()
-        folder, generation = self._supervisor.target
+        folder, generation = self._target()
         try:
             process = WorkerProcess(self._spec, folder, generation, self._queue.wake)
         except OSError as error:
@@ -190,7 +200,7 @@ class Slot:
                 not process.alive
                 or self._successor is not None
                 or self._stopping.is_set()
-                or process.generation < self._supervisor.target[1]
+                or process.generation < self._target()[1]
             )
 
         while not leave():
@@ -289,8 +299,8 @@ class Slot:
             self.next_start = now + delay_s
             self.state = "backoff"
             log.error("worker %d is started again in %.0f s", self.index, delay_s)
-            generation = self._supervisor.target[1]
+            generation = self._target()[1]
             while time.monotonic() < self.next_start and not self._stopping.is_set():
-                if self._supervisor.target[1] != generation:
+                if self._target()[1] != generation:
                     break  # another version: what made it fail may be gone
                 self._stopping.wait(min(BACK_OFF_LOOK_S, delay_s))

@@ -32,12 +32,14 @@ class Supervisor:
     ) -> None:
         self.spec = spec
         self.queue = queue
-        self.restart_budget = restart_budget
         self.target: tuple[Path, int] = (folder, 1)
         self.version = ""
         self.stopping = threading.Event()
         self._reloading = threading.Lock()
-        self.slots = [Slot(index, self) for index in range(workers)]
+        self.slots = [
+            Slot(index, spec, queue, self.stopping, restart_budget, lambda: self.target)
+            for index in range(workers)
+        ]
 
     def start(self) -> None:
         """Start every worker and wait for them.

@@ -51,21 +51,9 @@ class Models:
             _log.error("the audit log cannot be written: %s", type(error).__name__)
 
 
-def init_models(app: Flask) -> Models:
-    """Add the services and what is served of them."""
-    from webapp.admin import model_api
-    from webapp.admin import shadow_pages as shadow_page
-    from webapp.admin import upload_pages as model_pages
-
-    models = Models(app)
-    for blueprint in (
-        model_api.blueprint,
-        model_pages.upload_blueprint,
-        model_pages.history_blueprint,
-        shadow_page.blueprint,
-    ):
-        app.register_blueprint(blueprint)
-    app.extensions[EXTENSION] = models
+def add_models(app: Flask) -> Models:
+    """Give the application its model services."""
+    app.extensions[EXTENSION] = models = Models(app)
     return models
 
 

@@ -31,8 +31,8 @@ from webapp.errors import Conflict
 from webapp.files.kinds import IMAGE
 from webapp.sandbox import bare_environment
 from webapp.survey.catalog import Catalog
+from webapp.survey.labels import UNUSABLE
 from webapp.survey.report.exports import write_csv
-from webapp.survey.review import UNUSABLE
 
 Cut = Callable[[Path, tuple[float, float, float, float]], dict[str, str]]
 

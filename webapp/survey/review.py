@@ -7,23 +7,21 @@ starts where the model was least sure, to put labels right.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from webapp.database.store import Store
 from webapp.database.survey_tables import FaceRow, Job, Outcome, Review, Upload
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest, NotFound
 from webapp.survey.agreement import agreement
+from webapp.survey.labels import UNUSABLE, person_tables
 
 QUEUES = ("random", "uncertain")
-UNUSABLE = "unusable"
 LABELS = (*EMOTIONS, UNUSABLE)
 
 
@@ -130,30 +128,3 @@ def shuffled(faces: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return faces[np.lexsort((faces, mixed))]
-
-
-def person_tables(session: Session, job_id: int) -> npt.NDArray[np.float64]:
-    """``[people, 7, 7]`` counts of labels given in random order: the reviewer's word, the model's.
-
-    People are respondents, or files where none is known.
-    """
-    rows = session.execute(
-        select(Review.label, FaceRow.emotion, Upload.respondent, Upload.id)
-        .join(FaceRow, FaceRow.id == Review.face_id)
-        .join(Outcome, Outcome.id == FaceRow.outcome_id)
-        .join(Upload, Upload.id == Outcome.upload_id)
-        .where(Review.job_id == job_id, Review.queue == "random", Review.label != UNUSABLE)
-    )
-    size = len(EMOTIONS)
-    tables: dict[tuple[str | None, int], npt.NDArray[np.float64]] = defaultdict(
-        lambda: np.zeros((size, size))
-    )
-    for label, emotion, respondent, upload in rows:
-        person = (respondent, 0) if respondent else (None, upload)
-        tables[person][EMOTIONS.index(label), EMOTIONS.index(emotion)] += 1
-    return np.array(list(tables.values())).reshape(-1, size, size)
-
-
-def random_labels(session: Session, job_id: int) -> npt.NDArray[np.float64]:
-    """``[7, 7]``: :func:`person_tables` of all people together."""
-    return np.asarray(person_tables(session, job_id).sum(axis=0))

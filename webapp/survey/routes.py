@@ -14,6 +14,7 @@ from webapp.errors import NotFound
 from webapp.survey import api, api_parts, api_report, api_review  # noqa: F401 - they add routes
 from webapp.survey.catalog import find_survey
 from webapp.survey.events import NAMESPACE, init_events
+from webapp.survey.labels import UNUSABLE
 from webapp.survey.ledger import current_ledger
 from webapp.survey.power import people_needed
 from webapp.survey.purposes import PURPOSES
@@ -21,7 +22,6 @@ from webapp.survey.report.facts import compare_reports
 from webapp.survey.report.html_export import FILTERS
 from webapp.survey.report.narrative import ADJECTIVES
 from webapp.survey.report.page_cache import PAGE, for_page, read_report
-from webapp.survey.review import UNUSABLE
 from webapp.survey.service import EXTENSION, LazySurveys, surveys
 
 blueprint = Blueprint("survey", __name__, url_prefix="/surveys")

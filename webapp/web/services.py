@@ -10,15 +10,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from flask import Flask, current_app
 
 from webapp.card import ModelCard
 from webapp.domain import Box, FrameResult
 from webapp.errors import InferenceUnavailable, MienError
-from webapp.monitoring.metrics import Metrics
 from webapp.settings import Settings
+
+if TYPE_CHECKING:
+    from webapp.monitoring.metrics import Metrics
 
 EXTENSION = "mien"
 _log = logging.getLogger(__name__)

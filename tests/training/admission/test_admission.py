@@ -248,7 +248,7 @@ from pathlib import Path
 from training.admission.files import recognise
 from training.admission.networks import adapter, open_network
 from training.publishing.compiled import compile_model
-from training.publishing.litert import keras_logits, litert_outputs
+from training.litert import keras_logits, litert_outputs
 from tests.support.build_uploads import ALPHABETICAL
 from webapp.domain import EMOTIONS
 scratch = Path({str(tmp_path)!r}); path = Path({str(uploads / "good.keras")!r})

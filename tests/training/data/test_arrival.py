@@ -8,7 +8,7 @@ import pytest
 from tests.support.faces import draw
 from training.data.arrival import Arrival, arrive
 from training.data.augment import Augmentation, augment_one
-from training.data.batches import balance
+from training.engines.batches import balance
 from training.recipes.recipes import MIEN_RECIPES
 
 NOTHING = Arrival(small=0, blur=0, dark=0, jpeg=0)

@@ -13,8 +13,8 @@ keras = pytest.importorskip("keras")
 
 from training.engines.torch_engine import ConvNorm, MienTorch, predict_logits  # noqa: E402
 from training.engines.warm_start import Start, load_into, read_start  # noqa: E402
+from training.litert import keras_logits  # noqa: E402
 from training.publishing.compact import fold_batch_norms  # noqa: E402
-from training.publishing.litert import keras_logits  # noqa: E402
 from training.recipes.networks import DEEP, MienSpec, build_mien  # noqa: E402
 from training.train import main  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402

@@ -3,7 +3,7 @@ import pytest
 
 from training.evaluation.calibration import fit_temperature, fit_uncertain_below
 from training.evaluation.metrics import reliability
-from training.publishing.litert import softmax
+from training.litert import softmax
 
 
 def _calibrated(n=6000, seed=1):

@@ -6,6 +6,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
+from training.litert import compare, keras_logits  # noqa: E402
 from training.publish import golden_tolerance  # noqa: E402
 from training.publishing.compact import (  # noqa: E402
     flip_average,
@@ -15,7 +16,6 @@ from training.publishing.compact import (  # noqa: E402
 )
 from training.publishing.compiled import compile_model  # noqa: E402
 from training.publishing.golden import golden_inputs  # noqa: E402
-from training.publishing.litert import compare, keras_logits  # noqa: E402
 from webapp.card import GOLDEN_TOLERANCE, InputSpec  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402
 

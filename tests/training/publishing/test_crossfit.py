@@ -20,9 +20,9 @@ from tests.support.trained import publish, train  # noqa: E402
 from training.data.dataset import DatasetError, Fold  # noqa: E402
 from training.data.sources import prepare, read_source  # noqa: E402
 from training.evaluation.calibration import fit_temperature  # noqa: E402
+from training.litert import keras_logits  # noqa: E402
 from training.publishing.crossfit import accuracy_on_seen, parts_of  # noqa: E402
 from training.publishing.finished import FinishedRun, read_run, validation_pictures  # noqa: E402
-from training.publishing.litert import keras_logits  # noqa: E402
 from training.publishing.members import Member, open_member, open_run, stir  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402

@@ -14,9 +14,10 @@ keras = pytest.importorskip("keras")
 
 from tests.support.faces import make_faces, make_votes  # noqa: E402
 from tests.support.trained import publish, train  # noqa: E402
-from training.data.batches import epoch_batches  # noqa: E402
 from training.data.dataset import LabelledFaces, load_folder  # noqa: E402
+from training.engines.batches import epoch_batches  # noqa: E402
 from training.engines.distil import taught  # noqa: E402
+from training.litert import keras_logits  # noqa: E402
 from training.publishing.compact import (  # noqa: E402
     average_views,
     average_weights,
@@ -24,7 +25,6 @@ from training.publishing.compact import (  # noqa: E402
     one_view,
     views_of,
 )
-from training.publishing.litert import keras_logits  # noqa: E402
 from training.recipes.recipes import MienRecipe  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402

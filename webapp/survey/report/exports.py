@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webapp.domain import EMOTIONS
 from webapp.survey.report.html_export import render_html
 from webapp.survey.report.page_cache import PAGE, for_page
+from webapp.survey.report.rows import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
 
 if TYPE_CHECKING:  # it loads SciPy, which the web process does not need at start
     from webapp.survey.report.records import Records
@@ -31,83 +31,17 @@ FORMATS: dict[str, tuple[str, str]] = {
 _FORMULA = re.compile(r"(^|[;,\t|\r\n])(?=[\s\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _CONTROL_STARTS = ("\t", "\r", "\n")
 
-FACE_COLUMNS = (
-    "face",
-    "file",
-    "group",
-    "respondent",
-    "t_ms",
-    "x1",
-    "y1",
-    "x2",
-    "y2",
-    "detection",
-    "emotion",
-    "label",
-    "confidence",
-    *(f"p_{emotion}" for emotion in EMOTIONS),
-)
-PICTURE_COLUMNS = (
-    "file",
-    "group",
-    "respondent",
-    "kind",
-    "bytes",
-    "sha256",
-    "category",
-    "reason",
-    "faces_found",
-    "width",
-    "height",
-)
-
 
 def safe_cell(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula, made harmless with an apostrophe.
 
-    File names come from strangers, and a CSV has no other way to say "this is text" (OWASP, CSV
+    File names are untrusted input, and a CSV has no other way to say "this is text" (OWASP, CSV
     injection).
     """
     if not isinstance(value, str):
         return value
     safe = _FORMULA.sub(r"\1'", value)
     return "'" + safe if safe.startswith(_CONTROL_STARTS) else safe
-
-
-def face_rows(records: Records) -> Iterator[Sequence[Any]]:
-    """One row for each used face, in the order of ``FACE_COLUMNS``; boxes in pixels."""
-    for face in records.faces:
-        yield (
-            face.face,
-            face.path,
-            face.group,
-            face.respondent,
-            face.t_ms,
-            *(round(value, 1) for value in face.box),
-            round(face.detection, 4),
-            face.emotion,
-            face.label,
-            round(face.confidence, 6),
-            *(round(value, 6) for value in face.probabilities),
-        )
-
-
-def picture_rows(records: Records) -> Iterator[Sequence[Any]]:
-    """One row for each uploaded file, in the order of ``PICTURE_COLUMNS``."""
-    for file in records.files:
-        yield (
-            file.path,
-            file.group,
-            file.respondent,
-            file.kind,
-            file.size_bytes,
-            file.sha256,
-            file.category,
-            file.reason,
-            file.faces_found,
-            file.width,
-            file.height,
-        )
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -23,11 +23,11 @@ from webapp.domain import UNCERTAIN
 from webapp.files.kinds import ARCHIVE, VIDEO
 from webapp.survey.catalog import find_survey
 from webapp.survey.guess import Guess
+from webapp.survey.labels import random_labels
 from webapp.survey.ledger import Ledger, category_column, ledger_of
 from webapp.survey.people import guess_of
 from webapp.survey.report.statistics import Sample, encode_clusters, respondent_weights
 from webapp.survey.respondents import respondent_of
-from webapp.survey.review import random_labels
 
 
 @dataclass(frozen=True, slots=True)

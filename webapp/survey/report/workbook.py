@@ -9,8 +9,8 @@ from typing import Any
 
 from webapp.domain import EMOTIONS
 from webapp.survey.ledger import LABELS
-from webapp.survey.report.exports import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
 from webapp.survey.report.records import Records
+from webapp.survey.report.rows import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
 
 COLOURS = {  # those of static/css/tokens.css in the light theme
     "angry": "#c8342b",

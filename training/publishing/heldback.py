@@ -11,8 +11,8 @@ import numpy as np
 from training.data.dataset import LabelledFaces
 from training.data.sources import read_source
 from training.evaluation.scoring import input_spec_of
+from training.litert import keras_logits, softmax
 from training.publishing.finished import FinishedRun, validation_pictures
-from training.publishing.litert import keras_logits, softmax
 from webapp.errors import ModelInvalid
 from webapp.vision.crops import to_batch
 
