@@ -30,8 +30,9 @@ from training.engines.job import (
 from training.engines.progress import journal
 from training.litert import quieten
 from training.publish import Options, publish, summary
-from training.recipes.classic import FIT_RECIPES, WeightsError
+from training.recipes.classic import FIT_RECIPES
 from training.recipes.recipes import MIEN_RECIPES, MienRecipe
+from training.recipes.weights import WeightsError
 from training.runs import HISTORY_FILE, RUN_FILE, TimeUp
 from webapp.errors import MienError
 
@@ -120,7 +121,7 @@ def taught_share(recipe: MienRecipe, teachers: tuple[Path, ...], wanted: float |
     type=click.FloatRange(0, 4),
     help="Recipes mien...: of the changes to training pictures; 1 is the recipe's.",
 )
-@click.option("--weights", help="efficientnetb2: a file, none, or imagenet (the default).")
+@click.option("--weights", help="efficientnet...: a file, none, or imagenet (the default).")
 @click.option("--publish", "name", help="Publish as this version when done.")
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
 @click.option(
@@ -156,7 +157,7 @@ def main(
     quieten()
     recipe = recipe_named(recipe_name, epochs, batch)
     engine = engine_for(recipe, engine)
-    weights = weights or ("imagenet" if recipe_name == "efficientnetb2" else None)
+    weights = weights or ("imagenet" if recipe_name.startswith("efficientnet") else None)
     if start is not None and engine != "torch":
         raise click.BadParameter("Only the torch engine can go on from a version.")
     if getattr(recipe, "continues", False) != (start is not None):

@@ -1,4 +1,4 @@
-"""Train the recipes ``seed`` and ``efficientnetb2`` with Keras' own fit, one epoch at a time."""
+"""Train the recipes of ``recipes/classic.py`` with Keras' own fit, one epoch at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def train_fit(
 ) -> Any:
     """Fit and return the Keras model, float32.
 
-    Raises :class:`training.recipes.classic.WeightsError`.
+    Raises :class:`training.recipes.weights.WeightsError`.
 
     Each epoch reports accuracy and Keras' thresholded precision and recall (what the first
     notebook showed) beside the macro ones. An epoch's order and changes follow from ``(seed,

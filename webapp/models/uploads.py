@@ -39,7 +39,7 @@ from webapp.sandbox import bare_environment
 from webapp.settings import Settings
 
 PREFIX: Final = ".upload-"
-RECIPES: Final = ("mien", "efficientnetb2", "seed")
+RECIPES: Final = ("mien", "efficientnet-lite", "efficientnet-lite2", "efficientnetb2", "seed")
 PIXELS: Final = ("0-255", "0-1", "-1-1")
 MAX_WAITING: Final = 3
 KEPT: Final = 20

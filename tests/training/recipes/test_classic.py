@@ -6,7 +6,8 @@ keras = pytest.importorskip("keras")
 from tests.support.faces import make_faces  # noqa: E402
 from training.data.dataset import load_folder  # noqa: E402
 from training.data.tf_data import Changes, dataset, steps_of  # noqa: E402
-from training.recipes.classic import FIT_RECIPES, WeightsError, build_efficientnetb2, build_seed  # noqa: E402
+from training.recipes.classic import FIT_RECIPES, build_efficientnetb2, build_seed  # noqa: E402
+from training.recipes.weights import WeightsError  # noqa: E402
 
 
 def test_seed_network_is_the_published_definition():
