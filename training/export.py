@@ -12,9 +12,9 @@ import click
 import numpy as np
 
 from training.evaluation.scoring import input_spec_of, load_keras
+from training.litert import keras_logits, quieten
 from training.publishing.compact import one_view
 from training.publishing.golden import golden_inputs
-from training.publishing.litert import keras_logits, quieten
 from training.runs import save_through
 from webapp.card import KERAS_FILE
 from webapp.errors import MienError, ModelInvalid
