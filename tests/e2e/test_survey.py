@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.e2e.browser import chromium, collect_problems
 from tests.e2e.servers import ServerProcess, real_server
-from tests.support.reactions import astronauts, make_reactions
+from tests.support.reactions import make_reactions
 
 PATIENCE_MS = 240_000
 
@@ -57,7 +57,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def reactions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
     folder = tmp_path_factory.mktemp("reactions")
-    return folder / "Reactions", make_reactions(astronauts(folder / "f"), folder / "Reactions", 24)
+    return folder / "Reactions", make_reactions(folder / "Reactions", 24)
 
 
 def create(page: Page, url: str, name: str, keep: bool) -> None:
@@ -118,7 +118,7 @@ def test_a_survey_from_the_first_page_to_every_export(
     assert ledger["unreadable"] == expected["unreadable"]
     assert ledger["duplicate"] == expected["duplicate"]
     assert ledger["no_face"] >= expected["no_face_at_least"]
-    assert ledger["used"] > expected["files"] // 3
+    assert ledger["used"] >= 20
 
     report: dict[str, Any] = json.loads(export(page, "JSON"))
     assert report["ledger"]["uploaded"] == uploaded

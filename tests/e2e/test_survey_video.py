@@ -36,9 +36,9 @@ def page(playwright: Playwright) -> Iterator[Page]:
 
 
 def test_videos_from_upload_to_curves_and_clusters(
-    page: Page, server: ServerProcess, fer2013_test: Path, tmp_path: Path
+    page: Page, server: ServerProcess, tmp_path: Path
 ) -> None:
-    folder = make_clips(fer2013_test, tmp_path / "Clips", EACH)
+    folder = make_clips(tmp_path / "Clips", EACH)
     create(page, server.url, "Two advertisements", keep=True)
     page.locator("[data-folder]").set_input_files(str(folder))
     expect(page.locator("[data-uploaded]")).to_have_text(str(2 * EACH))
