@@ -15,6 +15,8 @@ export function loginUrl(place = globalThis.location) {
 /**
  * Sends `body` (an object as JSON; a Blob, File or FormData as it is) and returns the JSON answer.
  * Throws ApiError with the server's words; an ended login leads to the login page.
+ * @param {string} method @param {string} url @param {any} [body]
+ * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal, leave?: (to: string) => void}} [options]
  */
 export async function call(
   method, url, body,

@@ -21,7 +21,9 @@ export function send(url, file, progress) {
       }
       if (request.status === 401) globalThis.location.assign(loginUrl());
       const said = request.response?.error;
-      reject(new ApiError(said?.message ?? `The server answered ${request.status}.`, said?.code, request.status));
+      reject(new ApiError(said?.message ?? `The server answered ${request.status}.`, {
+        code: said?.code ?? "http_error", status: request.status, detail: said?.detail ?? {},
+      }));
     });
     request.addEventListener("error", () => reject(new ApiError(
       "The connection ended while the file was sent. The server may have refused it; nothing of it was kept.",

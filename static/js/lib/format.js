@@ -15,6 +15,7 @@ export function bytes(count) {
 
 /** 93784 s -> "1 d 2 h"; the two largest parts. */
 export function duration(seconds) {
+  /** @type {[number, string][]} */
   const parts = [
     [Math.floor(seconds / 86400), "d"], [Math.floor(seconds / 3600) % 24, "h"],
     [Math.floor(seconds / 60) % 60, "min"], [Math.floor(seconds) % 60, "s"],

@@ -36,8 +36,13 @@ export async function read(response) {
   });
 }
 
-/** fetch with JSON; `body` may be an object. Throws ApiError. */
+/**
+ * fetch with JSON; `body` may be an object. Throws ApiError.
+ * @param {string} method @param {string} url @param {any} [body]
+ * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal}} [options]
+ */
 export async function call(method, url, body, { fetchFunction = fetch, signal } = {}) {
+  /** @type {RequestInit & {headers: Record<string, string>}} */
   const options = { method, signal, headers: { Accept: "application/json", ...csrfHeaders() } };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";

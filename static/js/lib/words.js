@@ -51,7 +51,10 @@ const RECOVERED = Object.freeze({
   disconnected: "The connection is back.",
 });
 
-/** What an error means for the person at the screen. */
+/**
+ * What an error means for the person at the screen.
+ * @param {{code: string, message?: string}} error
+ */
 export function troubleText({ code, message }) {
   return TROUBLE[code] ?? (message || "Something went wrong. Trying again.");
 }

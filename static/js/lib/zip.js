@@ -30,6 +30,7 @@ function header(signature, fields, name) {
 /**
  * `files` are [{path, file}] with file a Blob; gives a Blob of type application/zip.
  * `progress(done, total)` is called for each file that was read.
+ * @param {{path: string, file: Blob}[]} files @param {(done: number, total: number) => void} [progress]
  */
 export async function zipOf(files, progress = () => {}) {
   const parts = [];

@@ -77,7 +77,9 @@ export class SourceError extends Error {
     super(words.title, cause ? { cause } : undefined);
     this.name = "SourceError";
     this.reason = reason in FAILURES ? reason : "unknown";
-    Object.assign(this, words);
+    this.title = words.title;
+    this.text = words.text;
+    this.hint = words.hint;
   }
 }
 

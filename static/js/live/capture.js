@@ -32,7 +32,9 @@ function makeCanvas() {
 export function makeCapture(video) {
   const { canvas, encode } = makeCanvas();
   // Every picture is read back to be encoded, so it may as well be drawn in main memory.
-  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  const context = /** @type {CanvasRenderingContext2D} */ (
+    canvas.getContext("2d", { alpha: false, willReadFrequently: true })
+  );
   return async ({ quality, scale }) => {
     if (video.readyState < 2 || !video.videoWidth) return null;
     const size = fit(video.videoWidth, video.videoHeight, scale);

@@ -60,7 +60,7 @@ export class FacesSeen {
       lanes.push({ key, number, history, lastMs, present: this.#latestMs - lastMs <= SEEN.awayMs });
     }
     return lanes
-      .sort((a, b) => b.present - a.present || (a.present ? 0 : b.lastMs - a.lastMs) || a.number - b.number)
+      .sort((a, b) => Number(b.present) - Number(a.present) || (a.present ? 0 : b.lastMs - a.lastMs) || a.number - b.number)
       .slice(0, SEEN.mostLanes)
       .sort((a, b) => a.number - b.number)
       .map(({ key, number, present, history }) => ({ key, number, present, history }));

@@ -118,7 +118,7 @@ export class Overlay {
       box: toView(box, frame, placed, this.#mirror),
     }));
     // The chosen face first, so that its label takes the best place; painted last, on top.
-    const order = [...this.#drawn].sort((a, b) => (b.key === this.#chosen) - (a.key === this.#chosen));
+    const order = [...this.#drawn].sort((a, b) => Number(b.key === this.#chosen) - Number(a.key === this.#chosen));
     const taken = [];
     const labels = order.map((item) => this.#place(item, nowMs, taken));
     for (let i = order.length - 1; i >= 0; i -= 1) {

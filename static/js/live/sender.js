@@ -31,7 +31,7 @@ export class TransmitError extends Error {
 
 export class Sender {
   #capture; #transmit; #ready; #onResult; #onError; #onRecover; #now; #setTimer; #clearTimer;
-  #minIntervalMs; #targetFps; #maxBytes = Infinity; #quality = SENDER.quality; #scale = 1;
+  #minIntervalMs; #targetFps; #maxBytes = Infinity; #quality = Number(SENDER.quality); #scale = 1;
   #active = false; #fresh = false; #inFlight = false; #generation = 0; #timer = null;
   #seq = 0; #lastSentMs = -Infinity; #notBeforeMs = 0; #failures = 0; #firstFailureMs = 0;
   #stats = { sent: 0, answered: 0, dropped: 0, failed: 0 };
@@ -41,6 +41,9 @@ export class Sender {
    * transmit(meta, bytes) -> Promise<ack>; rejects with TransmitError
    * ready() -> whether the connection can take a frame now
    * onResult(result, {capturedMs}), onError({code, message}), onRecover({failures, downMs})
+   * @param {{capture: any, transmit: any, ready: any, onResult: any, onError?: (error: any) => void,
+   *   onRecover?: (recovery: any) => void, targetFps?: number, now?: () => number,
+   *   setTimer?: (call: () => void, ms: number) => any, clearTimer?: (id: any) => void}} parts
    */
   constructor({
     capture, transmit, ready, onResult, onError = () => {}, onRecover = () => {},

@@ -30,6 +30,8 @@ export class LiveSession {
    * tap: what else on the page listens: {hello(hello), connection(state), result(result,
    * capturedMs), sharing(news)}, each of them called after the session itself is done.
    * isDark(nowMs): whether the picture is too dark for a face to be found in it.
+   * @param {{config: any, capture: any, field: any, onConnection: any, onNotice: any, onSpeak: any,
+   *   tap?: Record<string, (...given: any[]) => void>, isDark?: (nowMs: number) => boolean}} parts
    */
   constructor({ config, capture, field, onConnection, onNotice, onSpeak, tap = {}, isDark = () => false }) {
     this.#isDark = isDark;

@@ -125,7 +125,7 @@ export function parseCatalogue(text) {
     try {
       if (problem) throw new Error(problem);
       if (fields.length !== width) throw new Error(`it has ${fields.length} fields and not ${width}`);
-      entries.push(entryOf(Object.fromEntries(COLUMNS.map((name) => [name, fields[places[name]].trim()]))));
+      entries.push(entryOf(/** @type {any} */ (Object.fromEntries(COLUMNS.map((name) => [name, fields[places[name]].trim()])))));
     } catch (error) {
       problems.push({ row, text: error.message });
     }

@@ -84,9 +84,8 @@ export function startSuggestions() {
 
   function row({ title, kind, link }) {
     const item = document.createElement("li");
-    let name = document.createElement("span");
-    if (link) {
-      name = document.createElement("a");
+    const name = document.createElement(link ? "a" : "span");
+    if (name instanceof HTMLAnchorElement) {
       name.href = link; // http or https, as suggest-catalogue.js checked
       name.target = "_blank";
       name.rel = "noopener noreferrer";

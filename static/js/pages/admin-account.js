@@ -9,7 +9,7 @@ const endButton = document.querySelector("[data-end-sessions]");
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { current, password, again } = Object.fromEntries(new FormData(form));
+  const { current, password, again } = Object.fromEntries(new FormData(/** @type {HTMLFormElement} */ (/** @type {unknown} */ (form))));
   const done = await press(form.querySelector("button"), passwordError, () => {
     if (password !== again) throw new Error("The two new passwords differ.");
     return call("POST", "/admin/api/account/password", { current, password });

@@ -50,7 +50,7 @@ async function rollback(button) {
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-measure], [data-activate], [data-rollback]");
+  const button = /** @type {Element} */ (event.target).closest("[data-measure], [data-activate], [data-rollback]");
   if (!button) return;
   if ("measure" in button.dataset) measure(button);
   else if ("activate" in button.dataset) activate(button);

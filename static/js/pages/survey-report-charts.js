@@ -101,6 +101,7 @@
         color: "transparent", borderColor: colors.emotion(row.emotion), borderWidth: 1.5,
       },
     }));
+    /** @type {object[]} */
     const series = [
       {
         type: "bar", name: "Share", data: filled, barMaxWidth: 42,
@@ -322,7 +323,7 @@
     waiting = requestAnimationFrame(drawAll);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  for (const [event, paper] of [["beforeprint", true], ["afterprint", false]]) {
+  for (const [event, paper] of Object.entries({ beforeprint: true, afterprint: false })) {
     addEventListener(event, () => {
       onPaper = paper;
       drawAll();

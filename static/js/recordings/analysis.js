@@ -139,6 +139,7 @@ export function summarise(recording) {
   eachInterval(recording, ({ fromMs, toMs, first, end }) => {
     while (at < segments.length - 1 && segments[at].segment.toMs <= fromMs) at += 1;
     // an interval that a marker lies in is shared out between both sides
+    /** @type {[ReturnType<typeof emptyTotals>, number][]} */
     const pieces = [[whole, toMs - fromMs]];
     for (let k = at; k < segments.length && segments[k].segment.fromMs <= toMs; k += 1) {
       const { segment, totals } = segments[k];

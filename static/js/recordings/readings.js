@@ -14,7 +14,10 @@ const UNIT = 10_000; // the server sends four digits
 const NO_VALENCE = -32_768;
 const FIRST_CAPACITY = 1024;
 
-// name -> [type, numbers a row]
+/**
+ * name -> [type, numbers a row]
+ * @type {Readonly<Record<string, [any, number]>>}
+ */
 const FIELDS = Object.freeze({
   t: [Float64Array, 1], // ms since the recording's start
   result: [Uint32Array, 1], // counts results from 0

@@ -56,6 +56,8 @@ export class Recorder {
   /**
    * Begins. `nowMs` is on the clock that captured times are on, `epochMs` the same moment as Unix
    * time; software is {name, version}, source "camera" or "file".
+   * @param {{nowMs: number, epochMs: number, id: string, software: object, source: string,
+   *   settings?: object, limit?: number}} about
    */
   start({ nowMs, epochMs, id, software, source, settings = {}, limit }) {
     if (this.active) throw new Error("A recording is under way. Stop it first.");

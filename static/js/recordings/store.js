@@ -107,6 +107,7 @@ async function heldLocks() {
 
 /** Says to other tabs that this recording is under way; returns what ends that. */
 export function holdLock(id) {
+  /** @type {(value?: any) => void} */
   let release = () => {};
   const ended = new Promise((resolve) => (release = resolve));
   navigator.locks?.request(lockName(id), () => ended).catch(() => {});
@@ -117,7 +118,11 @@ export function holdLock(id) {
 export class RecordKeeper {
   #store; #recording; #chunk = 0; #saved = 0; #busy = Promise.resolve(); #release; #onTrouble;
 
-  /** onTrouble(error) when nothing could be written; the recording itself goes on in memory. */
+  /**
+   * onTrouble(error) when nothing could be written; the recording itself goes on in memory.
+   * @param {any} store @param {any} recording
+   * @param {{onTrouble?: (error: any) => void, lock?: (id: string) => () => void}} [options]
+   */
   constructor(store, recording, { onTrouble = () => {}, lock = holdLock } = {}) {
     this.#store = store;
     this.#recording = recording;

@@ -18,6 +18,8 @@ export function cutInParts(size, partBytes) {
 /**
  * Hex SHA-256 of each part, or null where the browser cannot hash (no secure origin).
  * One part at a time is in memory; `onHashed(bytes)` is told how far it is.
+ * @param {Blob} file @param {number} partBytes
+ * @param {{subtle?: SubtleCrypto, onHashed?: (bytes: number) => void}} [options]
  */
 export async function hashesOf(
   file, partBytes, { subtle = globalThis.crypto?.subtle, onHashed = () => {} } = {},
@@ -51,6 +53,9 @@ export async function announcementOf({ file, path, group }, partBytes, options =
  * `persistently(action)` tries an action again while the trouble may pass, and waits while the
  * queue is paused. `onBytes(arrived, already)` is told how many bytes are there, and how many of
  * them were there before.
+ * @param {{file: File, path: string, group: string}} item
+ * @param {{partBytes: number, announce: any, put: any, finish: any, persistently: any,
+ *   onBytes?: (arrived: number, already: number) => void, onHashed?: (bytes: number) => void}} ways
  */
 export async function sendInParts(
   item, { partBytes, announce, put, finish, persistently, onBytes = () => {}, onHashed },

@@ -18,15 +18,26 @@ export class UploadQueue {
    * every change. `passing(error)` says whether to try again. Files that are `large` are neither
    * hashed nor checked ahead: sendLarge(item, queue) finds out how much of one is there, tries
    * again by itself and reports to queue.arrived().
+   * @param {{check: any, send: any, sendLarge?: any, onChange?: (state: any) => void,
+   *   hash?: (file: Blob) => Promise<string | null>, passing?: (error: any) => boolean,
+   *   large?: (item: any) => boolean, parallel?: number, attempts?: number,
+   *   waitMs?: (attempt: number) => number}} ways
    */
   constructor({
     check, send, sendLarge = send, onChange = () => {}, hash = hashOf, passing = () => true,
     large = () => false, parallel = 4, attempts = 8,
     waitMs = (attempt) => Math.min(15_000, 500 * 2 ** attempt),
   }) {
-    Object.assign(this, {
-      check, send, sendLarge, onChange, hash, passing, large, parallel, attempts, waitMs,
-    });
+    this.check = check;
+    this.send = send;
+    this.sendLarge = sendLarge;
+    this.onChange = onChange;
+    this.hash = hash;
+    this.passing = passing;
+    this.large = large;
+    this.parallel = parallel;
+    this.attempts = attempts;
+    this.waitMs = waitMs;
     this.waiting = [];
     this.failed = [];
     this.refused = [];
@@ -39,6 +50,7 @@ export class UploadQueue {
     this.active = 0;
     this.preparing = 0;
     this.resumed = Promise.resolve();
+    /** @type {(value?: any) => void} */
     this.release = () => {};
   }
 
