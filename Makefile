@@ -6,7 +6,7 @@
 # make faults break things on purpose in a running server and write docs/faults.md
 # make audit  look for known weaknesses in the pinned packages (needs the network)
 # make train  train and publish a model from DATA=<folder> (FERPLUS=<csv> if you have it)
-# make lint   formatter, linter and type checker
+# make lint   formatter, linter and the type checkers of the Python and the browser code
 
 PYTHON ?= python3
 VENV   := .venv
@@ -20,19 +20,20 @@ JOBS   ?= 2
 run: $(VENV)/.runtime static/vendor/.done
 	$(BIN)/python wsgi.py $(if $(HTTPS),--https)
 
-test: $(VENV)/.dev static/vendor/.done browser
+test: $(VENV)/.dev static/vendor/.done node_modules/.dev browser
 	$(BIN)/python tools/node.py --test --test-reporter=dot tests/js/*.test.mjs
 	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.dev static/vendor/.done browser
+test-slow: $(VENV)/.dev static/vendor/.done node_modules/.dev browser
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 test-all: test test-slow
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev node_modules/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python tools/node.py node_modules/typescript/bin/tsc -p .
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.pipeline --json -
@@ -71,8 +72,13 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.train
 	touch $@
 
 static/vendor/.done: package.json package-lock.json tools/vendor.mjs | $(VENV)/.runtime
-	$(BIN)/python tools/node.py --npm ci --no-audit --no-fund --silent
+	$(BIN)/python tools/node.py --npm ci --omit=dev --no-audit --no-fund --silent
 	$(BIN)/python tools/node.py tools/vendor.mjs
+	touch $@
+
+# axe-core and TypeScript, which only tests and linting need
+node_modules/.dev: package.json package-lock.json | static/vendor/.done
+	$(BIN)/python tools/node.py --npm ci --no-audit --no-fund --silent
 	touch $@
 
 clean:
