@@ -18,7 +18,13 @@ if MODE == "eventlet":  # before everything else: what is imported first keeps b
         import eventlet
     eventlet.monkey_patch()
 elif MODE == "gevent":
-    from gevent import monkey
+    try:
+        from gevent import monkey
+    except ModuleNotFoundError:
+        raise SystemExit(
+            "MIEN_ASYNC_MODE=gevent needs the package gevent: pip install gevent, "
+            "or choose eventlet or threading."
+        ) from None
 
     monkey.patch_all()
 

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.build_uploads import ALPHABETICAL
 from tests.support.data import REPOSITORY
+from tests.support.uploads import faces_zip, upload_files
 from tests.test_import_rules import imports
 from tools import serve_pins
+from webapp.models.inspection import inspect
 from webapp.server.tls import own_certificate
-from webapp.settings import PREFIX, SETTINGS
+from webapp.settings import PREFIX, SETTINGS, Settings
 
 DEPLOY = REPOSITORY / "deploy"
 ONLY_CONVERTING = {"tensorflow", "keras", "h5py"}
@@ -146,3 +149,49 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     )
     ours = [line for line in done.stderr.splitlines() if "mien.service" in line]
     assert ours == []
+
+
+def copied_into_the_image() -> list[str]:
+    """What the last stage of the Dockerfile copies from the repository, if Docker is shown it."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
+    copied = [
+        source
+        for line in text.splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    ]
+    shown = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert all(f"!{source}" in shown for source in copied)
+    return copied
+
+
+@pytest.mark.parametrize("upload", ["faces", pytest.param("model", marks=pytest.mark.slow)])
+def test_the_image_has_what_the_check_of_an_upload_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upload: str
+) -> None:
+    image, work, missing = tmp_path / "app", tmp_path / "work", tmp_path / "missing"
+    image.mkdir()
+    for source in copied_into_the_image():
+        whole = REPOSITORY / source
+        if source in {"models", "static", "templates"}:
+            continue  # the check reads none of them
+        if whole.is_dir():
+            shutil.copytree(whole, image / source, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(whole, image / source)
+    missing.mkdir()
+    for name in ("torch", "matplotlib", "sklearn", "tensorboard"):  # in no image
+        (missing / f"{name}.py").write_text(f"raise ModuleNotFoundError({name!r}, name={name!r})")
+    work.mkdir()
+    request: dict[str, object]
+    if upload == "faces":
+        (work / "faces.zip").write_bytes(faces_zip(1))
+        request = {"kind": "faces", "file": "faces.zip"}
+    else:
+        shutil.copy(upload_files() / "good.keras", work / "good.keras")
+        request = {"kind": "model", "file": "good.keras", "filename": "good.keras"}
+        request |= {"version": "new", "labels": list(ALPHABETICAL)}
+    monkeypatch.setattr("webapp.sandbox.ROOT", image)
+    monkeypatch.setenv("PYTHONPATH", str(missing))
+    assert inspect(work, request, Settings(), lambda step: None, lambda: False)
+    assert upload == "faces" or (work / "version" / "model.tflite").is_file()

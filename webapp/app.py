@@ -6,7 +6,7 @@ import secrets
 
 from flask import Flask
 
-from webapp import ROOT
+from webapp import ROOT, __version__
 from webapp.admin import init_admin
 from webapp.api import docs
 from webapp.api import routes as api
@@ -71,6 +71,7 @@ def create_app(
     metrics = Metrics(used)
     services = Services(settings, used, registry, metrics)
     app.extensions[EXTENSION] = services
+    app.jinja_env.globals["mien_version"] = __version__
 
     init_requests(app)
     limiter.init_app(app)

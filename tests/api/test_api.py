@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import subprocess
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import jsonschema
 import pytest
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
+from werkzeug.serving import make_server
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
@@ -88,6 +92,9 @@ def check(client: FlaskClient, body: Any, name: str) -> None:
         (b"picture", "image/jpeg"),
         (b"picture", "application/octet-stream"),
         (b"picture", None),
+        (b"picture", "application/x-www-form-urlencoded"),
+        (b"picture", "multipart/form-data"),
+        (b"picture", "text/plain; charset=utf-16"),
         ({"image": (io.BytesIO(b"picture"), "a.jpg")}, "multipart/form-data"),
     ],
 )
@@ -108,8 +115,6 @@ def test_a_picture_in_each_form_is_read_with_upsampling(
         ({"photo": (io.BytesIO(b"picture"), "a.jpg")}, "multipart/form-data"),
         ({"image": "text, not a file"}, "multipart/form-data"),
         ({"image": (io.BytesIO(b""), "a.jpg")}, "multipart/form-data"),
-        ({"image": "x"}, "application/x-www-form-urlencoded"),
-        (b"--x\r\nbroken", "multipart/form-data"),
         (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
     ],
 )
@@ -236,3 +241,26 @@ def test_the_document_is_openapi_and_describes_every_route(client: FlaskClient) 
     assert all(entry["summary"] for entry in operations)
     names = [entry["operationId"] for entry in operations]
     assert len(set(names)) == len(names)
+
+
+def test_curl_without_a_type_sends_a_picture(tmp_path: Path, inference: FakeInference) -> None:
+    """Curl declares every ``--data-binary`` body a form."""
+    (tmp_path / "face.jpg").write_bytes(b"picture")
+    app = create_app(Settings(async_mode="threading"), inference, FakeRegistry())
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        done = subprocess.run(
+            f"curl --data-binary @face.jpg http://127.0.0.1:{server.port}/api/v1/analyze".split(),
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert done.returncode == 0
+    assert "faces" in json.loads(done.stdout)
+    assert inference.calls == [{"image": b"picture", "upsample": True}]

@@ -96,8 +96,14 @@ def _start_keras(strict: Callable[[], None]) -> None:
     """Import TensorFlow on one thread; nothing is unpickled after that."""
     # Keras would import it for its plots, and it searches the whole system for fonts
     sys.modules["matplotlib"] = None  # type: ignore[assignment]
-    import keras  # noqa: F401
-    import tensorflow as tf
+    try:
+        import keras  # noqa: F401
+        import tensorflow as tf
+    except ModuleNotFoundError as error:
+        raise MienError(
+            f"This server cannot check models: {error.name} is not installed. "
+            "Install requirements.txt, or put a published version into the models folder."
+        ) from error
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -27,8 +27,10 @@ from webapp.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauth
 from webapp.web.open_database import database_of
 from webapp.web.services import services_of
 
-# What the login page itself needs, and what watches whether the server is alive.
-OPEN_ENDPOINTS: Final = frozenset({"static", "health.healthz", "health.readyz", "api.document"})
+# What the login page itself needs or links, and what watches whether the server is alive.
+OPEN_ENDPOINTS: Final = frozenset(
+    {"static", "health.healthz", "health.readyz", "api.document", "pages.privacy"}
+)
 
 
 def scope_for(method: str, path: str) -> str | None:

@@ -49,7 +49,7 @@ def _picture() -> bytes:
     """The request's picture. Raises :class:`InvalidRequest` or :class:`PayloadTooLarge`."""
     limit: int = services().settings.max_image_bytes
     request.max_content_length = limit + 64_000
-    if request.mimetype == "multipart/form-data":
+    if request.mimetype == "multipart/form-data" and "boundary" in request.mimetype_params:
         upload = request.files.get("image")
         if upload is None:
             raise InvalidRequest(
@@ -58,12 +58,7 @@ def _picture() -> bytes:
                 field="image",
             )
         image = upload.stream.read()
-    elif request.mimetype == "application/x-www-form-urlencoded":
-        raise InvalidRequest(
-            "Expected the picture as the body or as the multipart field image. Received a form.",
-            field="image",
-        )
-    else:
+    else:  # whatever the type says: curl calls every body a form unless it is told otherwise
         image = request.get_data(cache=False)
     if not image:
         raise InvalidRequest("Expected a picture. Received no bytes.", field="image")

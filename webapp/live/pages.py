@@ -49,3 +49,10 @@ def live() -> ResponseReturnValue:
 def recordings() -> ResponseReturnValue:
     """The page that plays back recordings; they are in the browser, the server has none."""
     return render_template("recordings.html")
+
+
+@blueprint.get("/privacy")
+def privacy() -> ResponseReturnValue:
+    """What happens to pictures of people and to what is read in them."""
+    settings = services().settings
+    return render_template("privacy.html", unanalysed_days=settings.survey_unanalysed_days)
