@@ -7,24 +7,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from training.data.archive import opened
 from training.data.dataset import DatasetError, load_folder
 from training.evaluation.answers import answer, describe
-from training.evaluation.scoring import Scorer, open_model
+from training.evaluation.scoring import open_model
 from training.litert import quieten
 from training.runs import read_history, replacing
 from webapp.errors import MienError
-
-
-def _history(model: str, scorer: Scorer) -> list[dict[str, Any]]:
-    """The rows of the run that made the model: from its card, or from the run's folder."""
-    rows: list[dict[str, Any]] = list(scorer.card.training.get("history", ()))
-    folder = Path(model)
-    return rows or (read_history(folder) if folder.is_dir() else [])
 
 
 @click.command()
@@ -50,7 +42,8 @@ def main(
         if folder is not None:
             from training.evaluation.report import write_report
 
-            write_report(folder, scorer, answers, report, _history(model, scorer), report_sample)
+            history = read_history(Path(model)) if Path(model).is_dir() else []
+            write_report(folder, scorer, answers, report, history, report_sample)
     except (DatasetError, MienError) as error:
         raise click.ClickException(str(error)) from error
     text = json.dumps(report, indent=2, sort_keys=True) + "\n"

@@ -85,7 +85,7 @@ def test_one_command_from_the_archive_to_a_version_that_serves(data, tmp_path):
     assert found["serving"]["head"] == "ferplus"
     assert found["serving"]["fer2013"]["n"] == found["serving"]["ferplus"]["n"] == 14
     assert found["ms_per_face"] > 0
-    for name in ("index.html", "learning.png", "reliability.png", "robustness.png",
+    for name in ("index.html", "reliability.png", "robustness.png",
                  "confusion1.png", "confusion2.png", "figures.json"):  # fmt: skip
         assert (tmp_path / "report" / name).stat().st_size > 0
 

@@ -118,7 +118,6 @@ def run_facts(run: FinishedRun) -> dict[str, Any]:
         "started_from": run.facts.get("started_from"),
         "teachers": run.facts.get("teachers"),
         "epochs": len(run.history),
-        "history": run.history,
         "run_model_sha256": run.model_sha256,
     }
 

@@ -29,7 +29,6 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.domain import Box
-from webapp.vision.derived import derived
 
 Grey = npt.NDArray[np.uint8]
 
@@ -210,13 +209,6 @@ def _detector(all_filters: bool) -> dlib.fhog_object_detector:
 
 @cache
 def _state(all_filters: bool) -> bytes:
-    # the file's name says what the bytes depend on: dlib's release and which filters
-    kind = "all" if all_filters else "front"
-    name = f"frontal-{kind}-single-level-dlib-{dlib.__version__}.dat"
-    return derived(name, lambda: _make_state(all_filters))
-
-
-def _make_state(all_filters: bool) -> bytes:
     """The serialised detector.
 
     Neither limit is an option of dlib in Python, but both are plain in the detector's serialised
