@@ -11,12 +11,11 @@ from typing import Any, Final, cast
 
 from flask import Flask, current_app, request
 from limits import RateLimitItem, parse
-from limits.storage import storage_from_string
+from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from webapp.errors import RateLimited
 from webapp.web.message_queue import RedisTrouble
-from webapp.web.rate_limits import SCHEME, SteadyStorage
 
 EXTENSION = "mien.throttle"
 PER_ADDRESS: Final = "10 per 5 minutes"
@@ -27,9 +26,9 @@ _log = logging.getLogger(__name__)
 class Throttle:
     """Counts attempts in the store that the rate limits of the API use."""
 
-    def __init__(self, storage_uri: str = f"{SCHEME}://", **options: Any) -> None:
+    def __init__(self, storage_uri: str = "memory://", **options: Any) -> None:
         self._shared = MovingWindowRateLimiter(storage_from_string(storage_uri, **options))
-        self._own = MovingWindowRateLimiter(SteadyStorage())  # while the shared one is away
+        self._own = MovingWindowRateLimiter(MemoryStorage())  # while the shared one is away
         self._address = parse(PER_ADDRESS)
         self._account = parse(PER_ACCOUNT)
 
@@ -64,7 +63,7 @@ class Throttle:
 
 
 def init_throttle(app: Flask) -> None:
-    uri = app.config.get("RATELIMIT_STORAGE_URI") or f"{SCHEME}://"
+    uri = app.config["RATELIMIT_STORAGE_URI"]
     app.extensions[EXTENSION] = Throttle(uri, **app.config.get("RATELIMIT_STORAGE_OPTIONS", {}))
 
 
