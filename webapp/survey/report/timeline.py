@@ -19,7 +19,7 @@ MAX_CURVES = 60
 MAX_CLUSTERS = 6
 MIN_VIDEOS = 6
 NULL_DRAWS = 39  # more than all of them: p <= 1/40
-LEAST_PROBABILITY = 0.01
+LEAST_PROBABILITY = 0.05  # below, log ratios are noise and hid two clear kinds
 
 Array = npt.NDArray[np.float64]
 
