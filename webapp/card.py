@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,11 +71,27 @@ class HeadSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Mixture:
+    """What is served of several heads: a log-linear product of their probabilities.
+
+    Each head's logits divided by its temperature are added with its weight in ``weights`` (0 to 1
+    each), then ``adjustment`` (one number for each emotion; Menon et al. 2021 subtract a share of
+    the logarithm of the training prior); ``temperature`` divides the sum before softmax.
+    """
+
+    weights: Mapping[str, float]
+    temperature: float = 1.0
+    adjustment: tuple[float, ...] = (0.0,) * len(EMOTIONS)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """Everything that is known of one model version; see ``card.json``.
 
     ``golden_tolerance`` is the largest absolute difference of logits from ``golden.npz`` with
     which it may serve; a network that multiplies in int8 needs more of it than one in float32.
+    ``serving_head`` is what the app shows, unless ``mixture`` joins others to it; its label set is
+    what the app's answers are judged by.
     """
 
     version: str
@@ -85,6 +101,7 @@ class ModelCard:
     crop: CropSpec = field(default_factory=CropSpec)
     heads: tuple[HeadSpec, ...] = (HeadSpec("fer2013"),)
     serving_head: str = "fer2013"
+    mixture: Mixture | None = None
     uncertain_below: float = 0.4
     golden_tolerance: float = GOLDEN_TOLERANCE
     emotions: tuple[str, ...] = EMOTIONS
@@ -118,10 +135,28 @@ class ModelCard:
                 refuse(f"a head of kind {HEAD_KINDS}, temperature in [0.01, 100]", asdict(head))
         if self.serving_head not in {head.name for head in self.heads}:
             refuse("a serving head that is one of the heads", self.serving_head)
+        if self.mixture is not None:
+            self._check_mixture(self.mixture, refuse)
         if not 0 <= self.uncertain_below <= 1:
             refuse("uncertain_below in [0, 1]", self.uncertain_below)
         if not 0 < self.golden_tolerance <= 2:
             refuse("golden_tolerance in (0, 2]", self.golden_tolerance)
+
+    def _check_mixture(self, mixture: Mixture, refuse: Callable[[str, object], None]) -> None:
+        weights = mixture.weights
+        if (
+            not weights
+            or not set(weights) <= {head.name for head in self.heads}
+            or not all(0 <= weight <= 1 for weight in weights.values())
+            or not any(weights.values())
+        ):
+            refuse("weights in [0, 1] of heads, not all 0", dict(weights))
+        if not 0.01 <= mixture.temperature <= 100:
+            refuse("a mixture's temperature in [0.01, 100]", mixture.temperature)
+        if len(mixture.adjustment) != len(EMOTIONS) or not all(
+            abs(value) <= 10 for value in mixture.adjustment
+        ):
+            refuse("an adjustment of seven numbers in [-10, 10]", mixture.adjustment)
 
     def head(self, name: str | None = None) -> HeadSpec:
         """The head of that name, by default the serving one. Raises :class:`ModelInvalid`."""
@@ -142,6 +177,11 @@ class ModelCard:
             fields["input"] = InputSpec(**fields.get("input", {}))
             fields["crop"] = CropSpec(**fields.get("crop", {}))
             fields["heads"] = tuple(HeadSpec(**head) for head in fields.get("heads", ()))
+            if (mixture := fields.get("mixture")) is not None:
+                if not isinstance(mixture, Mapping):
+                    raise TypeError(f"mixture: expected an object. Received {mixture!r}.")
+                adjustment = tuple(mixture.get("adjustment", (0.0,) * len(EMOTIONS)))
+                fields["mixture"] = Mixture(**{**mixture, "adjustment": adjustment})
             fields["emotions"] = tuple(fields.get("emotions", ()))
             return cls(**fields)
         except (TypeError, ValueError) as error:

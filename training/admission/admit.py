@@ -15,7 +15,7 @@ from training.admission.faces import load_faces
 from training.admission.files import Found, recognise
 from training.admission.networks import adapter, open_network
 from training.data.dataset import LabelledFaces
-from training.evaluation.answers import answer, describe
+from training.evaluation.answers import Answers, answer, describe
 from training.evaluation.metrics import confusion_matrix
 from training.evaluation.scoring import Scorer, heads_of, input_spec_of, open_version
 from training.litert import (
@@ -257,7 +257,7 @@ def _measured(
         tell("comparing with the serving version")
         try:
             serving = open_version(request.active)
-            report["comparison"] = _against(serving, answers.probabilities, card, faces)
+            report["comparison"] = _against(serving, answers, faces)
         except MienError as error:  # the serving version's trouble is not the candidate's
             report["comparison"] = {"error": error.message}
         found["comparison"] = report["comparison"]
@@ -265,12 +265,10 @@ def _measured(
     return replace(card, metrics=metrics), report
 
 
-def _against(
-    serving: Scorer, candidate: Mapping[str, Any], card: ModelCard, faces: LabelledFaces
-) -> dict[str, Any]:
-    """What would change: each version's own serving head on the same faces."""
-    ours = answer(serving, faces).probabilities[serving.card.serving_head].argmax(axis=1)
-    theirs = candidate[card.serving_head].argmax(axis=1)
+def _against(serving: Scorer, candidate: Answers, faces: LabelledFaces) -> dict[str, Any]:
+    """What would change: what each version serves on the same faces."""
+    ours = answer(serving, faces).served.argmax(axis=1)
+    theirs = candidate.served.argmax(axis=1)
     return {
         "active": serving.card.version,
         "faces": len(faces),

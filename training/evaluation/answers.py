@@ -14,6 +14,7 @@ from training.evaluation.scoring import FloatArray, Scorer
 from training.litert import softmax
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
+from webapp.vision.classifier import served
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class Answers:
     """What a model said about labelled faces.
 
     ``probabilities``: calibrated, float32 ``[n, 7]`` by head; ``majority``: int64 ``[n]``, the
-    FER+ majority or -1; ``has_votes`` whether votes were given at all.
+    FER+ majority or -1; ``served``: what the app shows, float32 ``[n, 7]``; ``has_votes`` whether
+    votes were given at all.
     """
 
     card: ModelCard
     faces: LabelledFaces
     probabilities: dict[str, FloatArray]
     majority: npt.NDArray[np.int64]
+    served: FloatArray
 
     @property
     def has_votes(self) -> bool:
@@ -54,7 +57,8 @@ def answer(scorer: Scorer, faces: LabelledFaces) -> Answers:
     probabilities = {
         head.name: softmax(logits[head.name], head.temperature) for head in scorer.card.heads
     }
-    return Answers(scorer.card, faces, probabilities, ferplus_majority(faces.votes))
+    majority = ferplus_majority(faces.votes)
+    return Answers(scorer.card, faces, probabilities, majority, served(scorer.card, logits))
 
 
 def figures(answers: Answers) -> dict[str, Any]:
@@ -70,18 +74,18 @@ def figures(answers: Answers) -> dict[str, Any]:
 
     serving = answers.card.serving_head
     found: dict[str, Any] = {"head": answers.labels_head, **on_labels(answers.labels_head)}
-    found["serving"] = {"head": serving, "fer2013": on_labels(serving)}
+    found["serving"] = {"head": serving, "fer2013": score(answers.served, labels)}
     if answers.has_votes and known.any():
         found["ferplus"] = {"head": answers.votes_head, **on_votes(answers.votes_head)}
         found["ferplus"]["agreement_with_labels"] = float((majority == labels[known]).mean())
-        found["serving"]["ferplus"] = on_votes(serving)
+        found["serving"]["ferplus"] = score(answers.served[known], majority)
     truth = answers.majority if serving == "ferplus" and answers.has_votes else labels
-    found["serving"]["uncertain"] = _uncertain(answers, serving, truth)
+    found["serving"]["uncertain"] = _uncertain(answers, truth)
     return found
 
 
-def _uncertain(answers: Answers, head: str, truth: npt.NDArray[np.int64]) -> dict[str, float]:
-    probabilities = answers.probabilities[head]
+def _uncertain(answers: Answers, truth: npt.NDArray[np.int64]) -> dict[str, float]:
+    probabilities = answers.served
     kept = probabilities.max(axis=1) >= answers.card.uncertain_below
     right = probabilities.argmax(axis=1) == truth
     return {

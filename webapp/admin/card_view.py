@@ -108,7 +108,13 @@ def _evaluation(
         return None
     label_set = path[-1] if path[-1] in LABELS else str(facts.get("head", card.serving_head))
     head = card.serving_head if "serving" in path else str(facts.get("head", label_set))
-    served = head == card.serving_head and label_set == head
+    # a mixture is not what its heads answer alone: only its own figures are those of the app
+    mixed = card.mixture is not None
+    served = (
+        head == card.serving_head
+        and label_set == head
+        and (not mixed or "serving" in path or "mixture" in path)
+    )
     labels, pictures = LABELS.get(label_set, label_set), SETS.get(path[0], path[0])
     title = f"{labels}, {pictures}"
     if head != label_set:
@@ -246,6 +252,15 @@ def size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
+def _served(card: ModelCard) -> str:
+    """The serving head, or the weights of the heads that are mixed."""
+    if card.mixture is None:
+        return card.serving_head
+    weights = card.mixture.weights.items()
+    mixed = " and ".join(f"{weight:.0%} {name}" for name, weight in weights if weight)
+    return mixed + (", adjusted for rare emotions" if any(card.mixture.adjustment) else "")
+
+
 def facts(card: ModelCard) -> list[tuple[str, str]]:
     """What it was trained on and how, in words and in this order."""
     training = card.data.get("training")
@@ -255,7 +270,7 @@ def facts(card: ModelCard) -> list[tuple[str, str]]:
         ("Recipe", card.recipe),
         ("Input", f"{card.input.height}x{card.input.width}, {_channels(card)}"),
         ("Parameters", _count(card.training.get("parameters_count"))),
-        ("Served head", card.serving_head),
+        ("Served", _served(card)),
         ("Uncertain below", f"{card.uncertain_below:.3f}"),
         ("Epochs", _count(card.training.get("epochs"))),
         ("Training pictures", _count(data.get("training", data.get("pictures")))),

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,11 +88,13 @@ class Classifier:
     def probabilities(
         self, crops_nhwc: npt.NDArray[np.float32], head: str | None = None
     ) -> npt.NDArray[np.float32]:
-        """Calibrated probabilities of one head (the card's serving one), float32 ``[N, 7]``.
+        """Calibrated probabilities of one head, or of what the card serves, float32 ``[N, 7]``.
 
         Softmax of the logits divided by the head's temperature (Guo et al. 2017). Raises as
         :meth:`logits`, and :class:`ModelInvalid` for an unknown head.
         """
+        if head is None:
+            return served(self.card, self.logits(crops_nhwc))
         spec = self.card.head(head)
         return softmax(self.logits(crops_nhwc)[spec.name] / np.float32(spec.temperature))
 
@@ -137,6 +140,24 @@ class Classifier:
             self.logits(np.full((1, spec.height, spec.width, spec.channels), 127, np.float32))
         except (ValueError, RuntimeError) as error:
             raise self._invalid(f"it does not run ({error})") from error
+
+
+def served(
+    card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """The probabilities that the app shows, float32 ``[N, 7]``, from the logits of all heads.
+
+    Those of the card's mixture (see :class:`webapp.card.Mixture`), or of its serving head.
+    """
+    mixture = card.mixture
+    if mixture is None:
+        head = card.head()
+        return softmax(logits[head.name] / np.float32(head.temperature))
+    total = np.asarray(mixture.adjustment, np.float32)
+    for name, weight in mixture.weights.items():
+        scale = np.float32(weight / card.head(name).temperature)
+        total = total + scale * logits[name]
+    return softmax(total / np.float32(mixture.temperature))
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
