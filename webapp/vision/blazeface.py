@@ -154,8 +154,7 @@ class BlazeFace:
         if (w, h) != (self._network.side, self._network.side):
             self._buffer.fill(-1)
         inner = self._buffer[0, at_y : at_y + h, at_x : at_x + w]
-        np.multiply(small, np.float32(1 / 127.5), out=inner)
-        inner -= 1
+        inner[...] = small * np.float32(1 / 127.5) - np.float32(1)  # a grey one into all three
 
 
 def blend(found: Float) -> Float:

@@ -68,14 +68,15 @@ class TwoLooks:
     def scan(self, frame: Frame, *, thorough: bool = False) -> list[Detection]:
         """All faces of a frame, surest first; ``thorough`` looks for small and large ones too.
 
-        Otherwise the whole frame is looked at, and one of its tiles in turn.
+        Otherwise the whole frame is looked at, and every second time one of its tiles in turn.
         """
         picture, scale = _reduced(frame.best)
         whole = _whole(picture)
         tiles = _tiles(picture, TILE)
         if not thorough:
-            self._turn = (self._turn + 1) % len(tiles)
-            rows = self._propose(picture, [whole, tiles[self._turn]])[:MAX_LIVE_PROPOSALS]
+            self._turn = (self._turn + 1) % (2 * len(tiles))
+            tile = tiles[self._turn // 2 : self._turn // 2 + 1] if self._turn % 2 else []
+            rows = self._propose(picture, [whole, *tile])[:MAX_LIVE_PROPOSALS]
             return _scaled(self._confirm(picture, rows, PLAIN), 1 / scale)
         proposed = self._propose(picture, [whole, *tiles])
         padded = Window(
