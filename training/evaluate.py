@@ -15,8 +15,9 @@ from training.data.dataset import DatasetError, load_folder
 from training.evaluation.answers import answer, describe
 from training.evaluation.scoring import open_model
 from training.litert import quieten
-from training.runs import read_history, replacing
+from training.runs import read_history
 from webapp.errors import MienError
+from webapp.files.atomic import replacing
 
 
 @click.command()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from webapp.files.atomic import replacing
 
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
@@ -17,22 +18,6 @@ VALIDATION_FILE = "validation.npz"
 
 class TimeUp(Exception):
     """The minutes that were asked for have passed; the run goes on with ``resume``."""
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that becomes ``path`` when the block ends well, and vanishes else."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_json(path: Path, payload: Any) -> None:

@@ -10,8 +10,6 @@ import getpass
 import importlib
 import importlib.util
 import json
-import os
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,7 @@ import click
 from webapp.cluster.shared_registry import open_registry
 from webapp.domain import FrameResult
 from webapp.errors import MienError
+from webapp.files import atomic
 from webapp.files.text import forgiving_console
 from webapp.models.journal import Journal
 from webapp.models.registry import Registry
@@ -135,16 +134,7 @@ def _write(target: str, text: str) -> None:
     if target == "-":
         click.echo(text, nl=False)
         return
-    path = Path(target)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.resolve().parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(temporary).chmod(0o644)  # mkstemp gives 0600
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    atomic.write(Path(target), text)
 
 
 @cli.group()

@@ -25,7 +25,8 @@ KILLS = 8
 WORK = """
 import itertools, json, shutil, sys
 from pathlib import Path
-from webapp.files.staging import Staging, sync_folder
+from webapp.files.atomic import sync_folder
+from webapp.files.staging import Staging
 from webapp.models.journal import Journal
 from webapp.models.registry import Registry
 models = Path(sys.argv[1])

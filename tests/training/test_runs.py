@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.runs import read_history, replacing, save_through, write_history, write_json
+from training.runs import read_history, save_through, write_history, write_json
+from webapp.files.atomic import replacing
 
 
 def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -23,7 +24,7 @@ def test_full_disk_leaves_the_old_file(tmp_path):
     write_json(path, {"a": 1})
     code = (
         "import pathlib, resource, signal, sys\n"
-        "from training.runs import replacing\n"
+        "from webapp.files.atomic import replacing\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"

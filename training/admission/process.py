@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from training.admission.confine import confine, end_with_parent
 from webapp.errors import MienError, ModelInvalid
+from webapp.files import atomic
 
 REQUEST: Final = "request.json"
 PROGRESS: Final = "progress.json"
@@ -40,7 +41,10 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
 
     def tell(step: str) -> None:
-        _write(folder / PROGRESS, {"step": step, "seconds": round(time.monotonic() - began, 1)})
+        seconds = round(time.monotonic() - began, 1)
+        atomic.write(
+            folder / PROGRESS, json.dumps({"step": step, "seconds": seconds}), private=True
+        )
 
     try:
         tell("starting")
@@ -55,7 +59,7 @@ def main(arguments: list[str]) -> int:
         answer = ModelInvalid("The check ran out of the memory it may use.").to_json()
     except OSError as error:
         answer = MienError(f"The check could not go on: {error.strerror or error}.").to_json()
-    _write(folder / RESULT, answer)
+    atomic.write(folder / RESULT, json.dumps(answer), private=True)
     return 0
 
 
@@ -122,10 +126,3 @@ def _faces(request: Mapping[str, Any], folder: Path, tell: Tell) -> dict[str, An
         "fingerprint": faces.fingerprint,
         "left_out": refused,
     }
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a small file at once, so that a reader never sees half of it."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(path)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.data.dataset import DatasetError
-from training.runs import replacing
+from webapp.files.atomic import replacing
 
 CHECKPOINT_FILE = "checkpoint.npz"
 

@@ -21,9 +21,9 @@ from training.data.dataset import LabelledFaces
 from training.data.lineage import check_same_split, version_facts
 from training.litert import softmax
 from training.recipes.networks import HEADS
-from training.runs import replacing
 from webapp.card import sha256_of
 from webapp.errors import ModelInvalid
+from webapp.files.atomic import replacing
 
 FloatArray = npt.NDArray[np.float32]
 Taught = Mapping[str, FloatArray]

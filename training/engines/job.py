@@ -25,12 +25,12 @@ from training.runs import (
     RUN_FILE,
     VALIDATION_FILE,
     read_json,
-    replacing,
     save_through,
     write_json,
 )
 from webapp.card import InputSpec, sha256_of
 from webapp.domain import EMOTIONS
+from webapp.files.atomic import replacing
 from webapp.vision.crops import to_batch
 
 MODEL_FILE = "model.keras"

@@ -27,8 +27,9 @@ from training.engines.distil import Taught
 from training.engines.torch_engine import MienTorch, has_bfloat16, predict_logits
 from training.engines.warm_start import Start, load_into
 from training.recipes.recipes import MienRecipe
-from training.runs import TimeUp, read_history, replacing, write_history
+from training.runs import TimeUp, read_history, write_history
 from webapp.errors import MienError
+from webapp.files.atomic import replacing
 
 CHECKPOINT_FILE = "checkpoint.pt"
 

@@ -81,13 +81,3 @@ def sweep(parent: Path, prefix: str) -> int:
         shutil.rmtree(folder, ignore_errors=True)
         count += 1
     return count
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable, where the system can open folders."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from webapp.errors import InvalidRequest, MienError, NotFound
+from webapp.files.atomic import sync_folder
 from webapp.files.receiving import Source, receive
-from webapp.files.staging import Staging, sweep, sync_folder
+from webapp.files.staging import Staging, sweep
 from webapp.models.inspection import inspect
 from webapp.settings import Settings
 

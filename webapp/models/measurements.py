@@ -12,7 +12,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from webapp import ROOT
 from webapp.errors import Conflict, MienError
+from webapp.files import atomic
 
 TIMEOUT_S: Final = 120
 _running = threading.Lock()  # two at once would each measure the other
@@ -85,7 +85,9 @@ def measure(instance: Path, version: str, folder: Path) -> dict[str, Any]:
         "machine": machine(),
     }
     kept |= {"error": report["error"]["message"]} if "error" in report else report
-    _write(_file(instance, version), kept)
+    path = _file(instance, version)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(path, json.dumps(kept))
     return kept
 
 
@@ -108,14 +110,3 @@ def _run(folder: Path) -> dict[str, Any]:
         # a damaged model can bring the interpreter down; that is why it runs elsewhere
         return MienError(f"It could not be run (exit status {done.returncode}).").to_json()
     return report
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".measuring-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(content, stream)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +27,7 @@ from webapp.card import (
     sha256_of,
 )
 from webapp.errors import Conflict, ModelInvalid, NotFound, error_from_json
+from webapp.files import atomic
 
 ACTIVE_FILE: Final = "ACTIVE"
 HISTORY_FILE: Final = "HISTORY"
@@ -210,28 +210,7 @@ class Registry:
 
     def _write(self, name: str, lines: list[str]) -> None:
         """Replace a small file so that a crash leaves the old or the new one, never a part."""
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=self.models_dir)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write("".join(f"{line}\n" for line in lines))
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).chmod(0o644)  # mkstemp gives 0600; other users may serve
-            Path(temporary).replace(self.models_dir / name)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_folder(self.models_dir)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable, where the system can open folders (not Windows)."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        atomic.write(self.models_dir / name, "".join(f"{line}\n" for line in lines))
 
 
 def _run_golden(folder: Path) -> dict[str, float]:

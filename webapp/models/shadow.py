@@ -28,6 +28,7 @@ from sqlalchemy import select
 from webapp.database.survey_tables import Survey, Upload
 from webapp.domain import FrameResult
 from webapp.errors import Conflict, InvalidRequest, MienError, NotFound
+from webapp.files import atomic
 from webapp.files.kinds import IMAGE
 from webapp.inference.client import InferenceService, Request
 from webapp.models.registry import ModelVersion, Registry
@@ -293,10 +294,7 @@ class Shadow:
     def _keep(self, number: str, result: dict[str, Any]) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"{number}.json"
-            temporary = path.with_suffix(".new")
-            temporary.write_text(json.dumps(result), encoding="utf-8")
-            temporary.replace(path)
+            atomic.write(self._folder / f"{number}.json", json.dumps(result))
             files = sorted(self._folder.glob("*.json"), key=_modified, reverse=True)
             for old in files[KEPT_RESULTS:]:
                 old.unlink(missing_ok=True)

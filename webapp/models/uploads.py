@@ -30,8 +30,9 @@ from webapp.errors import (
     NotFound,
     error_from_json,
 )
+from webapp.files.atomic import sync_folder
 from webapp.files.receiving import Source, receive
-from webapp.files.staging import Staging, sweep, sync_folder
+from webapp.files.staging import Staging, sweep
 from webapp.models.evaluation_sets import EvaluationSets
 from webapp.models.inspection import Cancelled, inspect
 from webapp.models.registry import Registry

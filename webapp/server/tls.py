@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import os
-import secrets
 import socket
 import ssl
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from webapp.errors import SettingsError
+from webapp.files import atomic
 from webapp.settings import Settings
 
 VALID_DAYS = 397  # the longest that browsers take
@@ -100,8 +99,12 @@ def own_certificate(folder: Path, host: str) -> Tls:
             serialization.NoEncryption(),
         )
         certificate = _sign(key, names, addresses)
-        _write(made.key, pem)
-        _write(made.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+        atomic.write(made.key, pem, private=True)
+        atomic.write(
+            made.certificate,
+            certificate.public_bytes(serialization.Encoding.PEM),
+            private=True,
+        )
     return made
 
 
@@ -173,12 +176,3 @@ def _serves(made: Tls, names: set[str], addresses: set[Address]) -> bool:
         and names <= set(alternatives.get_values_for_type(x509.DNSName))
         and addresses <= set(alternatives.get_values_for_type(x509.IPAddress))
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Appear complete or not at all, and readable by us alone from the first byte."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as target:
-        target.write(content)
-    temporary.replace(path)

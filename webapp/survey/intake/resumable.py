@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from webapp.errors import Conflict, InvalidRequest, NotFound, PartDamaged, PayloadTooLarge
+from webapp.files import atomic
 from webapp.files import kinds as media
 from webapp.files.storage import remove_tree
 from webapp.settings import Settings
@@ -185,7 +186,7 @@ class Parts:
         if not (folder / "meta.json").exists():
             self._make_room(survey_id, announced)
             folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / "meta.json", json.dumps(asdict(announced)).encode())
+            atomic.write(folder / "meta.json", json.dumps(asdict(announced)).encode())
         return Opened(announced.key, _present(folder, announced))
 
     def _make_room(self, survey_id: str, announced: Announced) -> None:
@@ -263,7 +264,7 @@ class Parts:
                 receipt = self._uploads.receive(survey_id, announced.group, announced.path, reader)
             finally:
                 reader.close()
-            _write(folder / "receipt.json", json.dumps(receipt.to_json()).encode())
+            atomic.write(folder / "receipt.json", json.dumps(receipt.to_json()).encode())
             for number in present:
                 (folder / f"{number:05}").unlink(missing_ok=True)
             return receipt
@@ -302,10 +303,3 @@ def _read_receipt(folder: Path) -> Receipt | None:
         return Receipt(**json.loads((folder / "receipt.json").read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """At once, so that a crash leaves the whole file or none."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
