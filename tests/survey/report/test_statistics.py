@@ -304,7 +304,7 @@ def test_what_is_shown_is_as_close_as_the_plain_share_and_covers(mix):
     generator, mix = rng(), np.array(mix)
     rates = confusion().counts / 1000
     plain_error, shown_error, covered = [], [], []
-    for _ in range(60):
+    for _ in range(30):
         read = np.array([generator.choice(7, p=rates[c]) for c in generator.choice(7, 60, p=mix)])
         plain = np.bincount(read, minlength=7) / 60
         corrected = correct(plain * 60, confusion(), generator)
