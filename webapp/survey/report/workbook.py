@@ -158,7 +158,9 @@ def write_xlsx(path: Path, report: dict[str, Any], records: Records) -> None:
             "headline": book.add_format({"bold": True, "font_size": 13, "text_wrap": True}),
             "text": book.add_format({"text_wrap": True, "valign": "top"}),
             "soft": book.add_format({"font_color": "#666666", "text_wrap": True, "valign": "top"}),
-            "head": book.add_format({"bold": True, "bottom": 1, "text_wrap": True}),
+            "head": book.add_format(
+                {"bold": True, "bottom": 1, "text_wrap": True, "align": "center"}
+            ),
             "share": book.add_format({"num_format": "0.0%"}),
             "signed": book.add_format({"num_format": "+0.00;\u22120.00;0.00"}),
             "p": book.add_format({"num_format": "0.000"}),
@@ -223,8 +225,8 @@ def _summary(book: Any, formats: dict[str, Any], report: dict[str, Any]) -> None
     page.hide_gridlines(2)
     page.set_column("A:A", WIDE)
     page.set_column("B:I", 12)
-    page.set_landscape()
-    page.fit_to_pages(1, 0)
+    page.set_portrait()
+    page.fit_to_pages(1, 1)
     story = report["story"]
     page.write(0, 0, report["survey"]["name"], formats["title"])
     page.merge_range(1, 0, 1, 8, story["headline"], formats["headline"])
