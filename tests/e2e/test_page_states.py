@@ -88,6 +88,8 @@ def test_a_camera_pulled_out_in_mid_run_is_explained_and_can_be_tried_again(
     )
     expect(alert(page)).to_contain_text("disconnected")
     assert state(page)["drawn"] == []
+    expect(page.get_by_role("heading", name="The 60 seconds before")).to_be_visible()
+    expect(page.locator("[data-summary]")).to_contain_text("%")
     page.get_by_role("button", name="Try again").click()
     wait_until(page, lambda: state(page)["stats"]["answered"] > 3, "answers again")
 

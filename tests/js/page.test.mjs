@@ -19,7 +19,12 @@ test("doubt is shown as doubt and advice instead of a label", () => {
     { label: "angry", confidence: 0.9, quality: { ok: false, advice: "Come closer: the face is too small." } },
   );
   assert.deepEqual([describe(sure).title, describe(sure).short], ["Happy", "Happy  83 %"]);
-  assert.equal(describe(sure).detail, "83 % likely, angry 3 %.");
+  assert.equal(describe(sure).detail, "83 % likely.");
+  const certain = { ...sure, scores: sure.scores.map((_, i) => (i === 3 ? 1 : 0)) };
+  assert.deepEqual(
+    [describe(certain).short, describe(certain).detail],
+    ["Happy  over 99 %", "over 99 % likely."],
+  );
   const changing = { ...sure, label: "angry" };
   assert.equal(describe(changing).detail, "3 % likely, happy 83 %.");
   assert.equal(describe(doubt).tone, "doubt");

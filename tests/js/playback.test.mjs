@@ -98,5 +98,5 @@ test("marker keys mean markers only where nothing is typed", () => {
   assert.equal(press("m", { target: { isContentEditable: true } }), null);
   for (const held of ["ctrlKey", "altKey", "metaKey", "repeat"]) assert.equal(press("1", { [held]: true }), null, held);
   assert.equal(cleanNames({ 1: " A ", 2: 5, 3: "" })[1], "A");
-  assert.deepEqual([cleanNames(null)[2], cleanNames({ 2: 5 })[2], cleanNames([])[9]], ["Key 2", "Key 2", "Key 9"]);
+  assert.deepEqual([cleanNames(null)[2], cleanNames({ 2: 5 })[2], cleanNames([])[9]], ["Marker 2", "Marker 2", "Marker 9"]);
 });

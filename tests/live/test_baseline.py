@@ -50,6 +50,19 @@ def test_a_strong_expression_still_shows() -> None:
     assert driver.send().faces[0].label == "sad"
 
 
+def test_a_face_that_changes_is_no_resting_face() -> None:
+    driver = Driver()
+    resting(driver)
+    driver.session.baseline.start()
+    run(driver, MEASURE_S / 2)
+    driver.inference.faces = lambda _image: [face(LEFT, happy=0.9)]
+    run(driver, 1.5)
+    resting(driver)
+    run(driver, MEASURE_S / 2)
+    said = driver.session.baseline.to_json()
+    assert (said["state"], said["trouble"]) == ("failed", "changing")
+
+
 def test_progress_stands_still_while_something_is_wrong_and_gives_up_in_the_end() -> None:
     driver = Driver()
     resting(driver)

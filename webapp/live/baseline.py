@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from webapp.domain import EMOTIONS, EmotionScores, Face
@@ -20,6 +20,7 @@ PATIENCE_S = 30.0  # all in all; troubles do not count towards MEASURE_S
 MAX_STEP_S = 0.5  # a longer gap between frames counts as this
 SMALLEST = 1e-4  # probabilities below say nothing more in their logarithm
 AT_REST = math.log(0.1)  # log-odds against neutral that a resting face may keep
+CHANGE = 0.35  # total variation of one second's mean scores from the whole: no resting face
 MOST = 3.0  # log-odds taken off at most: a strong expression still shows
 _NEUTRAL = EMOTIONS.index("neutral")
 
@@ -48,6 +49,7 @@ class _Measuring:
     track: int | None = None
     good_s: float = 0.0
     sums: tuple[float, ...] = (0.0,) * len(EMOTIONS)
+    seconds: list[list[float]] = field(default_factory=list)  # score-seconds of each good second
     trouble: str | None = None
 
 
@@ -92,10 +94,17 @@ class Baseline:
             face = faces[0]
             if face.track != at.track:
                 at.track, at.good_s, at.sums = face.track, 0.0, (0.0,) * len(EMOTIONS)
+                at.seconds = []
+            if int(at.good_s) >= len(at.seconds):
+                at.seconds.append([0.0] * len(EMOTIONS))
+            for i, value in enumerate(face.raw.values):
+                at.seconds[-1][i] += step_s * value
             logs = (math.log(max(SMALLEST, value)) for value in face.raw.values)
             at.sums = tuple(total + step_s * log for total, log in zip(at.sums, logs, strict=True))
             at.good_s += step_s
-        if at.good_s >= MEASURE_S:
+        if at.good_s >= MEASURE_S and _changes(at.seconds):
+            self._trouble, self._measuring = "changing", None
+        elif at.good_s >= MEASURE_S:
             self._track = at.track
             self._offsets = offsets([total / at.good_s for total in at.sums])
             self._measuring = None
@@ -122,6 +131,16 @@ class Baseline:
             "trouble": self._trouble,
             "track": self._track,
         }
+
+
+def _changes(seconds: Sequence[Sequence[float]]) -> bool:
+    """Whether any second's mean scores are far from those of all; each ``[7]``, any scale."""
+    whole = [sum(column) for column in zip(*seconds, strict=True)]
+    means = [[value / sum(row) for value in row] for row in (whole, *seconds) if sum(row) > 0]
+    return any(
+        sum(abs(a - b) for a, b in zip(row, means[0], strict=True)) / 2 > CHANGE
+        for row in means[1:]
+    )
 
 
 def _trouble(faces: Sequence[Face]) -> str | None:

@@ -13,6 +13,8 @@ export const EMOTIONS = Object.freeze([
 
 export const UNCERTAIN = "uncertain";
 
+const SECOND_FROM = 0.1; // the second most likely is worth a word from here on
+
 const NAMES = Object.freeze({
   angry: "Angry",
   disgust: "Disgust",
@@ -88,20 +90,26 @@ export function describe(face) {
     };
   }
   // The label follows the scores with a little inertia, so it may not be the most probable now.
-  const own = percent(face.scores[EMOTIONS.indexOf(face.label)]);
+  const own = likelihood(face.scores[EMOTIONS.indexOf(face.label)]);
   const [other, score] = face.label === first.emotion
     ? [named.second, second.score]
     : [named.first, first.score];
+  const also = score >= SECOND_FROM ? `, ${other} ${likelihood(score)}` : "";
   return {
     tone: "sure",
     icon: face.label,
     title: nameOf(face.label),
     short: `${nameOf(face.label)}  ${own}`,
-    detail: `${own} likely, ${other} ${percent(score)}.`,
+    detail: `${own} likely${also}.`,
   };
 }
 
-/** A probability in words: "83 %". */
+/** How likely something is, in words: "83 %", and never more than "over 99 %": no reading is sure. */
+export function likelihood(probability) {
+  return probability > 0.99 ? "over 99 %" : percent(probability);
+}
+
+/** A share in words: "83 %". */
 export function percent(probability) {
   return `${Math.round(probability * 100)} %`;
 }

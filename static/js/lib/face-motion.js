@@ -6,9 +6,9 @@ import { iou } from "./geometry.js";
 
 export const MOTION = Object.freeze({
   alpha: 0.85, // how far a measured place corrects the expected one
-  beta: 0.2, // how far it corrects the speed
+  beta: 0.35, // how far it corrects the speed
   leadMostMs: 140, // never run ahead of a measurement by more
-  glideMs: 55, // time constant of the correction's decay
+  glideMs: 25, // time constant of the correction's decay
   stillPx: 1.2, // leads below this are jitter, not motion
   snapIou: 0.15, // a box that shares less with the last is a new place: no glide
   fadeFromMs: 500, // age of the picture at which a box starts to fade

@@ -13,6 +13,7 @@ const FAILED = Object.freeze({
   several_faces: "More than one person was in view.",
   hard_to_read: "The face was too hard to read. More light helps.",
   interrupted: "Too few pictures came through.",
+  changing: "The face changed while it was measured: a resting face stays the same.",
   left: "The resting face was forgotten, because its face left the picture.",
 });
 

@@ -1,6 +1,6 @@
 // The reading beside the picture: the headline, seven bars, the choice of a face, the timeline.
 
-import { describe, EMOTIONS, nameOf, percent, shapeOf } from "../lib/emotions.js";
+import { describe, EMOTIONS, likelihood, nameOf, shapeOf } from "../lib/emotions.js";
 import { faceTag, showTag } from "../lib/face-tag.js";
 import { Timeline } from "./timeline.js";
 import { summary } from "../lib/words.js";
@@ -131,7 +131,7 @@ export class Panel {
       const { row, fill, value } = this.#bars.get(emotion);
       const score = scores ? scores[i] : 0;
       fill.style.transform = `scaleX(${score.toFixed(3)})`;
-      setText(value, scores ? percent(score) : "–");
+      setText(value, scores ? likelihood(score) : "–");
       row.classList.toggle("bar--leading", emotion === leading);
     });
   }

@@ -1,7 +1,6 @@
 // The suggestions: from the person's own list, for the mood that has settled. They change with it
 // and not with every flicker; doubt, an empty picture and pauses leave them as they are.
 
-import { download } from "../recordings/download.js";
 import { Leader, Settler, SETTLE } from "./settle.js";
 import { remember, remembered } from "../lib/memory.js";
 import { icon, setText } from "../live/panel.js";
@@ -131,7 +130,7 @@ export function startSuggestions() {
     event.target.value = "";
     if (file) load(file);
   });
-  $("suggest-example").addEventListener("click", () => download("mien-example-list.csv", "text/csv;charset=utf-8", [EXAMPLE]));
+  $("suggest-example").addEventListener("click", () => load(new File([EXAMPLE], "Example list.csv", { type: "text/csv" })));
   $("suggest-forget").addEventListener("click", () => {
     list = null;
     remember(LIST_AT, null);

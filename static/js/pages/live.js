@@ -130,8 +130,8 @@ function startFile(file) {
   return start((hooks) => openFile(video, file, hooks), `Opening ${file.name}`);
 }
 
-/** Ends whatever runs; the caller says what the page shows then. */
-function halt() {
+/** Ends whatever runs; the caller says what the page shows then. `keep`: the last minute stays. */
+function halt({ keep = false } = {}) {
   attempts += 1;
   endFrames();
   endFrames = () => {};
@@ -141,8 +141,11 @@ function halt() {
   source = null;
   panel.faces([], null);
   panel.tag(null);
-  panel.timeline(null, performance.now());
-  lanes.update([], null, performance.now());
+  setText($("timeline-title"), keep ? "The 60 seconds before" : "Last 60 seconds");
+  if (!keep) {
+    panel.timeline(null, performance.now());
+    lanes.update([], null, performance.now());
+  }
   showMeters(performance.now());
 }
 
@@ -153,7 +156,7 @@ function stop() {
 }
 
 function fail(error) {
-  halt();
+  halt({ keep: phase !== "starting" });
   const words = error instanceof SourceError ? error : new SourceError("unknown", error);
   if (words.reason === "unknown") console.error(error);
   setText($("failure-title"), words.title);

@@ -1,7 +1,7 @@
 // The page of recordings: opens one from this browser or from a file and plays it back. Logic
 // lives in the modules; here elements meet them.
 
-import { EMOTIONS, nameOf, percent } from "../lib/emotions.js";
+import { EMOTIONS, likelihood, nameOf } from "../lib/emotions.js";
 import { FACE_COLOURS, faceColour } from "../lib/face-tag.js";
 import { icon, setText } from "../live/panel.js";
 import { PlaybackChart } from "../recordings/chart.js";
@@ -78,7 +78,7 @@ function show(recording) {
   showRuns(summary.runs, faces, jumpTo);
   showSummary(recording, summary);
   redraw();
-  seek(0);
+  seek(recording.readings.length ? recording.readings.time(0) : 0); // not where nothing was read yet
   $("title").focus();
 }
 
@@ -165,7 +165,7 @@ function showNow() {
   const items = (read ?? []).map(({ key, state, confidence, valence }) => {
     const item = document.createElement("li");
     const name = shown.faces.find((face) => face.key === key)?.name ?? "A face in view for a moment";
-    const sure = state !== UNREADABLE && state !== "uncertain" ? ` ${percent(confidence)}` : "";
+    const sure = state !== UNREADABLE && state !== "uncertain" ? ` ${likelihood(confidence)}` : "";
     const words = state === UNREADABLE ? "" : `, valence ${signed(valence)}`;
     item.append(icon(state === UNREADABLE ? "uncertain" : state), `${name}: ${stateName(state).toLowerCase()}${sure}${words}`);
     return item;

@@ -23,7 +23,7 @@ export function keyOfPress(event) {
 export function cleanNames(kept) {
   return Object.fromEntries(DIGITS.map((digit) => {
     const name = typeof kept?.[digit] === "string" ? kept[digit] : "";
-    return [digit, cleanName(name, `Key ${digit}`)];
+    return [digit, cleanName(name, `Marker ${digit}`)];
   }));
 }
 
@@ -55,7 +55,7 @@ export function markerKeys({ keys, names, enabled, onMark }) {
     input.value = named[digit];
     input.setAttribute("aria-label", `Name of marker ${digit}`);
     input.addEventListener("change", () => {
-      named[digit] = cleanName(input.value, `Key ${digit}`);
+      named[digit] = cleanName(input.value, `Marker ${digit}`);
       input.value = named[digit];
       shown.get(digit).textContent = named[digit];
       remember(NAMES_AT, named);
