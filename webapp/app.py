@@ -19,6 +19,7 @@ from webapp.monitoring.status import init_figures
 from webapp.mood.routes import init_mood
 from webapp.settings import Settings
 from webapp.survey.routes import init_surveys
+from webapp.web.assets import init_assets, version_of
 from webapp.web.extensions import limiter, limits_config
 from webapp.web.headers import (
     Sessions,
@@ -50,15 +51,18 @@ def create_app(
     Raises :class:`~webapp.errors.SettingsError` for settings that are unfit for production.
     """
     check_production(settings)
+    static = ROOT / "static"
     app = Flask(
         "webapp",
         root_path=str(ROOT / "webapp"),
         template_folder=str(ROOT / "templates"),
-        static_folder=str(ROOT / "static"),
+        static_folder=str(static),
+        static_url_path=f"/static/{version_of(static)}",
     )
     app.request_class = api.PrivateRequest
     app.session_interface = Sessions()
     init_input(app)
+    init_assets(app)
     app.config.update(
         SECRET_KEY=settings.secret_key or secrets.token_urlsafe(32),
         SESSION_COOKIE_HTTPONLY=True,

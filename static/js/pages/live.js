@@ -296,6 +296,7 @@ const actions = {
 };
 for (const button of document.querySelectorAll("[data-action]")) {
   button.addEventListener("click", () => actions[button.dataset.action]());
+  button.disabled = false; // until the scripts are here, a click would be lost
 }
 $("file").addEventListener("change", (event) => {
   const [file] = event.target.files;
