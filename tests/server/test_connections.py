@@ -14,19 +14,21 @@ import requests
 from bench.support.server import running_server
 from tests.support.models import activate, make_version
 from webapp.server import connections
-from webapp.server.connections import Doorkeeper
+from webapp.server.connections import ConnectionLimiter
 from webapp.settings import Settings
 
 
 def test_each_address_is_counted_by_itself_and_forgotten() -> None:
-    door = Doorkeeper(Settings(max_connections_per_address=81, live_max_sessions_per_address=16))
+    door = ConnectionLimiter(
+        Settings(max_connections_per_address=81, live_max_sessions_per_address=16)
+    )
     assert door.limit == 81
     with ExitStack() as stack:
-        first = [stack.enter_context(door.admit("a")) for _ in range(82)]
+        first = [stack.enter_context(door.acquire("a")) for _ in range(82)]
         assert first == [True] * 81 + [False]
-        assert stack.enter_context(door.admit("b"))
-    with door.admit("a") as welcome:
-        assert welcome
+        assert stack.enter_context(door.acquire("b"))
+    with door.acquire("a") as allowed:
+        assert allowed
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_each_address_is_counted_by_itself_and_forgotten() -> None:
     ],
 )
 def test_the_limit_follows_the_settings(settings: dict[str, int], limit: int) -> None:
-    assert Doorkeeper(Settings(**settings)).limit == limit
+    assert ConnectionLimiter(Settings(**settings)).limit == limit
 
 
 def test_places_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

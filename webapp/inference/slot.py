@@ -125,7 +125,7 @@ class Slot:
                 log.exception("worker %d: its supervisor failed", self.index)
                 failed = True
                 if self.process is not None:
-                    self._bury(self.process, crashed=True)
+                    self._reap(self.process, crashed=True)
             self.tried.set()
             if failed and not self._stopping.is_set():
                 self._back_off()
@@ -152,11 +152,11 @@ class Slot:
                 break
             self.process = successor
             self.replaced += 1
-            self._bury(process, crashed=False)
+            self._reap(process, crashed=False)
             process = successor
         self.state = "starting"
         failed = not process.alive and not self._stopping.is_set()
-        self._bury(process, failed)
+        self._reap(process, failed)
         return failed
 
     def _start(self, *, successor: bool) -> WorkerProcess | None:
@@ -281,7 +281,7 @@ class Slot:
         self._growth = None
         self._queue.wake()
 
-    def _bury(self, process: WorkerProcess, crashed: bool) -> None:
+    def _reap(self, process: WorkerProcess, crashed: bool) -> None:
         process.stop()
         if crashed:
             self.last_error = WorkerCrashed(f"A worker ended ({process.exit_text()}).")

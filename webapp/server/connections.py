@@ -38,7 +38,7 @@ def places() -> int:
     return MOST if soft == resource.RLIM_INFINITY else max(64, min(MOST, soft - SPARE_FILES))
 
 
-class Doorkeeper:
+class ConnectionLimiter:
     """Counts connections by address. Behind our own proxies everybody has theirs, so none count."""
 
     def __init__(self, settings: Settings) -> None:
@@ -48,7 +48,7 @@ class Doorkeeper:
         self._open: Counter[str] = Counter()
 
     @contextmanager
-    def admit(self, address: str) -> Iterator[bool]:
+    def acquire(self, address: str) -> Iterator[bool]:
         """Whether one more connection from there may stay; it counts until the block ends."""
         self._open[address] += 1
         try:

@@ -19,7 +19,7 @@ from flask import Flask
 
 from webapp.errors import SettingsError
 from webapp.live.hub import LiveHub
-from webapp.server.connections import Doorkeeper, places
+from webapp.server.connections import ConnectionLimiter, places
 from webapp.server.tls import Tls, lan_addresses
 from webapp.settings import Settings
 from webapp.web.services import services_of
@@ -146,14 +146,14 @@ def _eventlet(run: _Run) -> None:
     from eventlet.green import ssl as green_ssl
     from greenlet import getcurrent
 
-    door = Doorkeeper(services_of(run.app).settings)
+    door = ConnectionLimiter(services_of(run.app).settings)
 
     class Protocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]
         """eventlet's protocol with small packets sent at once and tracebacks kept in the log."""
 
         def __init__(self, conn_state: list[Any], server: Any) -> None:
-            with door.admit(str(conn_state[0][0])) as welcome:
-                if welcome:  # otherwise the server closes it
+            with door.acquire(str(conn_state[0][0])) as allowed:
+                if allowed:  # otherwise the server closes it
                     super().__init__(conn_state, server)
 
         def setup(self) -> None:
