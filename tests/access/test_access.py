@@ -219,7 +219,14 @@ def test_without_the_setting_everybody_uses_live_and_surveys(app: Flask) -> None
     assert client.post("/api/v1/surveys", json=body).status_code == 201
 
 
-OPEN = {"/admin/login", "/admin/setup", "/healthz", "/readyz", "/api/v1/openapi.json"}
+OPEN = {
+    "/admin/login",
+    "/admin/setup",
+    "/healthz",
+    "/readyz",
+    "/api/v1/openapi.json",
+    "/privacy",
+}
 
 
 def test_a_closed_server_shows_strangers_nothing(closed: Flask) -> None:
