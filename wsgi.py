@@ -46,6 +46,7 @@ from webapp.models.services import models_of  # noqa: E402
 from webapp.models.startup import start_inference  # noqa: E402
 from webapp.monitoring import logs  # noqa: E402
 from webapp.monitoring.recent import keep_log  # noqa: E402
+from webapp.sandbox import keep_private  # noqa: E402
 from webapp.server import fast_unmask  # noqa: E402
 from webapp.server.run import choose_port, serve  # noqa: E402
 from webapp.server.tls import tls_of  # noqa: E402
@@ -86,6 +87,7 @@ def read_settings(arguments: list[str] | None = None) -> Settings:
 def main() -> int:
     """Serve until told to stop; the exit status."""
     try:
+        keep_private()
         settings = read_settings()
         logs.configure(settings)
         keep_log()

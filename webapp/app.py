@@ -20,6 +20,7 @@ from webapp.mood.routes import init_mood
 from webapp.settings import Settings
 from webapp.survey.routes import init_surveys
 from webapp.web.assets import init_assets, version_of
+from webapp.web.bodies import SMALL_BODY_BYTES
 from webapp.web.extensions import limiter, limits_config
 from webapp.web.headers import (
     Sessions,
@@ -67,8 +68,7 @@ def create_app(
         SECRET_KEY=settings.secret_key or secrets.token_urlsafe(32),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        # room for the form around a picture; views that take more raise it for themselves
-        MAX_CONTENT_LENGTH=settings.max_image_bytes + 64_000,
+        MAX_CONTENT_LENGTH=SMALL_BODY_BYTES,  # views that take more raise it for themselves
         **limits_config(settings),
     )
     used = inference if inference is not None else NoInference()

@@ -12,8 +12,10 @@ from flask.testing import FlaskClient
 from bench.support.fuzz_api import one_shape
 from tests.support.live import FakeInference
 from webapp.app import create_app
+from webapp.errors import RateLimited
 from webapp.settings import Settings
 from webapp.survey.service import surveys_of
+from webapp.web.bodies import Room
 from webapp.web.strict_input import MAX_ID
 
 API = "/api/v1/surveys"
@@ -57,7 +59,7 @@ def test_a_new_survey(client: FlaskClient, body: dict[str, Any], status: int) ->
     assert status < 400 or one_shape(answer.json)
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 50_000, "1" * 5000, "\xff", "{"])
+@pytest.mark.parametrize("text", ["[" * 50_000, '{"a":' * 10_000, "1" * 5000, "\xff", "{"])
 def test_json_that_is_none(client: FlaskClient, text: str) -> None:
     answer = client.post(API, data=text.encode("latin-1"), content_type="application/json")
     assert answer.status_code == 400
@@ -127,3 +129,29 @@ def test_group_names_and_paths_lose_what_no_database_takes(
     shown = client.get(f"{API}/{survey}").json
     assert shown is not None
     assert shown["groups"] == ["All pictures"]
+
+
+def test_bodies_are_small_unless_a_view_takes_more(client: FlaskClient, survey: str) -> None:
+    for method, path in (("POST", API), ("PUT", f"{API}/{survey}/tags")):
+        answer = client.open(path, method=method, data=b"x" * 70_000)
+        assert answer.status_code in (400, 413), path
+    deep: Any = []
+    for _ in range(40):
+        deep = [deep]
+    many: list[Any] = [[]] * 200_000
+    for files in (many, deep):
+        answer = client.post(f"{API}/{survey}/files/check", json={"files": files})
+        assert answer.status_code == 400
+        assert one_shape(answer.json)
+
+
+def test_pictures_on_their_way_have_room_in_all_and_for_one_address() -> None:
+    room = Room(total=100, each=50)
+    with room.held("a", 40), room.held("b", 40):
+        for address, size in (("a", 11), ("c", 21)):
+            with pytest.raises(RateLimited), room.held(address, size):
+                pass
+        with room.held("a", 10):
+            pass
+    with room.held("a", 1000):  # alone, whatever the settings allow for a picture
+        pass

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.support.mutate import damaged
-from webapp.errors import CorruptImage
+from tests.support.archives import many_members
+from webapp.errors import CorruptImage, PayloadTooLarge
 from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 
 LIMITS = ArchiveLimits(members=100, member_bytes=1_000_000, total_bytes=10_000_000)
@@ -138,3 +139,13 @@ def test_an_encrypted_zip_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CorruptImage, match="encrypted") as raised:
         Archive(path, LIMITS)
     assert "\n" not in raised.value.message
+
+
+def test_members_are_counted_where_they_stand_whatever_the_record_states(tmp_path: Path) -> None:
+    path = tmp_path / "many.zip"
+    path.write_bytes(many_members(3000))
+    with pytest.raises(PayloadTooLarge, match="at most 10 files"):
+        Archive(path, ArchiveLimits(members=10, member_bytes=1000, total_bytes=1000))
+    path.write_bytes(many_members(11))  # few enough to be read, and then to be counted
+    with pytest.raises(PayloadTooLarge, match="Received 11"):
+        Archive(path, ArchiveLimits(members=10, member_bytes=1000, total_bytes=1000))

@@ -3,6 +3,7 @@
 - Resource limits of the system (memory, processor time, file size): everywhere but on Windows.
 - A seccomp filter in the kernel (Linux on x86-64 and ARM64): no sockets, no programs, no processes,
   no signals to others, whatever code runs here. It holds for threads and cannot be taken off.
+- Landlock (Linux 5.13 and later): nothing outside of the work folder can be written or removed.
 - An audit hook in Python (everywhere): the same for Python code, unpickling, and writing anywhere
   but into the work folder. Native code does not pass through it, so it is a second net, no wall.
 
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from webapp.sandbox import seccomp
+from webapp.sandbox import drop_capabilities, landlock, seccomp
 
 _REFUSED_EVENTS: Final = frozenset(
     {
@@ -125,6 +126,9 @@ def confine(
 ) -> tuple[dict[str, bool], Callable[[], None]]:
     """All of the above; what is in force, and what to call once the libraries are imported."""
     limits = limit_resources(memory_mb, seconds, file_bytes)
+    drop_capabilities()
+    inside = landlock.restrict(folder)
     kernel = filter_calls()
     strict = audit(folder)
-    return {"limits": limits, "kernel_filter": kernel, "audit_hook": True}, strict
+    enforced = {"limits": limits, "kernel_filter": kernel, "landlock": inside, "audit_hook": True}
+    return enforced, strict

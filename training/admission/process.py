@@ -28,7 +28,6 @@ Tell = Callable[[str], None]
 
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0]).resolve()
-    end_with_parent()
     if hasattr(os, "nice"):
         os.nice(NICENESS)  # what serves goes first
     request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
@@ -38,6 +37,7 @@ def main(arguments: list[str]) -> int:
         int(request["seconds"]),
         4 * int(request["limit_bytes"]) + (64 << 20),
     )
+    end_with_parent()  # a thread, and what is given up holds for those that start afterwards
     began = time.monotonic()
 
     def tell(step: str) -> None:

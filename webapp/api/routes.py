@@ -11,11 +11,13 @@ from flask.typing import ResponseReturnValue
 
 from webapp.api import openapi, survey_operations
 from webapp.errors import InvalidRequest, MienError, PayloadTooLarge
+from webapp.web.bodies import PICTURES_BYTES, SMALL_BODY_BYTES, Room
 from webapp.web.extensions import limiter
 from webapp.web.services import services
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 ANALYZE_PATH = "/api/v1/analyze"
+_room = Room(PICTURES_BYTES, PICTURES_BYTES // 4)
 
 
 class PrivateRequest(Request):
@@ -45,10 +47,17 @@ def _analyze_limit() -> str:
     return f"{services().settings.api_rate_per_minute} per minute"
 
 
+def _announced_bytes() -> int:
+    """What the body says of its size; one that says nothing counts as the largest."""
+    limit: int = services().settings.max_image_bytes + SMALL_BODY_BYTES
+    given = request.content_length
+    return limit if given is None else min(given, limit)
+
+
 def _picture() -> bytes:
     """The request's picture. Raises :class:`InvalidRequest` or :class:`PayloadTooLarge`."""
     limit: int = services().settings.max_image_bytes
-    request.max_content_length = limit + 64_000
+    request.max_content_length = limit + SMALL_BODY_BYTES
     if request.mimetype == "multipart/form-data" and "boundary" in request.mimetype_params:
         upload = request.files.get("image")
         if upload is None:
@@ -78,7 +87,8 @@ def analyze() -> ResponseReturnValue:
     started = time.monotonic()
     metrics = services().metrics
     try:
-        result = services().inference.analyze(_picture(), upsample=True)
+        with _room.held(request.remote_addr or "", _announced_bytes()):
+            result = services().inference.analyze(_picture(), upsample=True)
     except MienError as error:
         metrics.failed("api", error.code)
         raise

@@ -24,6 +24,7 @@ from webapp.files.kinds import is_system_file
 from webapp.files.text import NAME_ENCODINGS, decoded
 
 _BLOCK = 1 << 18
+_DIRECTORY_BYTES = 512  # of the list, for each member that may be there: its name is most of it
 _RATIO_FLOOR_BYTES = 1_000_000
 _ENCRYPTED = 0x1
 _UTF8_NAME = 0x800
@@ -128,6 +129,41 @@ def _safe_name(name: str) -> str:
     return "/".join(part for part in parts if part not in ("..", ".")) or "unnamed"
 
 
+def _check_directory(path: Path, members: int) -> None:
+    """Refuse a list of members that is too long, before ``zipfile`` makes an object of each.
+
+    ``zipfile`` reads as many bytes as the end record says, whatever number of members it states:
+    so they are counted where they stand (APPNOTE 4.3.12), folders too. Raises
+    :class:`PayloadTooLarge`.
+    """
+    most = 2 * members + 1000
+    with path.open("rb") as stream:
+        record = zipfile._EndRecData(stream)  # type: ignore[attr-defined]
+        if record is None:
+            return  # ZipFile says what is wrong
+        size, end = int(record[5]), int(record[9])  # the list's length, where the record stands
+        if record[0] == b"PK\x06\x06":  # the 64-bit record and its locator are in between
+            end -= 56 + 20
+        if size > end:
+            return  # damaged, as ZipFile says
+        if size <= max(1 << 20, members * _DIRECTORY_BYTES):
+            stream.seek(max(0, end - size))
+            count, at = 0, 0
+            while at + 46 <= size and count <= most:
+                header = stream.read(46)
+                if len(header) < 46 or not header.startswith(b"PK\x01\x02"):
+                    return
+                rest = sum(struct.unpack_from("<HHH", header, 28))
+                stream.seek(rest, 1)
+                at, count = at + 46 + rest, count + 1
+            if count <= most:
+                return
+    raise PayloadTooLarge(
+        f"Expected at most {members} files in one ZIP. Received a longer list of members.",
+        limit=members,
+    )
+
+
 class Archive:
     """An opened ZIP. Raises :class:`CorruptImage` or :class:`PayloadTooLarge` when it is opened.
 
@@ -138,6 +174,7 @@ class Archive:
         self._limits = limits
         self._written = 0
         try:
+            _check_directory(path, limits.members)
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise CorruptImage(f"The ZIP cannot be opened: {error}.") from error

@@ -20,6 +20,7 @@ from typing import Any, Final
 from webapp import ROOT
 from webapp.errors import Conflict, MienError
 from webapp.files import atomic
+from webapp.sandbox import bare_environment
 
 TIMEOUT_S: Final = 120
 _running = threading.Lock()  # two at once would each measure the other
@@ -92,7 +93,7 @@ def measure(instance: Path, version: str, folder: Path) -> dict[str, Any]:
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}
+    environment = bare_environment()
     try:
         done = subprocess.run(
             [sys.executable, "-m", "webapp.vision.timing", str(folder.resolve())],

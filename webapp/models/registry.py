@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from webapp import ROOT
 from webapp.card import (
     CARD_FILE,
     GOLDEN_FILE,
@@ -28,6 +27,7 @@ from webapp.card import (
 )
 from webapp.errors import Conflict, ModelInvalid, NotFound, error_from_json
 from webapp.files import atomic
+from webapp.sandbox import bare_environment
 
 ACTIVE_FILE: Final = "ACTIVE"
 HISTORY_FILE: Final = "HISTORY"
@@ -215,7 +215,6 @@ class Registry:
 
 def _run_golden(folder: Path) -> dict[str, float]:
     command = [sys.executable, "-m", "webapp.vision.classifier", str(folder.resolve())]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     try:
         done = subprocess.run(
             command,
@@ -223,7 +222,7 @@ def _run_golden(folder: Path) -> dict[str, float]:
             text=True,
             timeout=VERIFY_TIMEOUT_S,
             check=False,
-            env=environment,
+            env=bare_environment(),
         )
     except subprocess.TimeoutExpired as error:
         raise ModelInvalid(

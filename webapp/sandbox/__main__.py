@@ -17,13 +17,20 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from webapp.sandbox import AUTO, MODES, confine
+from webapp.sandbox import AUTO, MODES, confine, keep_private
 
 
 def _thread() -> None:
     thread = threading.Thread(target=lambda: None)
     thread.start()
     thread.join()
+
+
+def _prlimit(pid: int) -> None:
+    import resource
+
+    now = resource.prlimit(pid, resource.RLIMIT_CORE)
+    resource.prlimit(pid, resource.RLIMIT_CORE, now)
 
 
 def _fork() -> None:
@@ -48,6 +55,12 @@ def attempts(folder: Path, port: int) -> dict[str, Callable[[], object]]:
         "start a program": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
         "fork": _fork,
         "signal another process": lambda: os.kill(os.getppid(), 0),
+        "limit its parent": lambda: _prlimit(os.getppid()),
+        "slow its parent": lambda: os.setpriority(os.PRIO_PROCESS, os.getppid(), 19),
+        "slow its group": lambda: os.setpriority(os.PRIO_PGRP, 0, 19),
+        "pin its parent": lambda: os.sched_setaffinity(os.getppid(), os.sched_getaffinity(0)),
+        "read its parent's environment": lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
+        "open its parent's memory": lambda: Path(f"/proc/{os.getppid()}/mem").open("rb").close(),
         "become root": lambda: os.setuid(0),
         "read a file": lambda: (folder / "old").read_text(),
         "start a thread": _thread,
@@ -78,6 +91,7 @@ def try_all(mode: str, user: str, folder: Path, port: int) -> dict[str, str]:
 
 def report(mode: str = AUTO, user: str = "") -> dict[str, str]:
     """The same, done by a child process, so that this one stays free."""
+    keep_private()
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
         command = [sys.executable, "-m", "webapp.sandbox", "--mode", mode, "--user", user]
         command += ["--child", folder, "--port", str(server.getsockname()[1])]
@@ -106,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         print(f"{platform.system()} {platform.release()} {platform.machine()}: {confinement}\n")
         for name, outcome in held.items():
-            print(f"{name:24} {outcome}")
+            print(f"{name:30} {outcome}")
     loose = [
         name
         for name, outcome in held.items()

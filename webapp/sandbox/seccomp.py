@@ -53,6 +53,16 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "process_vm_writev": (311, 271),
     "process_madvise": (440, 440),
     "kcmp": (312, 272),
+    # the server's limits, priority and processors: a process may change those of its user's others
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    "ioprio_set": (251, 30),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "setpgid": (109, 154),
+    "process_mrelease": (448, 448),
+    "mq_notify": (244, 184),
     # ways around the rules above, and the kernel's less worn parts
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
@@ -156,11 +166,14 @@ class _Machine:
     kill: int
     tgkill: int
     ioctl: int
+    prlimit64: int
+    setpriority: int
+    sched_setaffinity: int
 
 
 _MACHINES = {
-    "x86_64": _Machine(0, 0xC000003E, 317, 2, 257, 56, 62, 234, 16),
-    "aarch64": _Machine(1, 0xC00000B7, 277, None, 56, 220, 129, 131, 29),
+    "x86_64": _Machine(0, 0xC000003E, 317, 2, 257, 56, 62, 234, 16, 302, 141, 203),
+    "aarch64": _Machine(1, 0xC00000B7, 277, None, 56, 220, 129, 131, 29, 261, 140, 122),
 }
 
 
@@ -206,6 +219,12 @@ def _program(machine: _Machine, pid: int, writing: bool) -> Iterator[bytes]:
     # an abort, or a signal to ourselves, must work for a traceback in the log
     yield from _look(machine.kill, 0, _statement(_EQUAL, pid, true=1))
     yield from _look(machine.tgkill, 0, _statement(_EQUAL, pid, true=1))
+    # our own limits are ours to read and to lower; those of others are not
+    ourselves = _statement(_EQUAL, 0, true=1)
+    yield from _look(machine.prlimit64, 0, ourselves)
+    yield from _look(machine.sched_setaffinity, 0, ourselves)
+    yield from _look(machine.setpriority, 0, ourselves)  # a process, not a group or a user's all
+    yield from _look(machine.setpriority, 1, ourselves)
     yield from _look(machine.ioctl, 1, _statement(_EQUAL, _TIOCSTI, false=1))
     yield from _look(machine.ioctl, 1, _statement(_EQUAL, _TIOCLINUX, false=1))
     yield _statement(_RETURN, _ALLOW)

@@ -23,6 +23,7 @@ from webapp.server.connections import ConnectionLimiter, places
 from webapp.server.tls import Tls, lan_addresses
 from webapp.settings import Settings
 from webapp.web.services import services_of
+from webapp.web.turns import use_threads
 
 _log = logging.getLogger(__name__)
 GRACE_S = 2.0  # for connections that do not close by themselves when the server stops
@@ -142,10 +143,12 @@ def serve(
 
 def _eventlet(run: _Run) -> None:
     import eventlet
+    import eventlet.tpool
     import eventlet.wsgi
     from eventlet.green import ssl as green_ssl
     from greenlet import getcurrent
 
+    use_threads(eventlet.tpool.execute)
     door = ConnectionLimiter(services_of(run.app).settings)
 
     class Protocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]
@@ -280,6 +283,8 @@ def _threading(run: _Run) -> None:
 
 def _gevent(run: _Run) -> None:
     import gevent
+
+    use_threads(lambda function, *given: gevent.get_hub().threadpool.apply(function, given))
 
     def finish() -> None:
         run.drain()

@@ -19,7 +19,9 @@ from webapp.survey.ledger import current_ledger
 from webapp.survey.report.exports import FORMATS
 from webapp.survey.respondents import read_mapping
 from webapp.survey.service import surveys
+from webapp.web.bodies import LIST_BODY_BYTES
 from webapp.web.headers import allowed_origins, origin_allowed
+from webapp.web.turns import beside_the_loop
 
 blueprint = Blueprint("survey_api", __name__, url_prefix="/api/v1/surveys")
 MAX_CHECKED = 5000
@@ -169,6 +171,7 @@ def delete_pictures(survey_id: str) -> ResponseReturnValue:
 @blueprint.post("/<survey_id>/files/check")
 def check(survey_id: str) -> ResponseReturnValue:
     """Which of the named files need not be sent: ``{"files": [...]}`` -> ``{"known": [...]}``."""
+    request.max_content_length = LIST_BODY_BYTES
     files = json_body().get("files")
     if not isinstance(files, list) or len(files) > MAX_CHECKED:
         raise InvalidRequest(f"Expected at most {MAX_CHECKED} files.", field="files")
@@ -201,14 +204,14 @@ def upload(survey_id: str) -> ResponseReturnValue:
 def respondents(survey_id: str) -> ResponseReturnValue:
     """A CSV with the columns file and respondent; how many files it named, and what in vain."""
     request.max_content_length = MAX_MAPPING_BYTES
-    mapping = read_mapping(request.get_data(cache=False))
+    mapping = beside_the_loop(read_mapping, request.get_data(cache=False))
     return jsonify(surveys().people.map(survey_id, mapping).to_json())
 
 
 @blueprint.post("/<survey_id>/jobs")
 def start(survey_id: str) -> ResponseReturnValue:
     # a body is not needed, but one that is sent must be what we read
-    version = text_of(json_body(), "model") if request.get_data() else ""
+    version = text_of(json_body(), "model") if request.content_length else ""
     opened = surveys()
     job = opened.runner.jobs.start(survey_id, opened.model(version or None))
     opened.runner.wake()

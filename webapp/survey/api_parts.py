@@ -8,12 +8,14 @@ from flask.typing import ResponseReturnValue
 from webapp.survey.api import blueprint, json_body
 from webapp.survey.intake.resumable import read_announcement
 from webapp.survey.service import surveys
+from webapp.web.bodies import LIST_BODY_BYTES
 
 
 @blueprint.post("/<survey_id>/large")
 def large_announce(survey_id: str) -> ResponseReturnValue:
     """Open or find an upload: ``{path, group, size, part_bytes, head, hashes | modified}``."""
     opened = surveys()
+    request.max_content_length = LIST_BODY_BYTES
     announced, head = read_announcement(json_body(), opened.settings)
     return jsonify(opened.parts.announce(survey_id, announced, head).to_json())
 

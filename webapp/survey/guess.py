@@ -14,7 +14,6 @@ from typing import Any
 
 from webapp.domain import EMOTIONS
 from webapp.survey.respondents import respondent_of
-from webapp.web.turns import taking_turns
 
 PATTERNS = ("{respondent}_*.*", "{respondent}-*.*", "{respondent} *.*", "*_{respondent}.*")
 MOST_EXAMPLES = 3
@@ -71,7 +70,7 @@ def guess_respondents(paths: Sequence[str], groups: Iterable[str]) -> Guess | No
     for rule, pattern in (("folder", ""), *(("pattern", pattern) for pattern in PATTERNS)):
         names = Counter(
             name
-            for path in taking_turns(paths)
+            for path in paths
             if (name := respondent_of(path, rule, pattern)) and _may_be_somebody(name, nobody)
         )
         files = names.total()

@@ -21,7 +21,7 @@ from webapp.survey.respondents import (
     endings_of,
     respondent_of,
 )
-from webapp.web.turns import taking_turns
+from webapp.web.turns import beside_the_loop, taking_turns
 
 
 class People:
@@ -87,7 +87,7 @@ def guess_of(session: Session, survey: Survey) -> Guess | None:
     if any(respondent for _, respondent in rows):
         return None
     groups = session.scalars(select(Group.name).where(Group.survey_id == survey.id)).all()
-    return guess_respondents([path for path, _ in rows], groups)
+    return beside_the_loop(guess_respondents, [path for path, _ in rows], groups)
 
 
 def _uploads(session: Session, survey_id: str) -> Iterator[Upload]:

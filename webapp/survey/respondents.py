@@ -13,7 +13,6 @@ from pathlib import PurePosixPath
 from webapp.errors import InvalidRequest
 from webapp.files.tables import Table, TableError, read_table
 from webapp.files.text import same_name
-from webapp.web.turns import taking_turns
 
 RULES = ("none", "single", "folder", "pattern")
 _FIELD = "{respondent}"
@@ -147,7 +146,7 @@ def _mapping(table: Table) -> dict[str, Respondent]:
             field="respondents",
         )
     mapping: dict[str, Respondent] = {}
-    for line, row in taking_turns(table):
+    for line, row in table:
         file, name = same_name(row["file"]), row["respondent"][:_MAX_NAME]
         if not file or not name:
             continue

@@ -17,11 +17,13 @@ from ai_edge_litert.interpreter import Interpreter
 from webapp.card import GOLDEN_FILE, TFLITE_FILE, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError, ModelInvalid
+from webapp.sandbox import confine
 
 if TYPE_CHECKING:
     from typing import Self
 
 _SMALLEST_PROBABILITY = 1e-7
+MAX_MEMORY_MB = 4096  # of a process that only checks a model
 
 
 class Classifier:
@@ -209,6 +211,7 @@ def main(arguments: list[str]) -> int:
     Prints one JSON object, the differences or the error in its one shape. The registry verifies
     this way because the web process must never load LiteRT.
     """
+    confine(memory_mb=MAX_MEMORY_MB)
     try:
         report: dict[str, Any] = {"differences": check_golden(Path(arguments[0]))}
     except MienError as error:

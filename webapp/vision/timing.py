@@ -16,7 +16,8 @@ import numpy as np
 
 from webapp.card import GOLDEN_FILE, ModelCard, sha256_of
 from webapp.errors import MienError, ModelInvalid
-from webapp.vision.classifier import Classifier, check_golden
+from webapp.sandbox import confine
+from webapp.vision.classifier import MAX_MEMORY_MB, Classifier, check_golden
 
 FACES = 300
 WARM_UP = 20
@@ -64,6 +65,7 @@ def measure(folder: Path, faces: int = FACES) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Prints :func:`measure`, or the error in its one shape."""
+    confine(memory_mb=MAX_MEMORY_MB)
     try:
         report = measure(Path(arguments[0]))
     except MienError as error:

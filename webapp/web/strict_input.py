@@ -25,19 +25,35 @@ class BoundedInteger(IntegerConverter):
         super().__init__(map, fixed_digits, min, max, signed)
 
 
+MAX_JSON_PARTS = 100_000  # brackets, braces and commas: an object for each costs most of parsing
+MAX_JSON_DEPTH = 32
+
+
+def check_size(text: str | bytes) -> None:
+    """Raise ValueError for JSON of more parts than anything we read has, before it is parsed.
+
+    A megabyte of empty lists takes a hundred times as long as a megabyte of text.
+    """
+    marks: tuple[Any, ...] = ("[", "{", ",") if isinstance(text, str) else (b"[", b"{", b",")
+    if sum(text.count(mark) for mark in marks) > MAX_JSON_PARTS:
+        raise ValueError("too many parts")
+
+
 def check_text(value: Any) -> None:
-    """Raise ValueError for half a surrogate pair or a NUL anywhere in a parsed JSON value.
+    """Raise ValueError for half a surrogate pair or a NUL anywhere in a parsed JSON value, and
+    for lists and objects nested more than ``MAX_JSON_DEPTH`` deep.
 
     Both are valid in JSON and can be written to no UTF-8 file and to no database.
     """
-    pending = [value]
+    pending = [(value, 0)]
     while pending:
-        part = pending.pop()
+        part, depth = pending.pop()
+        if isinstance(part, (dict, list)) and depth >= MAX_JSON_DEPTH:
+            raise ValueError("nested too deeply")
         if isinstance(part, dict):
-            pending += part.keys()
-            pending += part.values()
+            pending += ((one, depth + 1) for one in (*part.keys(), *part.values()))
         elif isinstance(part, list):
-            pending += part
+            pending += ((one, depth + 1) for one in part)
         elif isinstance(part, str):
             if "\x00" in part:
                 raise ValueError("a NUL character")
@@ -49,6 +65,7 @@ class StrictJson(DefaultJSONProvider):
     """Flask's JSON that refuses, as it refuses a syntax error, what could only fail later."""
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        check_size(s)
         try:
             value = super().loads(s, **kwargs)
         except RecursionError as error:

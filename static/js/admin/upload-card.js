@@ -21,7 +21,8 @@ function closed(enforced) {
   if (!enforced) return "–";
   const kernel = enforced.kernel_filter
     ? "no network, no programs (kernel filter)" : "no network, no programs for Python code only: this system has no kernel filter";
-  return `${kernel}; ${enforced.limits ? "memory and time limited" : "no memory limit on this system"}`;
+  const folder = enforced.landlock ? "writes in its own folder only; " : "";
+  return `${kernel}; ${folder}${enforced.limits ? "memory and time limited" : "no memory limit on this system"}`;
 }
 
 function measured(config, state) {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from webapp.survey.catalog import MAX_GROUPS, Catalog, find_survey
 from webapp.survey.intake.placing import ONE_GROUP, placed
 from webapp.survey.intake.receipts import Receipt, Source, clean_path, path_hash
 from webapp.survey.respondents import respondent_of
+from webapp.web.turns import beside_the_loop, taking_turns
 
 _BLOCK = 1 << 18
 
@@ -181,6 +183,7 @@ class Uploads:
                 )
             digest.update(block)
             target.write(block)
+            time.sleep(0)  # a fast sender never lets us wait
         return digest.hexdigest(), size, head
 
     def _keep(
@@ -207,11 +210,11 @@ class Uploads:
         )
         count = 0
         try:
-            with Archive(file, limits) as archive:
+            with beside_the_loop(Archive, file, limits) as archive:
                 skipped = archive.skipped
-                members = list(archive.members())
+                members: list[Member] = beside_the_loop(list, archive.members())
                 group_ids = self._groups_of(survey, group, members)
-                for member, group_id in zip(members, group_ids, strict=True):
+                for member, group_id in taking_turns(zip(members, group_ids, strict=True), 1):
                     self._unpack_member(survey, group_id, path, archive, member)
                     count += 1
         except (CorruptImage, PayloadTooLarge) as error:
@@ -230,7 +233,7 @@ class Uploads:
         if not group:
             there = [one.name for one in self._catalog.groups(survey.id)]
             default = there[0] if len(there) == 1 else ONE_GROUP
-            names = placed([member.path for member in members], there, default)
+            names = beside_the_loop(placed, [one.path for one in members], there, default)
             if len({*there, *names}) > MAX_GROUPS:
                 names = [default] * len(members)
         ids = {name: self._catalog.ensure_group(survey.id, name) for name in dict.fromkeys(names)}
