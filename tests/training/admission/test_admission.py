@@ -328,12 +328,14 @@ except MemoryError:
     found["memory"] = True
 if enforced["landlock"]:  # what native code does passes by the audit hook
     outside = sys.argv[1].encode()
-    found["native write outside"] = libc.open(outside + b"/native", os.O_WRONLY | os.O_CREAT, 0o600) == -1
+    flags = os.O_WRONLY | os.O_CREAT
+    found["native write outside"] = libc.open(outside + b"/native", flags, 0o600) == -1
     found["native rename outside"] = libc.rename(bytes(work), outside + b"/away") == -1
     found["native symlink outside"] = libc.symlink(b"/", outside + b"/link") == -1
 (work / "inside").write_text("fine")
-with open(f"/proc/self/status") as status:
-    found["filtered by the kernel"] = "Seccomp:\t2" in status.read() or not enforced["kernel_filter"]
+with open("/proc/self/status") as file:
+    status = file.read()
+found["filtered"] = "Seccomp:\\t2" in status or not enforced["kernel_filter"]
 import threading
 thread = threading.Thread(target=lambda: None); thread.start(); thread.join()
 print(json.dumps({"enforced": enforced, "found": found}))
