@@ -80,3 +80,30 @@ def test_hashes_are_those_of_the_whole_file(tmp_path: Path) -> None:
     content = bytes(range(256)) * 10_000  # longer than one block
     (tmp_path / "file").write_bytes(content)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"created": {}},
+        {"recipe": 5},
+        {"licence": ["MIT"]},
+        {"metrics": []},
+        {"metrics": {"test": {"accuracy": "high"}}},
+        {"metrics": {"test": {"n": True}}},
+        {"files": {"model.tflite": 1}},
+        {"training": "long"},
+        {"uncertain_below": "0.4"},
+        {"uncertain_below": float("nan")},
+        {"input": {"height": "48"}},
+        {"crop": {"scale": None}},
+        {"heads": [{"name": "fer2013", "output": 0.5}]},
+        {"heads": [{"name": []}]},
+        {"version": 7},
+    ],
+)
+def test_every_field_of_a_card_has_its_type(wrong):
+    good = json.loads(json.dumps(ModelCard("v", "mien", "2026-01-01").to_json()))
+    assert ModelCard.from_json(good)
+    with pytest.raises(ModelInvalid):
+        ModelCard.from_json(good | wrong)

@@ -28,6 +28,7 @@ from webapp.web.headers import (
     believe_proxies,
     check_production,
 )
+from webapp.web.hosts import HostCheck
 from webapp.web.http_errors import add_error_handlers
 from webapp.web.open_database import init_database
 from webapp.web.services import (
@@ -93,4 +94,5 @@ def create_app(
     init_admin(app)
     init_figures(app)
     believe_proxies(app, settings.trusted_proxies)
+    app.wsgi_app = HostCheck(app.wsgi_app, settings)  # type: ignore[method-assign, assignment]
     return app

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,6 +27,10 @@ GOLDEN_FILE = "golden.npz"
 CARD_SCHEMA = 1
 GOLDEN_TOLERANCE = 1e-3
 HEAD_KINDS = ("logits", "probabilities")
+_LONGEST_TEXT = 20_000
+_NUMBERS = (
+    *("n", "accuracy", "precision_macro", "recall_macro", "f1_macro", "loss", "ece", "ms_per_face"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,56 @@ class HeadSpec:
     output: int = 0
     kind: str = "logits"
     temperature: float = 1.0
+
+
+def _check_types(card: ModelCard, refuse: Callable[[str, object], None]) -> None:
+    """Every field as it is declared, so that whoever shows a card needs no second look at it."""
+    for name in (
+        *("version", "recipe", "created", "serving_head", "intended_use", "limits", "licence"),
+    ):
+        value = getattr(card, name)
+        if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+            refuse(f"{name} as text of at most {_LONGEST_TEXT} characters", value)
+    numbers = {
+        "crop.scale": card.crop.scale,
+        "crop.shift_up": card.crop.shift_up,
+        "uncertain_below": card.uncertain_below,
+        "golden_tolerance": card.golden_tolerance,
+        **{f"temperature of {head.name!r}": head.temperature for head in card.heads},
+    }
+    integers = {
+        "input.height": card.input.height,
+        "input.width": card.input.width,
+        "input.channels": card.input.channels,
+        "schema": card.schema,
+        **{f"output of {head.name!r}": head.output for head in card.heads},
+    }
+    for name, value in (numbers | integers).items():
+        kinds = int if name in integers else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+            refuse(f"{name} as a number", value)
+    for head in card.heads:
+        if not isinstance(head.name, str) or not isinstance(head.kind, str):
+            refuse("name and kind of a head as text", asdict(head))
+    for name in ("files", "metrics", "data", "training"):
+        value = getattr(card, name)
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            refuse(f"{name} as an object", value)
+    if not all(isinstance(one, str) for one in card.files.values()):
+        refuse("the SHA-256 of each file as text", dict(card.files))
+    for head_name, figures in card.metrics.items():
+        if not _are_figures(figures):
+            refuse(f"figures under metrics.{head_name}", figures)
+
+
+def _are_figures(value: object) -> bool:
+    """Numbers, or lists and objects of them; texts and nothing at all are not wrong either, but
+    not where a number is expected.
+    """
+    if isinstance(value, Mapping):
+        numbers = (value[name] for name in _NUMBERS if value.get(name) is not None)
+        return all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers)
+    return value is None or isinstance(value, (int, float, str, list))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +171,9 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         def refuse(expected: str, received: object) -> None:
-            raise ModelInvalid(f"Model card: expected {expected}. Received {received!r}.")
+            raise ModelInvalid(f"Model card: expected {expected}. Received {repr(received)[:500]}.")
 
+        _check_types(self, refuse)
         if self.schema != CARD_SCHEMA:
             refuse(f"schema {CARD_SCHEMA}", self.schema)
         if tuple(self.emotions) != EMOTIONS:

@@ -93,6 +93,12 @@ class Settings:
     allowed_origins: str = setting(
         "", "origins", "Origins beside our own that may open a socket, separated by commas."
     )
+    allowed_hosts: str = setting(
+        "",
+        "names",
+        "Host names of ours, separated by commas; .name for all below it, * for every one. "
+        "Addresses, localhost and this machine's own name need not be named.",
+    )
     workers: int = setting(
         0,
         "processes",

@@ -42,7 +42,8 @@ def test_logging_in_and_out(app: Flask, store: Store, people: dict[str, int]) ->
     landed = browser.log_in("Admin ", next="/admin/audit?area=login")
     assert landed.status_code == 302
     assert landed.location == "/admin/audit?area=login"
-    cookie = landed.headers["Set-Cookie"]
+    cookies = landed.headers.getlist("Set-Cookie")
+    cookie = next(one for one in cookies if one.startswith("mien_session"))
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert "Secure" not in cookie
@@ -192,6 +193,33 @@ def test_an_account_runs_out_of_attempts_from_many_addresses(
     ]
     assert answers == [401] * 20 + [429] * 5
     assert len(asked) == 20  # beyond the limit nothing is verified any more
+
+
+def test_strangers_cannot_lock_out_a_browser_that_logged_in_before(
+    app: Flask, people: dict[str, int]
+) -> None:
+    from webapp.access.throttle import EXTENSION
+
+    known = Browser(app, "10.0.4.1")
+    assert known.log_in().status_code == 302
+    known.send("POST", "/admin/logout")
+    for n in range(20):
+        app.extensions[EXTENSION].attempt(f"10.0.5.{n}", "admin")
+    assert Browser(app, "10.0.4.2").log_in().status_code == 429
+    assert known.log_in().status_code == 302
+    # for its own account only
+    for n in range(20):
+        app.extensions[EXTENSION].attempt(f"10.0.6.{n}", "mira")
+    assert known.log_in("mira").status_code == 429
+
+
+@pytest.mark.parametrize("target", ["/%0d%0aX", "/%0aX: y", "/%00", "//evil.test", "/\\evil.test"])
+def test_a_login_leads_nowhere_strange(app: Flask, people: dict[str, int], target: str) -> None:
+    browser = Browser(app)
+    assert browser.get(f"/admin/login?next={target}").status_code == 200
+    browser.log_in()
+    answer = browser.get(f"/admin/login?next={target}")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin")
 
 
 def test_a_success_forgets_the_accounts_failures(app: Flask, people: dict[str, int]) -> None:

@@ -109,6 +109,8 @@ def test_where_it_is_required_and_cannot_be_the_worker_does_not_start(
 ) -> None:
     monkeypatch.setattr(seccomp, "_MACHINES", {})
     monkeypatch.setattr("webapp.sandbox.limit_resources", lambda _mb: True)
+    monkeypatch.setattr("webapp.sandbox.drop_capabilities", lambda: True)
+    monkeypatch.setattr("webapp.sandbox.landlock.restrict", lambda *_: True)
     assert not seccomp.supported()
     assert not confine("auto").filter
     with pytest.raises(SettingsError, match="MIEN_WORKER_SANDBOX"):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-MOST_MS = 250  # of the loop's own processor time, which a busy machine does not lengthen
+MOST_MS = 250  # of processor time of the loop, which a busy machine does not lengthen
 
 
 def test_no_heavy_request_holds_the_event_loop(tmp_path: Path) -> None:

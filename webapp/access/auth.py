@@ -248,7 +248,9 @@ def to_login() -> ResponseReturnValue:
 
 def safe_target(target: str | None) -> str | None:
     """``target`` if it is a path of ours; otherwise None, so that a login leads nowhere else."""
-    if not target or not target.startswith("/") or target.startswith(("//", "/\\")):
+    if not target or not target.isprintable():  # a line feed would end the header
+        return None
+    if not target.startswith("/") or target.startswith(("//", "/\\")):
         return None
     parts = urlsplit(target)
     return target if not parts.scheme and not parts.netloc and "\\" not in target else None

@@ -1,15 +1,19 @@
 """How often somebody may try a password: per address, and per account whoever asks.
 
+A browser that the account's owner logged in with before is counted for itself: strangers who use an
+account's attempts up lock nobody out who is known (OWASP's "device cookies").
 An attempt is counted before it is looked at, so that many at once cannot slip through together.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 from contextlib import suppress
 from typing import Any, Final, cast
 
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, request
+from itsdangerous import BadData, URLSafeSerializer
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
@@ -18,6 +22,7 @@ from webapp.errors import RateLimited
 from webapp.web.message_queue import RedisTrouble
 
 EXTENSION = "mien.throttle"
+DEVICE_COOKIE = "mien_device"
 PER_ADDRESS: Final = "10 per 5 minutes"
 PER_ACCOUNT: Final = "20 per 15 minutes"
 _log = logging.getLogger(__name__)
@@ -32,14 +37,15 @@ class Throttle:
         self._address = parse(PER_ADDRESS)
         self._account = parse(PER_ACCOUNT)
 
-    def attempt(self, address: str, account: str | None) -> None:
-        """Count one attempt; ``account`` None for a set-up link, which nobody can guess.
+    def attempt(self, address: str, account: str | None, device: str | None = None) -> None:
+        """Count one attempt; ``account`` None for a set-up link, which nobody can guess. ``device``
+        names a browser that this account's owner used before.
 
         Raises :class:`RateLimited`; nothing is verified then.
         """
         limits: list[tuple[RateLimitItem, str]] = [(self._address, f"address {address}")]
         if account is not None:
-            limits.append((self._account, f"account {account.strip().lower()[:100]}"))
+            limits.append((self._account, _account_key(account, device)))
         for limit, key in limits:
             if not self._hit(limit, key):
                 raise RateLimited(
@@ -54,12 +60,43 @@ class Throttle:
             _log.warning("Attempts to log in are counted by this node alone: no answer from Redis.")
             return self._own.hit(limit, "login", key)
 
-    def succeeded(self, account: str) -> None:
+    def succeeded(self, account: str, device: str | None = None) -> None:
         """Forget the failures of an account whose owner has just logged in."""
-        key = f"account {account.strip().lower()[:100]}"
+        key = _account_key(account, device)
         self._own.clear(self._account, "login", key)
         with suppress(*RedisTrouble):
             self._shared.clear(self._account, "login", key)
+
+
+def _account_key(account: str, device: str | None) -> str:
+    return f"device {device}" if device else f"account {account.strip().lower()[:100]}"
+
+
+def _devices() -> URLSafeSerializer:
+    return URLSafeSerializer(current_app.secret_key or "", salt="mien.device")
+
+
+def known_device(account: str) -> str | None:
+    """The name of the browser that asks, where this account's owner used it before."""
+    try:
+        owner, device = _devices().loads(request.cookies.get(DEVICE_COOKIE, ""))
+    except (BadData, TypeError, ValueError):
+        return None
+    return str(device) if owner == account.strip().lower() else None
+
+
+def remember_device(response: Response, account: str) -> None:
+    """Have the browser that just logged in known for a year; the cookie opens nothing."""
+    name = known_device(account) or secrets.token_urlsafe(16)
+    response.set_cookie(
+        DEVICE_COOKIE,
+        str(_devices().dumps([account.strip().lower(), name])),
+        max_age=365 * 86_400,
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+        path="/admin",
+    )
 
 
 def init_throttle(app: Flask) -> None:
@@ -72,4 +109,5 @@ def throttle() -> Throttle:
 
 
 def attempt(account: str | None) -> None:
-    throttle().attempt(request.remote_addr or "?", account)
+    device = known_device(account) if account is not None else None
+    throttle().attempt(request.remote_addr or "?", account, device)

@@ -83,10 +83,12 @@ def log_in() -> ResponseReturnValue:
     if account is None:
         record("login.failed", _shown(name), actor="nobody")
         return _login_page("The name or the password is wrong.", name, 401)
-    throttle.throttle().succeeded(name)
+    throttle.throttle().succeeded(name, throttle.known_device(name))
     auth.log_in(account)
     record("login", account.name, actor=account.name)
-    return redirect(_home(account))
+    answer = current_app.make_response(redirect(_home(account)))
+    throttle.remember_device(answer, account.name)
+    return answer
 
 
 def _shown(name: str) -> str:

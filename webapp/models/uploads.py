@@ -45,6 +45,9 @@ PIXELS: Final = ("0-255", "0-1", "-1-1")
 MAX_WAITING: Final = 3
 KEPT: Final = 20
 UNANSWERED_S: Final = 3600.0
+RESERVED_NAMES: Final = frozenset(
+    {"ACTIVE", "HISTORY", "ACTIVATIONS", "README", "NUL", "CON", "AUX", "PRN"}
+)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _log = logging.getLogger("mien.models")
 
@@ -110,6 +113,12 @@ def checked(wanted: Wanted) -> Wanted:
         raise InvalidRequest(
             "Expected a version name of letters, digits, dots, - and _, at most 100 and beginning "
             f"with a letter or digit. Received {wanted.name[:100]!r}.",
+            field="name",
+        )
+    if wanted.name.upper().partition(".")[0] in RESERVED_NAMES:
+        raise InvalidRequest(
+            f"{wanted.name!r} is the name of a file that the server keeps beside the versions; "
+            "choose another.",
             field="name",
         )
     if wanted.recipe and wanted.recipe not in RECIPES:

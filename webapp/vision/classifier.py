@@ -211,7 +211,6 @@ def main(arguments: list[str]) -> int:
     Prints one JSON object, the differences or the error in its one shape. The registry verifies
     this way because the web process must never load LiteRT.
     """
-    confine(memory_mb=MAX_MEMORY_MB)
     try:
         report: dict[str, Any] = {"differences": check_golden(Path(arguments[0]))}
     except MienError as error:
@@ -221,4 +220,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    confine(memory_mb=MAX_MEMORY_MB)
     raise SystemExit(main(sys.argv[1:]))

@@ -65,7 +65,6 @@ def measure(folder: Path, faces: int = FACES) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Prints :func:`measure`, or the error in its one shape."""
-    confine(memory_mb=MAX_MEMORY_MB)
     try:
         report = measure(Path(arguments[0]))
     except MienError as error:
@@ -75,4 +74,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    confine(memory_mb=MAX_MEMORY_MB)
     raise SystemExit(main(sys.argv[1:]))
