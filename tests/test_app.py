@@ -26,7 +26,8 @@ def inference() -> FakeInference:
 
 @pytest.fixture
 def app(inference: FakeInference) -> Flask:
-    return create_app(Settings(async_mode="threading"), inference=inference)
+    settings = Settings(async_mode="threading", allowed_hosts="mien.example")
+    return create_app(settings, inference=inference)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_logging_in_and_out(app: Flask, store: Store, people: dict[str, int]) ->
 
 def test_over_tls_the_cookie_is_secure(app: Flask, people: dict[str, int]) -> None:
     client = app.test_client()
-    page = client.get("/admin/login", base_url="https://mien.example")
+    page = client.get("/admin/login", base_url="https://mien.localhost")
     assert "Secure" in page.headers["Set-Cookie"]
 
 

@@ -91,7 +91,7 @@ def test_browsers_are_told_to_insist_on_https_where_that_locks_nobody_out(
     settings: dict[str, object], scheme: str, told: str | None
 ) -> None:
     app = create_app(Settings(async_mode="threading", **settings), FakeInference())
-    answer = app.test_client().get("/healthz", base_url=f"{scheme}://mien.example")
+    answer = app.test_client().get("/healthz", base_url=f"{scheme}://mien.localhost")
     assert answer.headers.get(HSTS) == told
 
 

@@ -20,6 +20,7 @@ _BODY = (
     '{"error": {"code": "host_not_allowed", "message": "This server does not answer to that name. '
     'Its administrator can add it to MIEN_ALLOWED_HOSTS.", "detail": {}}}\n'
 )
+_HEADERS = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _LOCAL = (".localhost", ".local")
 
 
@@ -72,4 +73,4 @@ class HostCheck:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         if self.allows(str(environ.get("HTTP_HOST", ""))):
             return self._app(environ, start)
-        return Response(_BODY, 421, mimetype="application/json")(environ, start)
+        return Response(_BODY, 421, _HEADERS, mimetype="application/json")(environ, start)
