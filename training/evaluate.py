@@ -11,11 +11,12 @@ from pathlib import Path
 import click
 
 from training.data.archive import opened
-from training.data.dataset import DatasetError, load_folder
+from training.data.dataset import DatasetError
+from training.data.sources import read_evaluation
 from training.evaluation.answers import answer, describe
 from training.evaluation.scoring import open_model
 from training.litert import quieten
-from training.runs import read_history
+from training.runs import read_history, tell_left_out
 from webapp.errors import MienError
 from webapp.files.atomic import replacing
 
@@ -32,11 +33,12 @@ def main(
     model: str, data: Path, ferplus: Path | None, target: str, models_dir: Path,
     folder: Path | None, report_sample: int,
 ) -> None:  # fmt: skip
-    """Measure a model on a folder that holds one folder per emotion."""
+    """Measure a model on a folder, archive or table of labelled faces; on its test set if any."""
     quieten()
     try:
         with opened(data) as source:
-            faces = load_folder(source, ferplus)
+            faces = read_evaluation(source, ferplus)
+        tell_left_out(faces.unreadable)
         scorer = open_model(model, models_dir)
         answers = answer(scorer, faces)
         report = describe(scorer, answers)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import click
 
 from webapp.files.atomic import replacing
 
@@ -61,3 +63,14 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise ValueError(f"{path.name}: expected a JSON object.")
     return payload
+
+
+def tell_left_out(names: Sequence[str], shown: int = 20) -> None:
+    """Name the files that were no labelled pictures, on standard error."""
+    if not names:
+        return
+    click.echo(f"{len(names)} files were left out:", err=True)
+    for name in names[:shown]:
+        click.echo(f"  {name}", err=True)
+    if len(names) > shown:
+        click.echo(f"  ... and {len(names) - shown} more", err=True)

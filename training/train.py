@@ -33,7 +33,7 @@ from training.publish import Options, publish, summary
 from training.recipes.classic import FIT_RECIPES
 from training.recipes.recipes import MIEN_RECIPES, MienRecipe
 from training.recipes.weights import WeightsError
-from training.runs import HISTORY_FILE, RUN_FILE, TimeUp
+from training.runs import HISTORY_FILE, RUN_FILE, TimeUp, tell_left_out
 from webapp.errors import MienError
 
 _CONTINUING = ", ".join(name for name, recipe in MIEN_RECIPES.items() if recipe.continues)
@@ -228,13 +228,7 @@ def _tell(training: LabelledFaces, held: LabelledFaces, facts: dict[str, Any]) -
     dropped = facts["copies_of_test_dropped"] + facts.get("copies_of_validation_dropped", 0)
     if dropped:
         click.echo(f"{dropped} exact copies of held-out pictures were dropped from training.")
-    unreadable = facts["unreadable"]
-    if unreadable:
-        click.echo(f"{len(unreadable)} files could not be read and were skipped:", err=True)
-        for name in unreadable[:20]:
-            click.echo(f"  {name}", err=True)
-        if len(unreadable) > 20:
-            click.echo("  ... all are listed in run.json", err=True)
+    tell_left_out(facts["unreadable"])
 
 
 if __name__ == "__main__":

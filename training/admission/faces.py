@@ -9,54 +9,53 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cv2
 import numpy as np
 
 from training.data.dataset import (
     FERPLUS_COLUMNS,
-    PICTURE_SUFFIXES,
     SIDE,
     DatasetError,
     LabelledFaces,
+    grey_face,
 )
+from training.data.walk import walk
 from webapp.domain import EMOTIONS
 from webapp.errors import CorruptImage, ModelInvalid, PayloadTooLarge
 from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 
 MAX_FACES: Final = 60_000
 MAX_PICTURE_BYTES: Final = 20_000_000
-MAX_PIXELS: Final = 40_000_000
-_TOO_MANY_REASONS: Final = 20
+MAX_REASONS: Final = 500
 
 
 def read_zip(path: Path, limit_bytes: int) -> tuple[LabelledFaces, list[str]]:
     """The faces of a ZIP and why other members were left out.
 
-    A member's emotion is the name of the folder right above it. Raises :class:`ModelInvalid`.
+    A member's emotion is what the nearest folder above it names. Raises :class:`ModelInvalid`.
     """
     images, labels, names, refused = [], [], [], []
     limits = ArchiveLimits(MAX_FACES, MAX_PICTURE_BYTES, limit_bytes)
     try:
         with Archive(path, limits) as archive:
-            for member in archive.members():
-                parts = member.path.split("/")
-                emotion = parts[-2].lower() if len(parts) > 1 else ""
+            members = {member.path: member for member in archive.members()}
+            found, left_out = walk(members)
+            refused += [f"{name}: no folder that it lies in names an emotion" for name in left_out]
+            for file in found:
+                member = members[file.path]
                 if member.refused is not None:
                     refused.append(f"{member.path}: {member.refused}")
-                elif emotion not in EMOTIONS:
-                    refused.append(f"{member.path}: its folder is none of the seven emotions")
-                elif Path(parts[-1]).suffix.lower() in PICTURE_SUFFIXES:
-                    buffer = io.BytesIO()
-                    try:
-                        archive.extract(member, buffer)
-                        images.append(_face(buffer.getvalue()))
-                    except (MemberRefused, DatasetError) as error:
-                        refused.append(f"{member.path}: {error}")
-                        continue
-                    labels.append(EMOTIONS.index(emotion))
-                    names.append(f"{emotion}/{parts[-1]}"[:200])
+                    continue
+                buffer = io.BytesIO()
+                try:
+                    archive.extract(member, buffer)
+                    images.append(grey_face(buffer.getvalue()))
+                except (MemberRefused, DatasetError) as error:
+                    refused.append(f"{member.path}: {error}")
+                    continue
+                labels.append(file.label)
+                names.append(f"{EMOTIONS[file.label]}/{file.path.rpartition('/')[2]}"[:200])
     except (CorruptImage, PayloadTooLarge) as error:
         raise ModelInvalid(error.message, check="evaluation set") from error
     missing = [name for i, name in enumerate(EMOTIONS) if i not in set(labels)]
@@ -73,24 +72,10 @@ def read_zip(path: Path, limit_bytes: int) -> tuple[LabelledFaces, list[str]]:
         tuple(names),
         np.zeros((len(labels), len(FERPLUS_COLUMNS)), np.float32),
     )
-    return faces, refused[:_TOO_MANY_REASONS]
-
-
-def _face(data: bytes) -> Any:
-    """As :func:`training.data.dataset.read_face`, after the header was asked for the size."""
-    from webapp.errors import MienError
-    from webapp.vision.frame import decode
-
-    try:
-        grey = decode(data, max_pixels=MAX_PIXELS).grey
-    except MienError as error:
-        raise DatasetError(error.message) from error
-    if grey.shape == (SIDE, SIDE):
-        return grey
-    shrinking = min(grey.shape) > SIDE
-    return cv2.resize(
-        grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    )
+    if len(refused) > MAX_REASONS:
+        more = len(refused) - MAX_REASONS
+        refused = [*refused[:MAX_REASONS], f"and {more} files more, for such reasons"]
+    return faces, refused
 
 
 def save_faces(faces: LabelledFaces, path: Path) -> None:

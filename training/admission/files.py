@@ -132,6 +132,7 @@ def _keras(folder: Path, names: frozenset[str], limit_bytes: int) -> Found:
     if WEIGHTS not in names:
         raise ModelInvalid(f"The .keras file lacks {WEIGHTS}.", check="archive")
     config = parse_config((folder / CONFIG).read_bytes())
+    _not_keras_2(folder / METADATA)
     layers = check_config(config)
     with (folder / WEIGHTS).open("rb") as stream:
         if stream.read(8) != SIGNATURE:
@@ -139,6 +140,20 @@ def _keras(folder: Path, names: frozenset[str], limit_bytes: int) -> Found:
     read_hdf5(folder / WEIGHTS, limit_bytes)
     config.pop("compile_config", None)
     return Found("keras", folder, layers, config)
+
+
+def _not_keras_2(metadata: Path) -> None:
+    """Keras 2 names the parts of a network otherwise, and Keras 3 reads none of it."""
+    try:
+        version = str(json.loads(metadata.read_bytes()).get("keras_version", ""))
+    except (ValueError, AttributeError, RecursionError):
+        return
+    if version.startswith(("1.", "2.")):
+        raise ModelInvalid(
+            f"This .keras file was saved by Keras {version[:12]}, which wrote another format under "
+            'the same name. Save the model with that Keras as .h5: model.save("model.h5").',
+            check="format",
+        )
 
 
 def _version(folder: Path, names: frozenset[str], limit_bytes: int) -> Found:

@@ -11,6 +11,7 @@ import numpy as np
 
 from training.admission.allowed import LAYERS, MODELS, OPERATIONS
 from training.admission.files import WEIGHTS, Found
+from training.admission.keras2 import explain, rewritten
 from training.evaluation.scoring import load_keras
 from training.litert import head_names
 from training.recipes.classic import FIT_RECIPES
@@ -56,11 +57,13 @@ def open_network(found: Found, recipe: str | None) -> Any:
             model = _built(recipe)
             _load_weights(model, found)
         elif found.kind == "h5":
-            model = load_keras(_named(found.path, "uploaded.h5"))
+            model = load_keras(rewritten(found.path, found.path.with_name("uploaded.h5")))
         else:
             model = keras.saving.deserialize_keras_object(found.config, safe_mode=True)
             _load_weights(model, found)
-    except ModelInvalid:
+    except ModelInvalid as error:
+        if isinstance(error.__cause__, (ValueError, TypeError, KeyError)) and found.kind == "h5":
+            raise explain(error.__cause__) from error
         raise
     except MemoryError as error:
         raise ModelInvalid(
@@ -68,10 +71,7 @@ def open_network(found: Found, recipe: str | None) -> Any:
         ) from error
     except Exception as error:
         # Keras raises whatever a layer raises for a description that makes no sense
-        raise ModelInvalid(
-            f"Keras cannot build the network: {type(error).__name__}: {str(error)[:400]}",
-            check="load",
-        ) from error
+        raise explain(error) from error
     _own_layers_only(model)
     return _functional(model)
 
@@ -151,7 +151,7 @@ def _functional(model: Any) -> Any:
                 check="outputs",
             )
     for variable in model.variables:
-        values = np.asarray(variable)
+        values = keras.ops.convert_to_numpy(variable)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ModelInvalid(
                 f"The weights {variable.path} are not finite (NaN or infinity).", check="weights"

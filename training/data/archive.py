@@ -1,4 +1,4 @@
-"""Data that is still packed: a .tar or .zip is unpacked beside nothing, used, and removed."""
+"""Data that is still packed: a ZIP or tar is unpacked beside nothing, used, and removed."""
 
 from __future__ import annotations
 
@@ -6,60 +6,74 @@ import contextlib
 import shutil
 import tarfile
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Iterator
 from lzma import LZMAError
 from pathlib import Path
+from typing import Final
 
 from training.data.dataset import DatasetError
-from webapp.domain import EMOTIONS
+from webapp.errors import MienError
+from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
+from webapp.files.kinds import ARCHIVE, HEAD_BYTES, is_system_file, kind_of
 
-_TAR_SUFFIXES = (".tar", ".tar.xz", ".tar.gz", ".tgz", ".tar.bz2")
+# our own data on our own machine: limits against a bomb, not against size
+_LIMITS: Final = ArchiveLimits(2_000_000, 20_000_000_000, 200_000_000_000)
 
 
 @contextlib.contextmanager
 def opened(data: Path) -> Iterator[Path]:
-    """The folder (or CSV file) that ``data`` is or holds.
+    """The folder (or table) that ``data`` is or holds, whatever its name says.
 
-    An archive is unpacked into a temporary folder that is removed at the end; folders around
-    the data are looked through. Raises DatasetError for a path that is not there and an archive
-    that cannot be unpacked.
+    An archive is unpacked into a temporary folder that is removed at the end. A member that cannot
+    be unpacked becomes an empty file there, so that it is listed among those that cannot be read.
+    Raises DatasetError for a path that is not there and an archive that cannot be unpacked.
     """
     if data.is_dir():
-        yield _inner(data)
+        yield data
         return
     if not data.exists():
         raise DatasetError(f"Expected a folder, an archive or fer2013.csv. {data} is not there.")
-    name = data.name.lower()
-    if not name.endswith((*_TAR_SUFFIXES, ".zip")):
+    with data.open("rb") as stream:
+        zipped = kind_of(stream.read(HEAD_BYTES)) == ARCHIVE
+    if not zipped and not tarfile.is_tarfile(data):
         yield data
         return
     scratch = Path(tempfile.mkdtemp(prefix="mien-data-"))
     try:
-        try:
-            if name.endswith(".zip"):
-                with zipfile.ZipFile(data) as packed:
-                    packed.extractall(scratch)  # noqa: S202 - zipfile drops .. and roots itself
-            else:
-                with tarfile.open(data) as packed_tar:
-                    packed_tar.extractall(scratch, filter="data")
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, LZMAError, zlib.error) as error:
-            raise DatasetError(f"{data.name} cannot be unpacked: {error}") from error
-        yield _inner(scratch)
+        (_unzip if zipped else _untar)(data, scratch)
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _inner(folder: Path) -> Path:
-    """The first folder below ``folder`` that looks like data; ``folder`` where none does."""
-    current = folder
-    while True:
-        children = [child for child in current.iterdir() if not child.name.startswith(".")]
-        names = {child.name.lower() for child in children}
-        if names & {*EMOTIONS, "train"} or len(children) != 1:
-            return current
-        only = children[0]
-        if only.is_file():
-            return only if only.suffix.lower() == ".csv" else folder
-        current = only
+def _unzip(data: Path, scratch: Path) -> None:
+    try:
+        with Archive(data, _LIMITS) as archive:
+            for member in archive.members():
+                target = scratch / member.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if member.refused is not None:
+                    target.touch()
+                    continue
+                with target.open("wb") as stream:
+                    try:
+                        archive.extract(member, stream)
+                    except MemberRefused:
+                        stream.truncate(0)
+    except MienError as error:
+        raise DatasetError(f"{data.name} cannot be unpacked: {error.message}") from error
+    except OSError as error:
+        raise DatasetError(f"{data.name} cannot be unpacked: {error}") from error
+
+
+def _untar(data: Path, scratch: Path) -> None:
+    try:
+        with tarfile.open(data) as packed:
+            for member in packed:
+                if not member.isfile() or is_system_file(member.name):
+                    continue
+                with contextlib.suppress(tarfile.FilterError):  # a path outside of the archive
+                    packed.extract(member, scratch, filter="data")
+    except (tarfile.TarError, EOFError, LZMAError, zlib.error, OSError) as error:
+        raise DatasetError(f"{data.name} cannot be unpacked: {error}") from error

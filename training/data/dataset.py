@@ -6,9 +6,8 @@ one folder per emotion of :data:`webapp.domain.EMOTIONS`.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.walk import Labelled, walk
 from webapp.domain import EMOTIONS
+from webapp.errors import MienError
+from webapp.files.tables import open_table
+from webapp.files.text import printable, same_name
+from webapp.vision.frame import decode
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 SIDE = 48
 
 # FER+ (Barsoum et al. 2016) column -> our emotion; the other columns are no emotion of ours.
@@ -119,70 +122,104 @@ def ferplus_majority(votes: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def read_ferplus(path: Path) -> dict[str, NDArray[np.float32]]:
-    """FER+ votes by file name (without folders): float32 [10]. Raises :class:`DatasetError`."""
+    """FER+ votes by file name (without folders): float32 [10]. Raises :class:`DatasetError`.
+
+    The official ``fer2013new.csv`` counts as well: its rows are those of ``fer2013.csv`` in the
+    same order, so that row 42 of Usage Training is ``Training_00042.png``.
+    """
+    found: dict[str, NDArray[np.float32]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            missing = {"file", *FERPLUS_COLUMNS} - set(reader.fieldnames or ())
-            if missing:
+        with open_table(path) as table:
+            official = {"usage", "image name"} <= set(table.columns)
+            names = {column.lower() for column in FERPLUS_COLUMNS}
+            missing = names | ({"usage"} if official else {"file"})
+            if missing := missing - set(table.columns):
                 raise DatasetError(f"{path.name}: columns {sorted(missing)} are missing.")
-            return {
-                Path(row["file"]).name: np.array(
-                    [float(row[column]) for column in FERPLUS_COLUMNS], dtype=np.float32
+            for number, (_, row) in enumerate(table):
+                votes = np.array(
+                    [float(row[column.lower()] or 0) for column in FERPLUS_COLUMNS], np.float32
                 )
-                for row in reader
-            }
+                if official:
+                    found[f"{row['usage']}_{number:05d}.png"] = votes
+                    found[row["image name"]] = votes
+                else:
+                    found[same_name(row["file"]).rpartition("/")[2]] = votes
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: FER+ votes cannot be read: {error}") from error
+    found.pop("", None)
+    return found
 
 
-def read_face(path: Path) -> NDArray[np.uint8] | None:
-    """One picture as grey uint8 [48, 48], or None when it cannot be read."""
+def grey_face(data: bytes) -> NDArray[np.uint8]:
+    """One picture of any format as grey uint8 [48, 48]. Raises :class:`DatasetError`."""
     try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError:
-        return None
-    image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-    if image is None:
-        return None
+        image = decode(data).grey
+    except MienError as error:
+        raise DatasetError(error.message) from error
     if image.shape != (SIDE, SIDE):
         shrinking = min(image.shape) > SIDE
-        image = cv2.resize(
+        resized = cv2.resize(
             image, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
         )
-    return np.asarray(image, dtype=np.uint8)
+        image = np.asarray(resized, dtype=np.uint8)
+    return image
 
 
-def load_folder(folder: Path, ferplus: Path | None = None) -> LabelledFaces:
-    """Read ``folder/<emotion>/*``. Raises :class:`DatasetError` where an emotion is missing."""
+def load_folder(
+    folder: Path, ferplus: Path | None = None, only: str | None = None
+) -> LabelledFaces:
+    """Every picture below ``folder`` whose folder names an emotion; of the set ``only`` where
+    there is one.
+
+    Raises :class:`DatasetError` where an emotion is missing.
+    """
     if not folder.is_dir():
         raise DatasetError(f"Expected a folder of labelled faces. {folder} is not a folder.")
-    present = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
-    missing = [name for name in EMOTIONS if name not in present]
-    if missing:
-        raise DatasetError(
-            f"Expected one folder per emotion in {folder}: {', '.join(missing)} missing. "
-            f"Found {', '.join(sorted(present)) or 'no folders'}."
-        )
+    found, left_out = walk(files_below(folder))
+    found = [file for file in found if file.set_name == only] or found
     votes_of = read_ferplus(ferplus) if ferplus else {}
+    return load_files(folder, found, votes_of, left_out)
+
+
+def files_below(folder: Path) -> list[str]:
+    """Paths relative to ``folder`` of all files in it, with ``/``."""
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+
+
+def load_files(
+    folder: Path,
+    files: Sequence[Labelled],
+    votes_of: Mapping[str, NDArray[np.float32]],
+    left_out: Sequence[str] = (),
+) -> LabelledFaces:
+    """The pictures of ``files`` below ``folder``; those that cannot be read are listed.
+
+    Raises :class:`DatasetError` where an emotion has none.
+    """
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     names: list[str] = []
-    unreadable: list[str] = []
-    for label, emotion in enumerate(EMOTIONS):
-        before = len(labels)
-        for path in sorted(present[emotion].iterdir()):
-            if path.suffix.lower() not in PICTURE_SUFFIXES:
-                continue
-            image = read_face(path)
-            if image is None:
-                unreadable.append(f"{emotion}/{path.name}")
-                continue
-            images.append(image)
-            labels.append(label)
-            names.append(path.name)
-        if len(labels) == before:
-            raise DatasetError(f"The folder {present[emotion]} holds no readable picture.")
+    unreadable = [printable(path) for path in left_out]
+    for file in files:
+        try:
+            images.append(grey_face((folder / file.path).read_bytes()))
+        except (DatasetError, OSError):
+            unreadable.append(printable(file.path))
+            continue
+        labels.append(file.label)
+        names.append(printable(file.path.rpartition("/")[2]))
+    empty = [name for number, name in enumerate(EMOTIONS) if number not in set(labels)]
+    if empty:
+        given = sorted({EMOTIONS[file.label] for file in files})
+        broken = [name for name in empty if name in given]
+        why = f"{', '.join(broken)} holds no readable picture. " if broken else ""
+        gone = [name for name in empty if name not in given]
+        why += f"{', '.join(gone)} missing. " if gone else ""
+        raise DatasetError(
+            f"Expected one folder per emotion in {printable(str(folder))}, called "
+            f"{', '.join(EMOTIONS)} or alike (Anger, fearful, 0 to 6): {why}"
+            f"Left out: {', '.join(unreadable[:5]) or 'nothing'}."
+        )
     nothing = np.zeros(len(FERPLUS_COLUMNS), dtype=np.float32)
     return LabelledFaces(
         np.stack(images),

@@ -12,8 +12,6 @@ given                          read as
 
 from __future__ import annotations
 
-import csv
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,16 +25,20 @@ from training.data.dataset import (
     DatasetError,
     Fold,
     LabelledFaces,
+    files_below,
+    load_files,
     load_folder,
     read_ferplus,
     stratified_split,
     without_copies_of,
 )
-from webapp.domain import EMOTIONS
+from training.data.labels import emotion_of
+from training.data.walk import TEST, TRAINING, VALIDATION, set_of, walk
+from webapp.files.kinds import is_system_file
+from webapp.files.tables import TableError, open_table
 
-_VALIDATION_NAMES = ("validation", "valid", "val")
-_CSV_COLUMNS = {"emotion", "pixels", "Usage"}
-_CSV_USAGES = ("Training", "PublicTest", "PrivateTest")
+_CSV_COLUMNS = {"emotion", "pixels"}
+_CSV_USAGES = {TRAINING: "Training", VALIDATION: "PublicTest", TEST: "PrivateTest"}
 
 
 @dataclass(frozen=True)
@@ -65,46 +67,92 @@ def read_source(data: Path, ferplus: Path | None = None) -> Source:
     """Read whatever ``data`` is. Raises DatasetError saying what was expected."""
     if data.is_file():
         return read_csv(data, ferplus)
-    nested = data / "train"
-    if not nested.is_dir():
-        return Source(load_folder(data, ferplus))
-    validation = next((data / n for n in _VALIDATION_NAMES if (data / n).is_dir()), None)
-    test = data / "test"
-    return Source(
-        load_folder(nested, ferplus),
-        load_folder(validation, ferplus) if validation else None,
-        load_folder(test, ferplus) if test.is_dir() else None,
-    )
+    table = _table_in(data)
+    if table is not None:
+        return read_csv(table, ferplus)
+    if not data.is_dir():
+        raise DatasetError(f"Expected a folder of labelled faces. {data} is not a folder.")
+    found, left_out = walk(files_below(data))
+    votes_of = read_ferplus(ferplus) if ferplus else {}
+
+    def of(name: str) -> LabelledFaces | None:
+        files = [file for file in found if file.set_name == name]
+        return load_files(data, files, votes_of) if files else None
+
+    training = [file for file in found if file.set_name == TRAINING]
+    source = Source(load_files(data, training, votes_of, left_out), of(VALIDATION), of(TEST))
+    return _with_votes(source, ferplus)
+
+
+def read_evaluation(data: Path, ferplus: Path | None = None) -> LabelledFaces:
+    """The pictures to measure on: the test set where there is one beside others, else all.
+
+    Raises DatasetError.
+    """
+    table = data if data.is_file() else _table_in(data)
+    if table is not None:
+        source = read_csv(table, ferplus)
+        return source.training if source.test is None else source.test
+    faces = load_folder(data, ferplus, only=TEST)
+    return _with_votes(Source(faces), ferplus).training
+
+
+def _table_in(folder: Path) -> Path | None:
+    """``fer2013.csv`` in a folder (as Kaggle packs it), where no folder names an emotion."""
+    if not folder.is_dir():
+        return None
+    tables = []
+    for path in sorted(folder.rglob("*")):
+        if any(emotion_of(part) is not None for part in path.relative_to(folder).parts[:-1]):
+            return None
+        if path.suffix.lower() == ".csv" and not is_system_file(path.name):
+            with open_table(path) as table:
+                if set(table.columns) >= _CSV_COLUMNS:
+                    tables.append(path)
+    if len(tables) > 1:
+        names = ", ".join(path.name for path in tables)
+        raise DatasetError(f"Expected one table of faces in {folder.name}. Found {names}; name it.")
+    return tables[0] if tables else None
+
+
+def _with_votes(source: Source, ferplus: Path | None) -> Source:
+    """The source, where FER+ votes were given and any of its pictures has some."""
+    sets = [one for one in (source.training, source.validation, source.test) if one is not None]
+    if ferplus is not None and not any(one.votes.any() for one in sets):
+        raise DatasetError(
+            f"0 of {sum(map(len, sets))} pictures have votes in {ferplus.name}: its names are not "
+            f"those of the pictures (the first is {source.training.names[0]}). Leave out "
+            "--ferplus, or give the votes for these pictures."
+        )
+    return source
 
 
 def read_csv(path: Path, ferplus: Path | None = None) -> Source:
-    """Read ``fer2013.csv``: columns emotion (0 to 6), pixels (2304 grey values), Usage.
+    """Read ``fer2013.csv`` and its kin: columns emotion, pixels (2304 grey values) and Usage.
 
-    A row is named like the pictures made from it, ``Training_00042.png``, so that FER+ votes
-    are found. Rows that cannot be read are listed and skipped.
+    ``emotion`` is a number from 0 to 6 or a name; without Usage every row is for training. A row is
+    named like the pictures made from it, ``Training_00042.png``, so that FER+ votes are found.
+    Rows that cannot be read are listed and skipped.
     """
     votes_of = read_ferplus(ferplus) if ferplus else {}
     nothing = np.zeros(len(FERPLUS_COLUMNS), np.float32)
     rows: dict[str, list[tuple[NDArray[np.uint8], int, str]]] = {u: [] for u in _CSV_USAGES}
     unreadable: list[str] = []
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            missing = _CSV_COLUMNS - set(reader.fieldnames or ())
+        with open_table(path) as table:
+            missing = _CSV_COLUMNS - set(table.columns)
             if missing:
                 raise DatasetError(
-                    f"{path.name}: expected the columns of fer2013.csv, "
-                    f"{', '.join(sorted(_CSV_COLUMNS))}. Missing: {', '.join(sorted(missing))}."
+                    f"{path.name}: expected the columns of fer2013.csv, emotion, pixels and "
+                    f"Usage. Missing: {', '.join(sorted(missing))}."
                 )
-            for number, row in enumerate(reader):
-                face = _csv_face(row)
-                if face is None:
+            for number, (_, row) in enumerate(table):
+                face, usage = _csv_face(row), set_of(row.get("usage", TRAINING))
+                if face is None or usage is None:
                     unreadable.append(f"{path.name} row {number}")
                     continue
-                usage = row["Usage"]
-                rows[usage].append((*face, f"{usage}_{number:05d}.png"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+                rows[usage].append((*face, f"{_CSV_USAGES[usage]}_{number:05d}.png"))
+    except (OSError, TableError) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
 
     def gathered(usage: str) -> LabelledFaces | None:
@@ -119,33 +167,25 @@ def read_csv(path: Path, ferplus: Path | None = None) -> Source:
             np.stack([votes_of.get(name, nothing) for name in names]),
         )
 
-    training = gathered("Training")
+    training = gathered(TRAINING)
     if training is None:
         raise DatasetError(f"{path.name} holds no readable row of Usage Training.")
     empty = [name for name, count in training.class_counts.items() if not count]
     if empty:
         raise DatasetError(f"{path.name} holds no Training row of {', '.join(empty)}.")
-    return Source(
-        replace(training, unreadable=tuple(unreadable)),
-        gathered("PublicTest"),
-        gathered("PrivateTest"),
-    )
+    training = replace(training, unreadable=tuple(unreadable))
+    return _with_votes(Source(training, gathered(VALIDATION), gathered(TEST)), ferplus)
 
 
 def _csv_face(row: dict[str, str]) -> tuple[NDArray[np.uint8], int] | None:
+    label = emotion_of(row["emotion"], numbered=True)
     try:
-        label = int(row["emotion"])
         pixels = np.array(row["pixels"].split(), dtype=np.int64)
-    except (ValueError, AttributeError, TypeError):
+    except ValueError:
         return None
-    usable = (
-        row.get("Usage") in _CSV_USAGES
-        and 0 <= label < len(EMOTIONS)
-        and pixels.size == SIDE * SIDE
-        and pixels.min() >= 0
-        and pixels.max() <= 255
-    )
-    return (pixels.reshape(SIDE, SIDE).astype(np.uint8), label) if usable else None
+    if label is None or pixels.size != SIDE * SIDE or pixels.min() < 0 or pixels.max() > 255:
+        return None
+    return pixels.reshape(SIDE, SIDE).astype(np.uint8), label
 
 
 def prepare(
@@ -167,7 +207,12 @@ def prepare(
         "pictures": len(source.training),
         "fingerprint": source.training.fingerprint,
         "class_counts": source.training.class_counts,
-        "unreadable": list(source.training.unreadable),
+        "unreadable": [
+            name
+            for one in (source.training, source.validation, source.test)
+            if one is not None
+            for name in one.unreadable
+        ],
         "copies_of_test_dropped": 0,
     }
     faces = source.training

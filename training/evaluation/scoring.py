@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.evaluation.outputs import check_outputs
 from training.litert import convert, head_names, keras_logits, quieten
 from webapp.card import (
     CARD_FILE,
@@ -131,11 +132,13 @@ def input_spec_of(model: Any) -> InputSpec:
 
 
 def heads_of(model: Any, sample: Mapping[str, FloatArray]) -> tuple[HeadSpec, ...]:
-    """The heads of a Keras model, their kind told from what they answer for ``sample``.
+    """The heads of a Keras model: ``probabilities`` where what they answer for ``sample`` adds up
+    to one, else ``logits``.
 
-    Raises :class:`ModelInvalid` where an output has not seven values. A single output that has
-    no label set's name is the FER2013 head.
+    Raises :class:`ModelInvalid` where an output has not seven values, or is neither. A single
+    output that has no label set's name is the FER2013 head.
     """
+    check_outputs(model)
     heads = []
     for index, name in enumerate(head_names(model)):
         values = sample[name]

@@ -1,0 +1,125 @@
+"""Files that Keras 2 wrote. Keras 3 makes them here and their description is put back in time."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training.admission.files import recognise
+from training.admission.networks import open_network
+from training.evaluation.outputs import check_outputs
+from webapp.errors import ModelInvalid
+
+pytest.importorskip("tensorflow")
+import h5py
+import keras
+from keras import layers
+
+PICTURES = np.random.default_rng(0).uniform(0, 255, (4, 48, 48, 1)).astype(np.float32)
+
+
+def network() -> Any:
+    picture = keras.Input((48, 48, 1), name="picture")
+    x = layers.SeparableConv2D(4, 3, name="separable")(picture)
+    x = layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = layers.BatchNormalization(axis=3, name="norm")(x)
+    x = layers.SpatialDropout2D(0.1, name="drop")(x)
+    x = layers.Conv2DTranspose(4, 3, name="transpose")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(picture, layers.Dense(7, activation="softmax", name="scores")(x))
+
+
+def back_in_time(layer: dict[str, Any]) -> None:
+    """What Keras 2.15 writes in addition."""
+    config = layer["config"]
+    config["dtype"] = "float32"
+    if layer["class_name"] in ("SeparableConv2D", "DepthwiseConv2D", "Conv2DTranspose"):
+        config["groups"] = 1
+    if layer["class_name"] in ("SeparableConv2D", "DepthwiseConv2D"):
+        config |= {"kernel_initializer": None, "kernel_regularizer": None}
+        config["kernel_constraint"] = None
+    if layer["class_name"] == "BatchNormalization":
+        config["axis"] = [3]
+        for name in ("renorm", "synchronized"):
+            config.pop(name, None)
+    if layer["class_name"] == "SpatialDropout2D":
+        config["noise_shape"] = None
+        config["trainable"] = True
+
+
+def old_file(path: Path, model: Any, change: Any = back_in_time) -> Path:
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            change(layer)
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "2.15.0"
+    return path
+
+
+def answers(model: Any) -> Any:
+    return keras.ops.convert_to_numpy(model(PICTURES))
+
+
+def opened(path: Path, scratch: Path) -> Any:
+    scratch.mkdir(exist_ok=True)
+    return open_network(recognise(path, scratch, 10**9), None)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_leftovers_of_keras_2_change_nothing_and_are_dropped(tmp_path: Path) -> None:
+    model = network()
+    found = opened(old_file(tmp_path / "m.h5", model), tmp_path / "scratch")
+    difference = np.abs(answers(found) - answers(model)).max()
+    assert difference < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_would_change_the_network_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    def grouped(layer: dict[str, Any]) -> None:
+        back_in_time(layer)
+        if layer["class_name"] == "Conv2DTranspose":
+            layer["config"]["groups"] = 2
+
+    with pytest.raises(ModelInvalid, match=r"save it again as \.keras") as raised:
+        opened(old_file(tmp_path / "m.h5", network(), grouped), tmp_path / "scratch")
+    assert len(raised.value.message) < 500
+
+
+def test_a_keras_file_of_keras_2_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "2.15.0"}')
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", b"")
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(ModelInvalid, match=r"saved by Keras 2\.15\.0.*as \.h5"):
+        recognise(path, tmp_path / "scratch", 10**9)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "hard_sigmoid", "softplus"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_outputs_that_are_no_shares_are_refused(activation: str, nested: bool) -> None:
+    picture = keras.Input((8, 8, 1))
+    x = layers.Dense(7, activation=None)(layers.Flatten()(picture))
+    model = keras.Model(picture, layers.Activation(activation)(x))
+    if nested:
+        outer = keras.Input((8, 8, 1))
+        model = keras.Model(outer, layers.Reshape((7,))(model(outer)))
+    with pytest.raises(ModelInvalid, match=activation):
+        check_outputs(model)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "linear", "log_softmax"])
+def test_logits_and_probabilities_are_taken(activation: str) -> None:
+    check_outputs(
+        keras.Sequential(
+            [keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(7, activation=activation)]
+        )
+    )
