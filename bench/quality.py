@@ -104,7 +104,7 @@ def pose(held: HeldOut, rows: npt.NDArray[np.int64], classifier: Classifier) -> 
         cut = crops.crops(grey, [best.box], classifier.card.crop, classifier.card.input)
         right = bool(classifier.probabilities(cut)[0].argmax() == held.majority[row])
         groups["turned" if best.turned else "front"].append(right)
-        if not facing(best.turned, best.score).ok:
+        if not facing(best.turned and best.score < 0.3).ok:
             groups["turned_and_unsure"].append(right)
     return {
         "not_found": missed,

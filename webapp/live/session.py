@@ -22,7 +22,7 @@ from webapp.web.services import Services
 
 # The score at which a new face is believed. A believed face may fall below it, as faces in motion
 # do; a search alone, which looks once, never reaches it.
-NEW_FACE_SCORE = 0.6
+NEW_FACE_SCORE = 0.68
 
 
 class LiveSession:

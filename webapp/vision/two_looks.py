@@ -33,7 +33,7 @@ PROPOSED: Final = 0.1
 CONFIRMED: Final = 0.61
 KNOWN: Final = 0.5
 # Live, the first look counts where it is surer than this: a scan costs 5 ms a face less.
-PLAIN: Final = 0.5
+PLAIN: Final = 0.7
 SMALLEST_SIDE: Final = 10.0
 MAX_PROPOSALS: Final = 96
 MAX_LIVE_PROPOSALS: Final = 12
