@@ -110,9 +110,6 @@ def _check_types(card: ModelCard, refuse: Callable[[str, object], None]) -> None
             refuse(f"{name} as an object", value)
     if not all(isinstance(one, str) for one in card.files.values()):
         refuse("the SHA-256 of each file as text", dict(card.files))
-    for head_name, figures in card.metrics.items():
-        if not _are_figures(figures):
-            refuse(f"figures under metrics.{head_name}", figures)
 
 
 def _are_figures(value: object) -> bool:
@@ -239,9 +236,13 @@ class ModelCard:
                 adjustment = tuple(mixture.get("adjustment", (0.0,) * len(EMOTIONS)))
                 fields["mixture"] = Mixture(**{**mixture, "adjustment": adjustment})
             fields["emotions"] = tuple(fields.get("emotions", ()))
-            return cls(**fields)
+            card = cls(**fields)
         except (TypeError, ValueError) as error:
             raise ModelInvalid(f"Model card cannot be read: {error}") from error
+        for name, figures in card.metrics.items():
+            if not _are_figures(figures):
+                raise ModelInvalid(f"Model card: expected numbers as the figures of {name!r}.")
+        return card
 
     @classmethod
     def load(cls, folder: Path) -> Self:

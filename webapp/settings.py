@@ -97,7 +97,8 @@ class Settings:
         "",
         "names",
         "Host names of ours, separated by commas; .name for all below it, * for every one. "
-        "Addresses, localhost and this machine's own name need not be named.",
+        "Addresses, localhost and this machine's own name need not be named, nor any where "
+        "MIEN_TRUSTED_PROXIES is set.",
     )
     workers: int = setting(
         0,

@@ -10,6 +10,7 @@ from tests.support.live import FakeInference
 from webapp.app import create_app
 from webapp.settings import Settings
 from webapp.survey.service import surveys_of
+from webapp.web.hosts import HostCheck
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,10 @@ def test_only_our_own_names_are_answered(
                 assert answer.json["error"]["code"] == "host_not_allowed"
     finally:
         surveys_of(app).close()
+
+
+def test_behind_our_own_proxies_their_names_are_ours() -> None:
+    check = HostCheck(lambda _environ, _start: [], Settings(trusted_proxies=1))
+    assert check.allows("mien.example")
+    named = Settings(trusted_proxies=1, allowed_hosts="mien.example")
+    assert not HostCheck(lambda _environ, _start: [], named).allows("evil.test")

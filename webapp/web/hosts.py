@@ -45,14 +45,17 @@ def _is_address(name: str) -> bool:
 class HostCheck:
     """Refuses, with status 421, every request and socket that names another host.
 
-    Addresses, ``localhost`` and this machine's own name are always ours: nobody else's pages have
-    them. ``*`` among the names of the setting allows every name.
+    Behind proxies of ours every name that they pass on is one. Addresses, ``localhost`` and this
+    machine's own name are always ours: nobody else's pages have them. ``*`` among the names of the
+    setting allows every name.
     """
 
     def __init__(self, app: Wsgi, settings: Settings) -> None:
         self._app = app
         names = (name.strip().lower().rstrip(".") for name in settings.allowed_hosts.split(","))
         self._names = {name for name in names if name}
+        if not self._names and settings.trusted_proxies:
+            self._names = {"*"}  # our proxy answers to its own names only, and passes them on
         own = socket.gethostname().lower()
         self._own = {"localhost", own, own.partition(".")[0], settings.host.lower()}
 
