@@ -57,6 +57,12 @@ def attempts(folder: Path, port: int) -> dict[str, Callable[[], object]]:
         "signal another process": lambda: os.kill(os.getppid(), 0),
         "limit its parent": lambda: _prlimit(os.getppid()),
         "slow its parent": lambda: os.setpriority(os.PRIO_PROCESS, os.getppid(), 19),
+        "idle its parent": lambda: os.sched_setscheduler(
+            os.getppid(), os.SCHED_IDLE, os.sched_param(0)
+        ),
+        "take another scheduler": lambda: os.sched_setscheduler(
+            0, os.SCHED_BATCH, os.sched_param(0)
+        ),
         "slow its group": lambda: os.setpriority(os.PRIO_PGRP, 0, 19),
         "pin its parent": lambda: os.sched_setaffinity(os.getppid(), os.sched_getaffinity(0)),
         "read its parent's environment": lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
