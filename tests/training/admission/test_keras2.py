@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from training.admission.admit import Request, admit
 from training.admission.files import recognise
 from training.admission.networks import open_network
 from training.evaluation.outputs import check_outputs
 from webapp.errors import ModelInvalid
+from webapp.vision.classifier import Classifier
 
 pytest.importorskip("tensorflow")
 import h5py
@@ -53,7 +55,9 @@ def back_in_time(layer: dict[str, Any]) -> None:
 
 
 def old_file(path: Path, model: Any, change: Any = back_in_time) -> Path:
-    model.save(path)
+    named = path.with_suffix(".h5")
+    model.save(named)
+    named.replace(path)
     with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])
         for layer in config["config"]["layers"]:
@@ -123,3 +127,20 @@ def test_logits_and_probabilities_are_taken(activation: str) -> None:
             [keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(7, activation=activation)]
         )
     )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_old_network_that_is_sure_is_served_as_keras_answers_it(tmp_path: Path) -> None:
+    picture = keras.Input((48, 48, 1))
+    x = layers.SeparableConv2D(8, 3, activation="relu", name="separable")(picture)
+    x = layers.Dense(7, name="scores")(layers.GlobalMaxPooling2D(name="pool")(x))
+    model = keras.Model(picture, layers.Activation("softmax", name="shares")(x))
+    model.set_weights([values * 2 for values in model.get_weights()])
+    file = old_file(tmp_path / "incoming", model)
+    labels = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    request = Request(file, "old.h5", "old-1", 10**9, labels=labels)
+    admit(request, tmp_path, lambda _: None, lambda: None)
+    logits = Classifier.from_version(tmp_path / "version").logits(PICTURES)["fer2013"]
+    served = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert answers(model).max() > 0.99  # sure: the other probabilities are nearly 0
+    assert np.abs(served - answers(model)).max() < 1e-4
