@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 UNCERTAIN = "uncertain"
+# What outputs of other people's models stand for that is none of the seven
+NO_EMOTION_OF_OURS: tuple[str, ...] = ("contempt", "unused")
+FEWEST_EMOTIONS = 5
+MOST_OUTPUTS = 12
 
 _NEGATIVE = tuple(EMOTIONS.index(name) for name in ("angry", "disgust", "fear", "sad"))
 _POSITIVE = EMOTIONS.index("happy")

@@ -13,11 +13,11 @@ import numpy as np
 
 from training.admission.faces import load_faces
 from training.admission.files import Found, recognise
-from training.admission.networks import adapter, open_network
+from training.admission.networks import adapter, open_network, seven_of, width_of
 from training.data.dataset import LabelledFaces
 from training.evaluation.answers import Answers, answer, describe
 from training.evaluation.metrics import confusion_matrix
-from training.evaluation.scoring import Scorer, heads_of, input_spec_of, open_version
+from training.evaluation.scoring import Scorer, heads_of, input_spec_of, kinds_of, open_version
 from training.litert import (
     MAX_INT8_DIFFERENCE,
     MAX_PROBABILITY_DIFFERENCE,
@@ -88,20 +88,25 @@ def admit(
     model = open_network(found, request.recipe)
     target = work / "version"
     target.mkdir()
+    done: dict[str, Any]
     if found.card is not None:
         card = _as_published(found, found.card, model, scratch, target)
         card = replace(card, version=request.version)
-        done: dict[str, Any] = {"kept_files": True}
+        done = {"kept_files": True}
     else:
         if not request.labels and found.kind != "weights":
             target.rmdir()
             tell("asking for the order of the labels")
-            return {"needs": "labels", "kind": found.kind} | _label_hint(model, faces)
+            asked = {"needs": "labels", "kind": found.kind, "outputs": width_of(model)}
+            return asked | _label_hint(model, faces)
+        labels = request.labels or EMOTIONS
+        model, done = _with_our_emotions(model, labels)
+        ours = labels if not done else EMOTIONS
         tell("compiling to LiteRT and comparing with Keras")
-        compiled = _compiled(model, adapter(request.labels or EMOTIONS, request.pixels))
+        compiled = _compiled(model, adapter(ours, request.pixels))
         files = compiled.write(target)
         card = _draft(request, found.kind, sha256, compiled, files)
-        done = {"kept_files": False}
+        done |= {"kept_files": False}
     card.save(target)
     differences = check_golden(target)
     tell("checking that it tells faces apart")
@@ -120,6 +125,25 @@ def admit(
     report |= measured
     card.save(target)
     return report
+
+
+def _with_our_emotions(model: Any, labels: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """The network with our seven outputs, and what was done for that; as it is where it has them.
+
+    Raises :class:`ModelInvalid` where there are more or fewer labels than outputs.
+    """
+    if len(labels) != width_of(model):
+        raise ModelInvalid(
+            f"Expected a label for each of the network's {width_of(model)} outputs. Received "
+            f"{len(labels)}: {', '.join(labels)}.",
+            check="labels",
+        )
+    if sorted(labels) == sorted(EMOTIONS):
+        return model, {}
+    left_out = [f"{name} (output {n})" for n, name in enumerate(labels, 1) if name not in EMOTIONS]
+    missing = [name for name in EMOTIONS if name not in labels]
+    kinds = kinds_of(keras_logits(model, golden_inputs(input_spec_of(model))))
+    return seven_of(model, labels, kinds), {"left_out": left_out, "missing": missing}
 
 
 def _as_published(
@@ -289,7 +313,7 @@ def _label_hint(model: Any, faces: LabelledFaces | None) -> dict[str, Any]:
     Output ``i`` is matched with the emotion that it fires for, over all one-to-one matchings
     (Hungarian method) and pixel ranges.
     """
-    if faces is None:
+    if faces is None or width_of(model) != len(EMOTIONS):
         return {}
     from scipy.optimize import linear_sum_assignment
 

@@ -26,7 +26,7 @@ _MAX_CARD_BYTES: Final = 8_000_000
 class Found:
     """A file that may be loaded.
 
-    ``kind`` is keras, h5, weights or version. ``path``: the ``.h5`` file itself, or the folder with
+    ``kind`` is keras, h5, json, weights or version. ``path``: the ``.h5`` file, or the folder with
     the checked parts. ``config`` is the checked description of a ``.keras`` file; ``card`` that of
     a version archive.
     """
@@ -54,10 +54,22 @@ def recognise(file: Path, scratch: Path, limit_bytes: int) -> Found:
         names = _unpack(file, scratch, limit_bytes)
         if {CONFIG, METADATA} <= names:
             return _keras(scratch, names, limit_bytes)
+        if CARD_FILE not in names:
+            _refuse_others(names)
+            described = [name for name in names if name.lower().endswith(".json")]
+            weights = [name for name in names if name.lower().endswith((".h5", ".hdf5"))]
+            if len(described) == len(weights) == 1:
+                return _described(scratch, described[0], weights[0], limit_bytes)
         return _version(scratch, names, limit_bytes)
     raise ModelInvalid(f"{_what(head, file)} {_EXPECTED}", check="format")
 
 
+_OTHERS: Final = {
+    "saved_model.pb": "a TensorFlow SavedModel, which may hold any program. Load it where it was "
+    'made and save the Keras model as one file: model.save("model.keras").',
+    "data.pkl": "a PyTorch file, which holds a pickle. Rebuild the network in Keras, copy its "
+    "weights, and upload the .keras file.",
+}
 _EXPECTED: Final = (
     "Expected a Keras model (.keras or .h5), Keras weights (.weights.h5) with their recipe, or a "
     "ZIP of a version folder."
@@ -140,6 +152,26 @@ def _keras(folder: Path, names: frozenset[str], limit_bytes: int) -> Found:
     read_hdf5(folder / WEIGHTS, limit_bytes)
     config.pop("compile_config", None)
     return Found("keras", folder, layers, config)
+
+
+def _described(folder: Path, described: str, weights: str, limit_bytes: int) -> Found:
+    """``model.to_json()`` beside ``model.save_weights()``."""
+    config = parse_config((folder / described).read_bytes())
+    layers = check_config(config)
+    (folder / weights).rename(folder / WEIGHTS)
+    with (folder / WEIGHTS).open("rb") as stream:
+        if stream.read(8) != SIGNATURE:
+            raise ModelInvalid(f"{weights[:120]} is no HDF5 file.", check="file")
+    read_hdf5(folder / WEIGHTS, limit_bytes)
+    config.pop("compile_config", None)
+    return Found("json", folder, layers, config)
+
+
+def _refuse_others(names: frozenset[str]) -> None:
+    """Models of other makers are refused with the way out."""
+    for mark, what in _OTHERS.items():
+        if any(name == mark or name.endswith(f"/{mark}") for name in names):
+            raise ModelInvalid(f"The ZIP is {what}", check="format")
 
 
 def _not_keras_2(metadata: Path) -> None:

@@ -150,6 +150,36 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def modern(config: dict[str, Any]) -> dict[str, Any]:
+    """A description as Keras 3 reads it; ``keras_version`` in it says who wrote it."""
+    is_new = str(config.get("keras_version", "2")).startswith("3")
+    return config if is_new else dict(cleaned(config))
+
+
+def lists_layers(weights: Path) -> bool:
+    """Whether weights are in the older of Keras' two forms."""
+    import h5py
+
+    with h5py.File(weights, "r") as file:
+        return "layer_names" in file.attrs
+
+
+def combined(config: dict[str, Any], weights: Path, target: Path) -> Path:
+    """A whole ``.h5`` model of a description and weights in the older form."""
+    import h5py
+
+    with h5py.File(weights, "r") as given, h5py.File(target, "w") as file:
+        file.attrs["model_config"] = json.dumps(modern(config))
+        file.attrs["keras_version"] = str(config.get("keras_version", "2"))
+        file.attrs["backend"] = "tensorflow"
+        group = file.create_group("model_weights")
+        for name in given:
+            given.copy(name, group)
+        for name, value in given.attrs.items():
+            group.attrs[name] = value
+    return target
+
+
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
@@ -160,9 +190,9 @@ def rewritten(path: Path, target: Path) -> Path:
 
     shutil.copyfile(path, target)
     with h5py.File(target, "r+") as file:
-        if not _text(file.attrs.get("keras_version", "2")).startswith("3"):
-            config = json.loads(_text(file.attrs["model_config"]))
-            file.attrs["model_config"] = json.dumps(cleaned(config))
+        config = json.loads(_text(file.attrs["model_config"]))
+        config.setdefault("keras_version", _text(file.attrs.get("keras_version", "2")))
+        file.attrs["model_config"] = json.dumps(modern(config))
         if "training_config" in file.attrs:
             del file.attrs["training_config"]
     return target

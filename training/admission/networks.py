@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,17 +12,18 @@ import numpy as np
 
 from training.admission.allowed import LAYERS, MODELS, OPERATIONS
 from training.admission.files import WEIGHTS, Found
-from training.admission.keras2 import explain, rewritten
+from training.admission.keras2 import combined, explain, lists_layers, rewritten
 from training.evaluation.scoring import load_keras
 from training.litert import head_names
 from training.recipes.classic import FIT_RECIPES
 from training.recipes.networks import build_mien
 from training.recipes.recipes import MienRecipe
-from webapp.domain import EMOTIONS
+from webapp.domain import EMOTIONS, FEWEST_EMOTIONS, MOST_OUTPUTS
 from webapp.errors import ModelInvalid
 
 MAX_HEADS: Final = 2
 MAX_SIDE: Final = 512
+WIDTHS: Final = range(FEWEST_EMOTIONS, MOST_OUTPUTS + 1)
 # name -> (scale, offset) that bring [0, 255] to what the network was trained on
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "0-255": (1.0, 0.0),
@@ -55,6 +57,12 @@ def open_network(found: Found, recipe: str | None) -> Any:
     try:
         if found.kind == "weights":
             model = _built(recipe)
+            _load_weights(model, found)
+        elif found.kind == "json" and lists_layers(found.path / WEIGHTS):
+            whole = combined(found.config or {}, found.path / WEIGHTS, found.path / "whole.h5")
+            model = load_keras(whole)
+        elif found.kind == "json":
+            model = keras.models.model_from_json(json.dumps(found.config))
             _load_weights(model, found)
         elif found.kind == "h5":
             model = load_keras(rewritten(found.path, found.path.with_name("uploaded.h5")))
@@ -143,13 +151,14 @@ def _functional(model: Any) -> Any:
             f"Expected one output or two. Received {len(names)}: {', '.join(names)[:200]}.",
             check="shapes",
         )
-    for name, output in zip(names, _in_order(model.output), strict=True):
-        if tuple(output.shape)[1:] != (len(EMOTIONS),):
-            raise ModelInvalid(
-                f"Expected {len(EMOTIONS)} values from each output, one for each of "
-                f"{', '.join(EMOTIONS)}. Output {name!r} has {list(output.shape[1:])}.",
-                check="outputs",
-            )
+    shapes = {tuple(output.shape)[1:] for output in _in_order(model.output)}
+    if len(shapes) != 1 or not any(shapes == {(width,)} for width in WIDTHS):
+        raise ModelInvalid(
+            f"Expected {len(EMOTIONS)} values from each output, one for each of "
+            f"{', '.join(EMOTIONS)} ({WIDTHS[0]} to {WIDTHS[-1]} where some are missing or others "
+            f"are there). Received {sorted(map(list, shapes))} from {', '.join(names)[:200]}.",
+            check="outputs",
+        )
     for variable in model.variables:
         values = keras.ops.convert_to_numpy(variable)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -157,6 +166,37 @@ def _functional(model: Any) -> Any:
                 f"The weights {variable.path} are not finite (NaN or infinity).", check="weights"
             )
     return model
+
+
+def width_of(model: Any) -> int:
+    """How many values each output has."""
+    return int(_in_order(model.output)[0].shape[1])
+
+
+def seven_of(model: Any, labels: Sequence[str], kinds: Mapping[str, str]) -> Any:
+    """The network with seven probabilities in our order, made of outputs with other ``labels``.
+
+    Outputs that are no emotion of ours are left out and the others share what is left; an emotion
+    that the network lacks has probability 0. ``kinds`` says of each output whether it is logits.
+    """
+    import keras
+    from keras import layers, ops
+
+    place = np.zeros((len(labels), len(EMOTIONS)), np.float32)
+    for theirs, name in enumerate(labels):
+        if name in EMOTIONS:
+            place[theirs, EMOTIONS.index(name)] = 1.0
+    picture = keras.Input(model.input_shape[1:], name="picture")
+    given = dict(zip(head_names(model), _in_order(model(picture)), strict=True))
+    outputs = {}
+    for name, value in given.items():
+        shares = layers.Softmax(name=f"{name}_shares")(value) if kinds[name] == "logits" else value
+        select = layers.Dense(len(EMOTIONS), use_bias=False, trainable=False, name=f"{name}_ours")
+        ours = select(shares)
+        select.set_weights([place])
+        total = ops.maximum(ops.sum(ours, axis=-1, keepdims=True), 1e-7)
+        outputs[name] = layers.Identity(name=name)(ours / total)
+    return keras.Model(picture, outputs, name=f"{model.name}_seven")
 
 
 def _in_order(output: Any) -> list[Any]:

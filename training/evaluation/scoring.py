@@ -147,12 +147,20 @@ def heads_of(model: Any, sample: Mapping[str, FloatArray]) -> tuple[HeadSpec, ..
                 f"Expected {len(EMOTIONS)} values from output {name!r}. "
                 f"Received {list(values.shape[1:])}."
             )
-        sums = np.abs(values.sum(axis=1) - 1).max()
-        is_probabilities = values.min() >= 0 and sums < 1e-3
-        heads.append(HeadSpec(name, index, "probabilities" if is_probabilities else "logits"))
+        heads.append(HeadSpec(name, index, kinds_of({name: values})[name]))
     if len(heads) == 1:
         heads = [replace(heads[0], name="fer2013")]
     return tuple(heads)
+
+
+def kinds_of(answers: Mapping[str, FloatArray]) -> dict[str, str]:
+    """``probabilities`` for outputs [n, k] whose values add up to one, else ``logits``."""
+    return {
+        name: "probabilities"
+        if values.min() >= 0 and np.abs(values.sum(axis=1) - 1).max() < 1e-3
+        else "logits"
+        for name, values in answers.items()
+    }
 
 
 def load_keras(path: Path) -> Any:

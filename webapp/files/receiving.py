@@ -13,6 +13,9 @@ BLOCK: Final = 1 << 18
 _STARTS: Final = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
 _PICKLES: Final = tuple(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))
 
+# an ONNX file begins with its version and who wrote it
+_ONNX_WRITERS: Final = (b"pytorch", b"tf2onnx", b"keras2onnx", b"onnx", b"skl2onnx", b"sklearn")
+
 
 class Source(Protocol):
     """Anything with ``read(size)``."""
@@ -80,6 +83,18 @@ def _look(block: bytes) -> None:
         raise ModelInvalid(
             "This is a Python pickle, whatever its name says. A pickle runs program code when it "
             "is opened, so it is refused and was not opened.",
+            check="format",
+        )
+    if block[4:8] == b"TFL3":
+        raise ModelInvalid(
+            "This is a LiteRT file. It cannot be checked against the Keras model it came from; "
+            "upload that one.",
+            check="format",
+        )
+    if block[:1] == b"\x08" and any(name in block[:4096] for name in _ONNX_WRITERS):
+        raise ModelInvalid(
+            "This is an ONNX file, which Mien does not serve. Upload the Keras model it was made "
+            "from, or convert it to Keras (onnx2keras, for example) and upload the .keras file.",
             check="format",
         )
     if not block[:4096].strip(b"\x00"):

@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from webapp.domain import EMOTIONS
+from webapp.domain import EMOTIONS, FEWEST_EMOTIONS, MOST_OUTPUTS, NO_EMOTION_OF_OURS
 from webapp.errors import (
     Conflict,
     InvalidRequest,
@@ -130,10 +130,19 @@ def checked(wanted: Wanted) -> Wanted:
 
 
 def check_labels(labels: tuple[str, ...], *, empty: bool = False) -> None:
-    """Raises :class:`InvalidRequest` unless each emotion is there once."""
-    if (labels or not empty) and sorted(labels) != sorted(EMOTIONS):
+    """Raises :class:`InvalidRequest` for another name, an emotion twice, or too few emotions."""
+    if empty and not labels:
+        return
+    emotions = [name for name in labels if name in EMOTIONS]
+    if (
+        len(set(emotions)) != len(emotions)
+        or len(emotions) < FEWEST_EMOTIONS
+        or len(labels) > MOST_OUTPUTS
+        or set(labels) - set(EMOTIONS) - set(NO_EMOTION_OF_OURS)
+    ):
         raise InvalidRequest(
-            f"Expected each of {', '.join(EMOTIONS)} once, in the order of the model's outputs.",
+            f"Expected the model's outputs in their order, each of {', '.join(EMOTIONS)} once "
+            f"({FEWEST_EMOTIONS} at least); {' or '.join(NO_EMOTION_OF_OURS)} for the others.",
             field="labels",
         )
 

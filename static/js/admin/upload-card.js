@@ -47,6 +47,8 @@ function measured(config, state) {
   } else if (compared?.error) {
     pairs.push(["Comparison", compared.error]);
   }
+  if (report.left_out?.length) pairs.push(["Left out", `${report.left_out.join(", ")}; the other outputs share its probability`]);
+  if (report.missing?.length) pairs.push(["Never said", `${report.missing.join(", ")}: the model has no output for it`]);
   pairs.push(["Checked with", closed(report.enforced)]);
   const link = el("a", {
     class: "button button--primary", href: config.activate.replace("VERSION", encodeURIComponent(state.version)),
@@ -56,10 +58,14 @@ function measured(config, state) {
 
 function question(config, state, answer) {
   const hint = state.report?.suggestion;
-  const start = hint?.labels ?? config.emotions;
+  const outputs = state.report?.outputs ?? config.emotions.length;
+  const others = ["contempt", "unused"]; // no emotion of ours: left out, the others share the rest
+  const start = hint?.labels ??
+    Array.from({ length: outputs }, (_, i) => config.emotions[i] ?? others[0]);
+  const choices = outputs === config.emotions.length ? config.emotions : [...config.emotions, ...others];
   const selects = start.map((label, place) => {
     const select = el("select", { class: "select", "aria-label": `Output ${place + 1}` },
-      ...config.emotions.map((name) => el("option", { selected: name === label }, name)));
+      ...choices.map((name) => el("option", { selected: name === label }, name)));
     return select;
   });
   const pixels = el("select", { class: "select" },

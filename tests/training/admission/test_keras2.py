@@ -12,9 +12,12 @@ import pytest
 
 from training.admission.admit import Request, admit
 from training.admission.files import recognise
-from training.admission.networks import open_network
+from training.admission.networks import open_network, seven_of
 from training.evaluation.outputs import check_outputs
-from webapp.errors import ModelInvalid
+from training.evaluation.scoring import kinds_of
+from webapp.domain import EMOTIONS
+from webapp.errors import InvalidRequest, ModelInvalid
+from webapp.models.uploads import check_labels
 from webapp.vision.classifier import Classifier
 
 pytest.importorskip("tensorflow")
@@ -144,3 +147,77 @@ def test_an_old_network_that_is_sure_is_served_as_keras_answers_it(tmp_path: Pat
     served = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert answers(model).max() > 0.99  # sure: the other probabilities are nearly 0
     assert np.abs(served - answers(model)).max() < 1e-4
+
+
+def written(model: Any, path: Path, weights: str, description: str) -> Path:
+    model.save_weights(path.with_name(weights))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.json", description)
+        archive.write(path.with_name(weights), weights)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_description_beside_its_weights_is_a_model(tmp_path: Path) -> None:
+    model = network()
+    path = written(model, tmp_path / "m.zip", "m.weights.h5", model.to_json())
+    assert np.abs(answers(opened(path, tmp_path / "a")) - answers(model)).max() < 1e-6
+    # in Keras 2's words and form of weights
+    old = old_file(tmp_path / "m.h5", model)
+    with h5py.File(old) as file, h5py.File(tmp_path / "w.h5", "w") as weights:
+        config = json.loads(file.attrs["model_config"]) | {"keras_version": "2.11.0"}
+        for name in file["model_weights"]:
+            file.copy(f"model_weights/{name}", weights)
+        for name, value in file["model_weights"].attrs.items():
+            weights.attrs[name] = value
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("fer/fer.json", json.dumps(config))
+        archive.write(tmp_path / "w.h5", "fer/fer.h5")
+    assert np.abs(answers(opened(path, tmp_path / "b")) - answers(model)).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("member", "words"), [("saved_model.pb", "SavedModel"), ("archive/data.pkl", "PyTorch")]
+)
+def test_models_of_others_are_refused_with_the_way_out(
+    tmp_path: Path, member: str, words: str
+) -> None:
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, b"x")
+        archive.writestr("archive/version", b"3")
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(ModelInvalid, match=words):
+        recognise(path, tmp_path / "scratch", 10**9)
+
+
+EIGHT = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
+SIX = ("angry", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@pytest.mark.parametrize("labels", [EIGHT, SIX])
+@pytest.mark.parametrize("activation", ["softmax", "linear"])
+def test_other_sets_of_emotions_become_our_seven(labels, activation) -> None:
+    picture = keras.Input((8, 8, 1))
+    last = layers.Dense(len(labels), activation=activation, name="scores")
+    model = keras.Model(picture, last(layers.Flatten()(picture)))
+    pictures = np.random.default_rng(1).uniform(0, 1, (5, 8, 8, 1)).astype(np.float32)
+    given = keras.ops.convert_to_numpy(model(pictures))
+    kinds = kinds_of({"scores": given})
+    found = seven_of(model, labels, kinds)(pictures)["scores"]
+    shares = (
+        given if activation == "softmax" else keras.ops.convert_to_numpy(keras.ops.softmax(given))
+    )
+    ours = np.stack(
+        [shares[:, labels.index(e)] if e in labels else np.zeros(5) for e in EMOTIONS], axis=1
+    )
+    expected = ours / ours.sum(axis=1, keepdims=True)
+    assert np.abs(keras.ops.convert_to_numpy(found) - expected).max() < 1e-5
+
+
+def test_labels_of_other_sets_are_checked() -> None:
+    check_labels(EIGHT)
+    check_labels(SIX)
+    for bad in (EIGHT[:4], (*EIGHT, "happy"), ("joy", *SIX), ("contempt",) * 7):
+        with pytest.raises(InvalidRequest):
+            check_labels(bad)
