@@ -50,7 +50,7 @@ def test_a_folder_without_faces_is_said_in_one_line(tmp_path: Path) -> None:
     for program in (copies, reliability):
         outcome = CliRunner().invoke(program.main, ["--data", str(tmp_path)])
         assert outcome.exit_code == 1
-        assert outcome.output.startswith("Error: Expected ")
+        assert outcome.output.startswith("Error: ") and outcome.output.count("\n") == 1
         nobody = ["--data", str(tmp_path), "--models", str(tmp_path)]
         outcome = CliRunner().invoke(program.main, nobody)
         assert outcome.exit_code == 1

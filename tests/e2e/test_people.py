@@ -131,7 +131,7 @@ def test_a_dark_face_gets_advice_and_never_a_label(
 def test_a_picture_too_dark_for_any_face_gets_advice(
     real: ServerProcess, playwright: Playwright, tmp_path: Path
 ) -> None:
-    file = scenes.dark_camera(tmp_path / "darker.mjpeg", light=0.15, noise=10)
+    file = scenes.dark_camera(tmp_path / "darker.mjpeg", light=0.05, noise=10)
     with camera(playwright, file) as page:
         start(page, real.url)
         expect(page.locator("[data-headline]")).to_have_text("Too dark to find a face")

@@ -128,7 +128,7 @@ def test_a_client_that_leaves_leaves_nothing(api: Api, models: Path) -> None:
     host, port = api._address.split(":")
     with socket.create_connection((host, int(port))) as client:
         client.sendall(
-            b"POST /admin/api/models/uploads?name=new HTTP/1.1\r\nHost: x\r\n"
+            b"POST /admin/api/models/uploads?name=new HTTP/1.1\r\nHost: localhost\r\n"
             b"Authorization: Bearer " + api._token.encode() + b"\r\n"
             b"Content-Length: 100000\r\n\r\nPK\x03\x04" + bytes(50_000)
         )

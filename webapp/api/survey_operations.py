@@ -69,10 +69,12 @@ _KNOWN = {
     "properties": {"known": {"type": "array", "items": {"type": "boolean"}}},
     "required": ["known"],
 }
+_FILES_NAMED = {"type": "integer", "description": "Files that have a respondent now."}
+_NAMED = {"type": "object", "properties": {"matched": _FILES_NAMED}, "required": ["matched"]}
 _MATCHED = {
     "type": "object",
     "properties": {
-        "matched": {"type": "integer", "description": "Files that have a respondent now."},
+        "matched": _FILES_NAMED,
         "unmatched": {
             "type": "array",
             "items": {"type": "string"},
@@ -205,7 +207,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     "survey_api.respondents_rule": _operation(
         "setRespondentRule",
         "Read the respondents from the paths of the files.",
-        {"200": answer("How many files have a respondent.", _MATCHED)},
+        {"200": answer("How many files have a respondent.", _NAMED)},
         400,
         403,
         404,
