@@ -137,6 +137,7 @@ def test_a_client_that_leaves_leaves_nothing(api: Api, models: Path) -> None:
     until(lambda: api.call("GET", "/models/uploads")[1]["uploads"][0]["state"] == "refused")
 
 
+@pytest.mark.slow
 def test_from_file_to_version(api: Api, models: Path) -> None:
     """One upload that asks for its labels, and the refusals that only its check can tell."""
     files = upload_files()

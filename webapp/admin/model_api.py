@@ -12,7 +12,7 @@ from webapp.access.auth import admin_required
 from webapp.admin.requests import READ, WRITE, body, text, who
 from webapp.errors import InvalidRequest
 from webapp.models.services import models
-from webapp.models.uploads import Wanted
+from webapp.models.wanted import Wanted
 from webapp.web.services import services
 
 blueprint = Blueprint("admin_models_api", __name__, url_prefix="/admin/api")

@@ -14,7 +14,7 @@ from webapp.errors import MienError
 from webapp.models import measurements
 from webapp.models.registry import ModelVersion, Registry
 from webapp.models.services import models
-from webapp.models.uploads import RECIPES
+from webapp.models.wanted import RECIPES
 from webapp.web.services import services
 
 upload_blueprint = Blueprint("admin_upload", __name__, url_prefix="/admin")

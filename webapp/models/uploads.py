@@ -10,7 +10,6 @@ import contextlib
 import errno
 import json
 import logging
-import re
 import subprocess
 import sys
 import threading
@@ -21,7 +20,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from webapp.domain import EMOTIONS, FEWEST_EMOTIONS, MOST_OUTPUTS, NO_EMOTION_OF_OURS
 from webapp.errors import (
     Conflict,
     InvalidRequest,
@@ -36,36 +34,20 @@ from webapp.files.staging import Staging, sweep
 from webapp.models.evaluation_sets import EvaluationSets
 from webapp.models.inspection import Cancelled, inspect
 from webapp.models.registry import Registry
+from webapp.models.wanted import (
+    PIXELS,
+    Wanted,
+    check_labels,
+    checked,
+)
 from webapp.sandbox import bare_environment
 from webapp.settings import Settings
 
 PREFIX: Final = ".upload-"
-RECIPES: Final = ("mien", "efficientnet-lite", "efficientnet-lite2", "efficientnetb2", "seed")
-PIXELS: Final = ("0-255", "0-1", "-1-1")
 MAX_WAITING: Final = 3
 KEPT: Final = 20
 UNANSWERED_S: Final = 3600.0
-RESERVED_NAMES: Final = frozenset(
-    {"ACTIVE", "HISTORY", "ACTIVATIONS", "README", "NUL", "CON", "AUX", "PRN"}
-)
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _log = logging.getLogger("mien.models")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the form asks; ``labels`` may be empty where the file's card gives them, or nobody
-    knows them yet. ``evaluation`` is the id of a set, or empty for none.
-    """
-
-    name: str
-    filename: str
-    by: str
-    recipe: str = ""
-    labels: tuple[str, ...] = ()
-    pixels: str = "0-255"
-    licence: str = ""
-    evaluation: str = ""
 
 
 @dataclass
@@ -105,46 +87,6 @@ class Upload:
             "check": self.check or None,
             "report": self.report or None,
         }
-
-
-def checked(wanted: Wanted) -> Wanted:
-    """Raises :class:`InvalidRequest` that names the field."""
-    if not _NAME.fullmatch(wanted.name):
-        raise InvalidRequest(
-            "Expected a version name of letters, digits, dots, - and _, at most 100 and beginning "
-            f"with a letter or digit. Received {wanted.name[:100]!r}.",
-            field="name",
-        )
-    if wanted.name.upper().partition(".")[0] in RESERVED_NAMES:
-        raise InvalidRequest(
-            f"{wanted.name!r} is the name of a file that the server keeps beside the versions; "
-            "choose another.",
-            field="name",
-        )
-    if wanted.recipe and wanted.recipe not in RECIPES:
-        raise InvalidRequest(f"Expected a recipe of {', '.join(RECIPES)}.", field="recipe")
-    if wanted.pixels not in PIXELS:
-        raise InvalidRequest(f"Expected a pixel range of {', '.join(PIXELS)}.", field="pixels")
-    check_labels(wanted.labels, empty=True)
-    return wanted
-
-
-def check_labels(labels: tuple[str, ...], *, empty: bool = False) -> None:
-    """Raises :class:`InvalidRequest` for another name, an emotion twice, or too few emotions."""
-    if empty and not labels:
-        return
-    emotions = [name for name in labels if name in EMOTIONS]
-    if (
-        len(set(emotions)) != len(emotions)
-        or len(emotions) < FEWEST_EMOTIONS
-        or len(labels) > MOST_OUTPUTS
-        or set(labels) - set(EMOTIONS) - set(NO_EMOTION_OF_OURS)
-    ):
-        raise InvalidRequest(
-            f"Expected the model's outputs in their order, each of {', '.join(EMOTIONS)} once "
-            f"({FEWEST_EMOTIONS} at least); {' or '.join(NO_EMOTION_OF_OURS)} for the others.",
-            field="labels",
-        )
 
 
 class Uploads:

@@ -17,7 +17,7 @@ from training.evaluation.outputs import check_outputs
 from training.evaluation.scoring import kinds_of
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest, ModelInvalid
-from webapp.models.uploads import check_labels
+from webapp.models.wanted import check_labels
 from webapp.vision.classifier import Classifier
 
 pytest.importorskip("tensorflow")

@@ -140,6 +140,7 @@ def _train(data: Path, run: Path, *options: str) -> tuple[int, str]:
     return done.exit_code, done.output + repr(done.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_stopped_by_the_clock_it_goes_on_as_if_nothing_had_happened(
     data: Path, tmp_path: Path
@@ -177,6 +178,7 @@ def test_what_is_asked_of_torch_reaches_it(
     assert "torch engine" in said
 
 
+@pytest.mark.slow
 def test_the_script_for_a_lent_machine(data: Path, tmp_path: Path) -> None:
     """As on an accelerator, with a small network and on the processor: stop, go on, come home."""
     environment = os.environ | {
