@@ -156,6 +156,7 @@ def test_from_the_first_start_to_the_log_out(page: Page, server: ServerProcess) 
     expect(page.get_by_role("alert")).to_contain_text("used already")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 def test_every_page_can_be_used_by_everybody(
     browser: Browser, server: ServerProcess, theme: str, width: int
@@ -180,6 +181,7 @@ def test_every_page_can_be_used_by_everybody(
     context.close()
 
 
+@pytest.mark.slow
 def test_the_status_page_says_when_it_is_old_and_recovers(
     page: Page, server: ServerProcess
 ) -> None:

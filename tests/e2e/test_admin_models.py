@@ -16,6 +16,8 @@ from tests.support.uploads import faces_zip, upload_files
 from webapp.access import accounts
 from webapp.database.store import Store, database_url
 
+pytestmark = pytest.mark.slow
+
 CHECK_S = 240.0  # a check gives way to everything else on a busy machine
 PASSWORD = "correct horse battery staple"
 

@@ -17,6 +17,8 @@ from tests.e2e.servers import ROOT, ServerProcess
 from tests.support.live_double import face
 from webapp.domain import EMOTIONS
 
+pytestmark = pytest.mark.slow
+
 # For each drawn box its number, and whether the canvas has that face's colour on the box's edges.
 # A doubtful face has a dashed outline, so that one point alone may lie between two strokes.
 _OUTLINES = """() => {

@@ -324,6 +324,7 @@ def test_the_mood_is_shared_only_while_the_person_lets_it(
     expect(pill).to_be_hidden()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_to_complain_about(
     page: Page, double: ServerProcess, tmp_path: Path, theme: Any

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import start, state, wait_until
 from tests.e2e.servers import ServerProcess
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_resting_face_is_measured_shown_and_forgotten(

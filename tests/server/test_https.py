@@ -95,6 +95,7 @@ def test_browsers_are_told_to_insist_on_https_where_that_locks_nobody_out(
     assert answer.headers.get(HSTS) == told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["eventlet", "threading"])
 def test_pages_and_sockets_over_tls(mode: str, tmp_path: Path) -> None:
     make_version(tmp_path / "models", "test-1")

@@ -258,6 +258,7 @@ def test_another_model_mid_run_shows_in_results_without_an_error(models: Path) -
         inference.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["eventlet", "threading"])
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_answers_the_frame_in_flight(
@@ -293,6 +294,7 @@ def test_stopping_answers_the_frame_in_flight(
         assert len([line for line in server.output if line.startswith("Mien is ready")]) == 1
 
 
+@pytest.mark.slow
 def test_what_cannot_start_says_why_in_a_line(models: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
