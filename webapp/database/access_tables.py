@@ -32,6 +32,21 @@ class Account(Base):
     last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class LoginSession(Base):
+    """A browser that is logged in; its cookie holds the key whose SHA-256 is ``key_hash``.
+
+    It counts while ``generation`` is its account's, and while the row is there.
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_account_id", "account_id"),)
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    generation: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+
+
 class SetupLink(Base):
     """A link that lets its holder choose an account's password, once, before ``expires_at``."""
 

@@ -28,10 +28,12 @@ ENDED_JOB_STATES = ("done", "cancelled", "failed")
 class Survey(Base):
     """A set of pictures with a purpose; ``id`` cannot be guessed.
 
-    ``keep_until`` None means that pictures are deleted as soon as they were analysed.
+    ``keep_until`` None means that pictures are deleted as soon as they were analysed. ``owner_id``
+    None: made without a login, or by somebody whose account is gone; administrators see it.
     """
 
     __tablename__ = "surveys"
+    __table_args__ = (Index("ix_surveys_owner_id", "owner_id"),)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     purpose: Mapped[str] = mapped_column(String(40))
@@ -46,6 +48,21 @@ class Survey(Base):
     tags: Mapped[str] = mapped_column(String(400), default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     pictures_deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="SET NULL"))
+
+
+class SurveyShare(Base):
+    """Somebody whom a survey's owner, or an administrator, has invited to work on it."""
+
+    __tablename__ = "survey_shares"
+    __table_args__ = (Index("ix_survey_shares_account_id", "account_id"),)
+    survey_id: Mapped[str] = mapped_column(
+        ForeignKey("surveys.id", ondelete="CASCADE"), primary_key=True
+    )
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
 
 
 class Group(Base):
