@@ -25,6 +25,8 @@ SCORES = EmotionScores((0.05, 0.05, 0.05, 0.7, 0.05, 0.05, 0.05))
 class OneFace:
     """One happy face in every picture, after 5 ms."""
 
+    takes_s = 0.005
+
     def __init__(self, folder: Path, *, max_pixels: int) -> None:
         self.version = folder.name
 
@@ -37,9 +39,15 @@ class OneFace:
         max_faces: int = 16,
         mirror: bool = False,
     ) -> FrameResult:
-        time.sleep(0.005)
+        time.sleep(self.takes_s)
         face = Face(Box(10, 10, 110, 110), 1.0, SCORES, SCORES, "happy")
         return FrameResult(640, 480, self.version, (face,), {"total": 5.0})
+
+
+class SlowFace(OneFace):
+    """The same after 30 ms."""
+
+    takes_s = 0.03
 
 
 def main(instance: Path, model: Path) -> None:

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,6 +37,9 @@ from webapp.survey.review import Reviews
 from webapp.web.open_database import database_of
 from webapp.web.services import Services, services_of
 
+if TYPE_CHECKING:
+    from webapp.inference.client import InferenceService
+
 EXTENSION = "mien.surveys"
 RETRY_S = 2.0
 _log = logging.getLogger(__name__)
@@ -57,6 +61,7 @@ class Surveys:
         self.people = People(self.store)
         self.listeners: list[Callable[[Progress], None]] = []
         self.latest: dict[str, Progress] = {}
+        self._others = _OtherModels(settings)
         jobs = JobQueue(self.store)
         self.runner = JobRunner(
             self.catalog,
@@ -136,14 +141,38 @@ class Surveys:
                 f"The model {version} of this analysis is not there any more; start it again.",
                 version=version,
             )
+        with self._others.borrow(version, folder) as own:
+            yield own
+
+
+class _OtherModels:
+    """Workers for models that do not serve, one for each model, while any analysis needs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = replace(settings, workers=1)
+        self._lock = threading.Lock()
+        self._services: dict[str, tuple[InferenceService, int]] = {}
+
+    @contextmanager
+    def borrow(self, version: str, folder: Path) -> Iterator[Analyzer]:
+        """The workers of a version, started by whoever comes first and stopped by the last."""
         from webapp.inference.client import InferenceService
 
-        own = InferenceService(replace(self.settings, workers=1), folder)
-        own.start()
+        with self._lock:
+            service, users = self._services.get(version, (None, 0))
+            if service is None:
+                service = InferenceService(self._settings, folder)
+                service.start()
+            self._services[version] = service, users + 1
         try:
-            yield own
+            yield service
         finally:
-            own.stop()
+            with self._lock:
+                service, users = self._services.pop(version)
+                if users > 1:
+                    self._services[version] = service, users - 1
+            if users == 1:
+                service.stop()
 
 
 def executor_of(settings: Settings, jobs: JobQueue) -> Executor | None:

@@ -16,7 +16,7 @@ from webapp.database.survey_tables import Job, Survey
 from webapp.errors import MienError
 from webapp.settings import Settings
 from webapp.survey.analysis.celery_config import lease_key
-from webapp.survey.analysis.celery_executor import CeleryExecutor
+from webapp.survey.analysis.celery_executor import AHEAD, CeleryExecutor, _Progress
 from webapp.survey.analysis.outcomes import Judgement
 from webapp.survey.analysis.runner import JobRunner, latest_job, shared
 from webapp.survey.catalog import Catalog
@@ -169,3 +169,20 @@ def test_nothing_is_counted_after_the_end(made: Rig, catalog: Catalog) -> None:
 def test_without_redis_it_says_what_to_set() -> None:
     with pytest.raises(MienError, match="MIEN_MESSAGE_QUEUE"):
         CeleryExecutor(Settings(survey_executor="celery"), None)  # type: ignore[arg-type]
+
+
+def test_the_chunks_of_one_job_do_not_fill_the_queue(made: Rig, catalog: Catalog) -> None:
+    """Two jobs share what may wait: a chunk that comes later is behind a few, not behind all."""
+    executor = made.runner._executor
+    assert isinstance(executor, CeleryExecutor)
+    executor._size = 1
+    looks = iter([None, None, "stopped"])
+    survey = catalog.get(made.job.survey_id)
+    pending = made.runner.jobs.pending(made.job)
+    assert executor(made.job, survey, pending, lambda _done: next(looks)) == "stopped"
+    assert len(made.world.sent) == AHEAD < FILES
+    made.world.sent.clear()
+    executor._active.append(_Progress([[]]))  # another job
+    looks = iter([None, "stopped"])
+    assert executor(made.job, survey, pending, lambda _done: next(looks)) == "stopped"
+    assert len(made.world.sent) == AHEAD // 2

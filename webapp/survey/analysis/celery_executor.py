@@ -3,8 +3,10 @@
 Who owns the job cuts its files into chunks, keeps a number of them with the workers, and reads from
 the database which are done: that alone is the truth. While a worker holds a chunk it keeps a lease
 in Redis; a lease that ran out with work left means that the worker ended, and the chunk is sent
-again. Chunks that nobody took are sent again after a while without any progress, because a Redis
-that started again has forgotten them. Sending one twice costs time, never a wrong count.
+again. No more wait in Redis than keeps the workers busy, each active job's share of them: a job of
+one chunk is not behind the sixty of another. Chunks that nobody took are sent again after a while
+without any progress, because a Redis that started again has forgotten them. Sending one twice costs
+time, never a wrong count.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
 _log = logging.getLogger(__name__)
 LOOK_S = 0.5
-WINDOW = 64  # chunks with the workers or waiting for them
+AHEAD = 4  # chunks that wait for workers beside as many as are in work, of all jobs together
 RESEND_S = 5.0  # after this long without progress; doubled each time, up to:
 RESEND_MOST_S = 300.0
 _RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1}
@@ -48,7 +50,7 @@ class _Sent:
     wait_s: float = field(default_factory=lambda: RESEND_S)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Progress:
     """What one job's executor knows."""
 
@@ -56,6 +58,11 @@ class _Progress:
     out: dict[int, _Sent] = field(default_factory=dict)
     done: int = 0
     moved_at: float = 0.0
+
+    @property
+    def leased(self) -> int:
+        """Chunks that workers hold."""
+        return sum(sent.leased for sent in self.out.values())
 
 
 class CeleryExecutor:
@@ -71,6 +78,7 @@ class CeleryExecutor:
         self._clock = clock
         self._pause = threading.Event()
         self._away = False
+        self._active: list[_Progress] = []
 
     def __call__(self, job: Job, survey: Survey, pending: list[Item], watch: Watch) -> str:
         """ "finished" when every pending file has its outcome, or what ``watch`` gave.
@@ -80,6 +88,13 @@ class CeleryExecutor:
         ids = [upload_id for upload_id, _, _ in pending]
         cut = [ids[at : at + self._size] for at in range(0, len(ids), self._size)]
         state = _Progress(cut[::-1], moved_at=self._clock())
+        self._active.append(state)
+        try:
+            return self._work(job, state, watch)
+        finally:
+            self._active.remove(state)
+
+    def _work(self, job: Job, state: _Progress, watch: Watch) -> str:
         while True:
             self._note_done(job, state)
             verdict = watch(state.done)
@@ -106,7 +121,9 @@ class CeleryExecutor:
                 del state.out[first]
 
     def _send_due(self, job: Job, state: _Progress) -> None:
-        while state.waiting and len(state.out) < WINDOW:
+        for _ in range(self._share() - len(state.out) + state.leased):
+            if not state.waiting:
+                break
             chunk = state.waiting.pop()
             state.out[chunk[0]] = _Sent(set(chunk))
         try:
@@ -122,6 +139,11 @@ class CeleryExecutor:
         if self._away:
             _log.warning("Redis is back: survey chunks are sent again.")
             self._away = False
+
+    def _share(self) -> int:
+        """Chunks of one job that may wait for a worker; at least one."""
+        active = list(self._active)
+        return -(-(AHEAD + sum(one.leased for one in active)) // len(active))
 
     def _look_at_leases(self, job: Job, state: _Progress) -> None:
         """A lease that is gone with work left makes its chunk due at once, the first time."""

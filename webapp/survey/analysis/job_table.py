@@ -13,8 +13,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
@@ -23,7 +25,14 @@ from sqlalchemy.exc import IntegrityError
 from webapp import __version__
 from webapp.database.base import utcnow
 from webapp.database.store import Store
-from webapp.database.survey_tables import ACTIVE_JOB_STATES, FaceRow, Job, Outcome, Upload
+from webapp.database.survey_tables import (
+    ACTIVE_JOB_STATES,
+    FaceRow,
+    Job,
+    Outcome,
+    Survey,
+    Upload,
+)
 from webapp.domain import EMOTIONS
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.files.kinds import IMAGE, VIDEO
@@ -55,6 +64,12 @@ def owner_is_gone(owner: str, me: str) -> bool:
     return False
 
 
+def fair_owner(survey: Survey) -> str:
+    """Whose turn an analysis of the survey takes: the owner's, or its own where there is none."""
+    owner = getattr(survey, "owner_id", None)
+    return f"survey {survey.id}" if owner is None else f"owner {owner}"
+
+
 class JobQueue:
     """Everything that is read from and written to the ``jobs`` and ``outcomes`` tables."""
 
@@ -69,6 +84,7 @@ class JobQueue:
         self._clock = clock
         # the claims of others: as they were last seen to change, and when that was by our clock
         self._seen: dict[int, tuple[str | None, datetime | None, float]] = {}
+        self._given_back: dict[int, float] = {}  # when, by our clock
 
     def start(self, survey_id: str, model: dict[str, Any]) -> Job:
         """Queue an analysis under the model described by ``model`` (at least ``version``).
@@ -116,22 +132,9 @@ class JobQueue:
         except IntegrityError:
             raise Conflict("An analysis of this survey is queued or running already.") from None
 
-    def claim(self) -> Job | None:
-        """Take the oldest job that waits or whose process is gone; None where there is none.
-
-        Asked only by whoever works on nothing: a claim of ours that is still there is of a job
-        that was dropped while the database was away, and is taken again at once.
-        """
-        with self.store.session() as session:
-            jobs = list(
-                session.scalars(
-                    select(Job).where(Job.state.in_(ACTIVE_JOB_STATES)).order_by(Job.id)
-                )
-            )
-        self._seen = {job.id: self._seen[job.id] for job in jobs if job.id in self._seen}
-        for job in jobs:
-            if not self._free(job):
-                continue
+    def claim(self, active: Mapping[int, str] = MappingProxyType({})) -> Job | None:
+        """Take the first of :meth:`waiting` that is still free; None where there is none."""
+        for job in self.waiting(active):
             same = Job.owner.is_(None) if job.owner is None else Job.owner == job.owner
             with self.store.session() as session:
                 taken = session.execute(
@@ -147,6 +150,30 @@ class JobQueue:
                 if taken.rowcount:  # type: ignore[attr-defined]
                     return session.get_one(Job, job.id, populate_existing=True)
         return None
+
+    def waiting(self, active: Mapping[int, str] = MappingProxyType({})) -> list[Job]:
+        """The jobs that nobody works on or whose process is gone, in fair order.
+
+        ``active`` are the jobs that this process works on, each with :func:`fair_owner` of its
+        survey: whoever has fewest of them comes first, then who waits longest. A claim of ours
+        that is not among them is of a job that was dropped while the database was away, and is
+        free at once.
+        """
+        with self.store.session() as session:
+            query = select(Job, Survey).join(Survey, Survey.id == Job.survey_id)
+            found = session.execute(query.where(Job.state.in_(ACTIVE_JOB_STATES)))
+            rows = [(job, survey) for job, survey in found]
+        there = {job.id for job, _ in rows}
+        self._seen = {key: seen for key, seen in self._seen.items() if key in there}
+        self._given_back = {key: at for key, at in self._given_back.items() if key in there}
+        busy = Counter(active.values())
+
+        def rank(row: tuple[Job, Survey]) -> tuple[int, float, int]:
+            job, survey = row
+            return busy[fair_owner(survey)], self._given_back.get(job.id, 0.0), job.id
+
+        free = [row for row in rows if row[0].id not in active and self._free(row[0])]
+        return [job for job, _ in sorted(free, key=rank)]
 
     def _free(self, job: Job) -> bool:
         if job.owner is None or job.heartbeat_at is None or job.owner == self.owner:
@@ -179,13 +206,14 @@ class JobQueue:
             return "cancel" if session.get_one(Job, job_id).cancel_requested else "ok"
 
     def release(self, job_id: int) -> None:
-        """Give a job back unfinished (the server shuts down); the next process goes on with it."""
+        """Give a job back unfinished, for others or for a later turn of ours."""
         with self.store.session() as session:
             session.execute(
                 update(Job)
                 .where(Job.id == job_id, Job.owner == self.owner)
                 .values(owner=None, heartbeat_at=None)
             )
+        self._given_back[job_id] = self._clock()
 
     def set_state(self, job_id: int, state: str, **values: Any) -> bool:
         """Move a job that is ours on; an ended one frees its survey. False when it is not ours."""

@@ -1,7 +1,9 @@
 """Works through the survey jobs of the database: the one long-running part of surveys.
 
-One thread claims a job and hands its files to an executor: by default to the workers of this
-process (``webapp.survey.analysis.chunks``). Under eventlet the threads are green; nothing here
+One thread claims jobs; each has a thread that hands its files to an executor: by default to the
+workers of this process (``webapp.survey.analysis.chunks``), picture by picture in fair turns. A
+job that has had its time while others wait for a thread is given back and goes on later, so that
+one picture never waits for thousands. Under eventlet the threads are green; nothing here
 decodes, infers or computes, so the server stays responsive: pictures go to the inference
 workers, videos to a decoder process and the report to a process of its own.
 """
@@ -13,15 +15,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from webapp.database.survey_tables import Job, Survey
-from webapp.errors import MienError, StorageUnavailable
+from webapp.errors import MienError, NotFound, StorageUnavailable
 from webapp.settings import Settings
 from webapp.survey.analysis.chunks import Chunk, Item, work_on
-from webapp.survey.analysis.job_table import JobQueue
+from webapp.survey.analysis.fair_turns import FairTurns, InTurn
+from webapp.survey.analysis.job_table import JobQueue, fair_owner
 from webapp.survey.analysis.outcomes import Analyzer, ModelChanged
 from webapp.survey.analysis.progress import Progress, RateMeter
 from webapp.survey.calendar import Calendar
@@ -30,6 +34,9 @@ from webapp.survey.ledger import ledger_of
 
 _log = logging.getLogger(__name__)
 POLL_S = 2.0
+MAX_ACTIVE = 8  # analyses at a time; more take turns of
+SLICE_S = 5.0
+MAX_REPORTS = 2  # reports made at a time: each is a process of its own
 
 ServiceFor = Callable[[str], AbstractContextManager[Analyzer]]
 Reporter = Callable[[Job], None]
@@ -52,8 +59,18 @@ def shared(service: Analyzer) -> ServiceFor:
     return service_for
 
 
+@dataclass(slots=True)
+class _Active:
+    """A job that this process works on; ``owner`` is whose turns it takes."""
+
+    owner: str
+    since: float = field(default_factory=time.monotonic)
+    reporting: bool = False
+    yields: bool = False  # it shall be given back
+
+
 class JobRunner:
-    """Claims jobs one after another and works on each with ``parallel`` requests in flight.
+    """Claims jobs and works on up to ``MAX_ACTIVE`` of them with ``parallel`` requests in flight.
 
     ``service_for(version)`` opens the service that answers with that model; ``report(job)`` makes
     the report of a finished job; ``listen`` is told of progress at most twice a second.
@@ -80,6 +97,9 @@ class JobRunner:
         self._closing = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._turns = FairTurns(self.parallel)
+        self._active: dict[int, _Active] = {}  # by job, longest active first
+        self._reports = threading.Semaphore(MAX_REPORTS)
         self._swept_at = 0.0
         self._calendar = Calendar()
 
@@ -99,6 +119,9 @@ class JobRunner:
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
+        until = time.monotonic() + 10
+        while self._active and time.monotonic() < until:
+            time.sleep(0.02)
 
     def wake(self) -> None:
         """A job was queued: look now and not at the next poll."""
@@ -107,14 +130,56 @@ class JobRunner:
     def _loop(self) -> None:
         while not self._closing.is_set():
             try:
-                worked = self.run_one()
+                self._fill()
+                self._renew_reporting()
                 self._sweep()
             except Exception:  # noqa: BLE001 - the runner must outlive a database that is away
                 _log.exception("Survey jobs cannot be worked on now; trying again")
-                worked = False
-            if not worked:
-                self._wake.wait(POLL_S)
+            self._wake.wait(POLL_S)
             self._wake.clear()
+
+    def _fill(self) -> None:
+        """Start what waits; where all threads are taken, have the longest active job yield."""
+        while len(self._active) < MAX_ACTIVE:
+            job = self._claim()
+            if job is None:
+                return
+            name = f"survey-job-{job.id}"
+            threading.Thread(target=self._run_apart, args=(job,), name=name, daemon=True).start()
+        longest = next(iter(list(self._active.values())), None)
+        if (
+            longest is not None
+            and time.monotonic() - longest.since > SLICE_S
+            and self.jobs.waiting(self._owners())
+        ):
+            longest.yields = True
+
+    def _owners(self) -> dict[int, str]:
+        return {job_id: active.owner for job_id, active in list(self._active.items())}
+
+    def _claim(self) -> Job | None:
+        job = self.jobs.claim(self._owners())
+        if job is not None:
+            try:
+                owner = fair_owner(self._catalog.get(job.survey_id))
+            except NotFound:  # deleted this moment; working on the job will say so
+                owner = job.survey_id
+            self._active[job.id] = _Active(owner)
+        return job
+
+    def _renew_reporting(self) -> None:
+        """A report takes long and renews nothing by itself."""
+        for job_id, active in list(self._active.items()):
+            if active.reporting:
+                self.jobs.renew(job_id)
+
+    def _run_apart(self, job: Job) -> None:
+        try:
+            self._run(job)
+        except Exception:  # noqa: BLE001 - the database or the store is away
+            _log.exception("Survey job %s cannot be worked on now; trying again", job.id)
+        else:
+            self._wake.set()  # there is room for another
 
     def _sweep(self) -> None:
         now = time.monotonic()
@@ -131,9 +196,13 @@ class JobRunner:
 
     def run_one(self) -> bool:
         """Work on one job until it ends or the runner stops; False when none waits."""
-        job = self.jobs.claim()
+        job = self._claim()
         if job is None:
             return False
+        self._run(job)
+        return True
+
+    def _run(self, job: Job) -> None:
         try:
             self._work(job)
         except (OperationalError, InterfaceError, StorageUnavailable):
@@ -145,12 +214,13 @@ class JobRunner:
             _log.exception("Survey job %s failed", job.id)
             self.jobs.set_state(job.id, "failed", error=message)
             self._tell(job, "failed", self.jobs.done_count(job.id), error=message)
-        return True
+        finally:
+            self._active.pop(job.id, None)
 
     def _work(self, job: Job) -> None:
         if job.state != "reporting":
             verdict = self._analyze(job)
-            if verdict == "stopped":
+            if verdict in ("stopped", "yielded"):
                 self.jobs.release(job.id)
                 return
             if verdict == "lost":
@@ -162,7 +232,9 @@ class JobRunner:
             if not self.jobs.set_state(job.id, "reporting"):
                 return
         self._tell(job, "reporting", job.total)
-        self._report(job)
+        self._active[job.id].reporting = True
+        with self._reports:
+            self._report(job)
         with self._catalog.store.session() as session:
             kept = ledger_of(session, job.survey_id, job.id).to_json()
             written = session.scalar(select(Job.summary).where(Job.id == job.id)) or {}
@@ -174,7 +246,7 @@ class JobRunner:
         self._tell(job, "done", job.total)
 
     def _analyze(self, job: Job) -> str:
-        """Work until nothing is pending: "finished", "cancelled", "lost" or "stopped"."""
+        """Work until nothing is pending: "finished", "cancelled", "lost", "stopped", "yielded"."""
         survey = self._catalog.get(job.survey_id)
         while True:
             pending = self.jobs.pending(job)
@@ -193,7 +265,7 @@ class JobRunner:
             chunk = Chunk(
                 job,
                 survey,
-                service,
+                InTurn(service, self._turns, self._active[job.id].owner),
                 self._catalog.files,
                 self._catalog.folders,
                 self.parallel,
@@ -217,7 +289,9 @@ class JobRunner:
             self._tell(job, "running", before + written, meter.mark(written))
             if state != "ok":
                 return "cancelled" if state == "cancel" else "lost"
-            return "stopped" if self._closing.is_set() else None
+            if self._closing.is_set():
+                return "stopped"
+            return "yielded" if self._active[job.id].yields else None
 
         return watch
 
