@@ -66,8 +66,7 @@ def owner_is_gone(owner: str, me: str) -> bool:
 
 def fair_owner(survey: Survey) -> str:
     """Whose turn an analysis of the survey takes: the owner's, or its own where there is none."""
-    owner = getattr(survey, "owner_id", None)
-    return f"survey {survey.id}" if owner is None else f"owner {owner}"
+    return f"survey {survey.id}" if survey.owner_id is None else f"owner {survey.owner_id}"
 
 
 class JobQueue:
