@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import secrets
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,12 @@ from tests.support.data import REPOSITORY
 from tests.support.uploads import faces_zip, upload_files
 from tests.test_import_rules import imports
 from tools import serve_pins
+from webapp.errors import SettingsError
+from webapp.models.activation import VERIFY_TIMEOUT_S
 from webapp.models.inspection import inspect
 from webapp.server.tls import own_certificate
 from webapp.settings import PREFIX, SETTINGS, Settings
+from webapp.web.production import check_production
 
 DEPLOY = REPOSITORY / "deploy"
 ONLY_CONVERTING = {"tensorflow", "keras", "h5py"}
@@ -70,6 +75,7 @@ def test_the_image_is_small_unprivileged_and_watched() -> None:
     assert "/readyz" in program[2]
     # exec, so that SIGTERM reaches the server and not a shell
     assert ast.literal_eval(final["CMD"])[-1].endswith("exec python wsgi.py")
+    assert "models bring models;" in ast.literal_eval(final["CMD"])[-1]
     for step in steps:
         if step[0] == "COPY" and "--from" not in step[1]:
             *sources, _ = [part for part in step[1].split() if not part.startswith("--")]
@@ -115,6 +121,72 @@ def test_every_way_through_nginx_sets_the_same_headers() -> None:
     places = re.findall(r"location [^{]*{([^}]*)}", text)
     assert len(places) == 4
     assert not any("proxy_set_header" in place for place in places)
+
+
+def given_by_compose() -> dict[str, str]:
+    """The environment of the web container: the image's, and compose's over it."""
+    text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
+    image = dict(re.findall(r"(MIEN_\w+)=(\S+)", text.rpartition("\nENV ")[2].split("\n")[0]))
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    ours = compose["services"]["web"]["environment"]
+    return image | {
+        name: re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: YOURS[found[1]], value)
+        for name, value in ours.items()
+        if name.startswith(PREFIX)
+    }
+
+
+def given_by_systemd() -> dict[str, str]:
+    """The environment of the service, with the file that its head asks for."""
+    text = (DEPLOY / "mien.service").read_text(encoding="utf-8")
+    lines = re.findall(r"^Environment=(.*)$", text, re.MULTILINE)
+    named = dict(re.findall(r"(MIEN_\w+)=(\S+)", " ".join(lines)))
+    asked = re.search(r"/etc/mien.env +# (.*)", text)
+    assert asked is not None
+    for name in re.findall(r"(MIEN_\w+)=", asked[1]):
+        named[name] = YOURS[name]
+    return named
+
+
+YOURS = {
+    "MIEN_SECRET_KEY": secrets.token_urlsafe(48),
+    "MIEN_DOMAIN": "mien.example.org",
+    "MIEN_ALLOWED_HOSTS": "mien.example.org",
+    "POSTGRES_PASSWORD": "unused",
+}
+
+
+@pytest.mark.parametrize("example", [given_by_compose, given_by_systemd])
+def test_examples_publish_no_server_that_is_open(example: Callable[[], dict[str, str]]) -> None:
+    given = example()
+    assert Settings.from_environment(given).production
+    check_production(Settings.from_environment(given), {})
+    for name in (
+        "MIEN_SECRET_KEY",
+        "MIEN_REQUIRE_LOGIN",
+        "MIEN_ALLOWED_HOSTS",
+        "MIEN_TRUSTED_PROXIES",
+    ):
+        less = {key: value for key, value in given.items() if key != name}
+        less["MIEN_HOST"] = "0.0.0.0"
+        with pytest.raises(
+            SettingsError, match=f"- MIEN_{'HTTPS' if 'PROX' in name else name[5:]}"
+        ):
+            check_production(Settings.from_environment(less), {})
+
+
+@pytest.mark.parametrize("file", ["nginx.conf", "Caddyfile"])
+def test_proxies_say_what_the_server_behind_them_needs(file: str) -> None:
+    head = (DEPLOY / file).read_text(encoding="utf-8")[:600]
+    for needed in ("PRODUCTION", "REQUIRE_LOGIN", "TRUSTED_PROXIES", "ALLOWED_HOSTS"):
+        assert PREFIX + needed in head
+
+
+def test_nginx_waits_for_the_longest_answer() -> None:
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    waits = re.search(r"^    proxy_read_timeout (\d+)s;", text, re.MULTILINE)
+    assert waits is not None
+    assert int(waits[1]) > VERIFY_TIMEOUT_S
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx: it is not installed")

@@ -26,11 +26,11 @@ from webapp.web.headers import (
     Sessions,
     add_security_headers,
     believe_proxies,
-    check_production,
 )
 from webapp.web.hosts import HostCheck
 from webapp.web.http_errors import add_error_handlers
 from webapp.web.open_database import init_database
+from webapp.web.production import check_production
 from webapp.web.services import (
     EXTENSION,
     Inference,

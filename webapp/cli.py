@@ -207,6 +207,21 @@ def rollback() -> None:
     click.echo(f"{after} is active")
 
 
+@models.command("bring")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def bring_versions(folder: Path) -> None:
+    """Copy versions that our models folder never had from FOLDER; the active one stays."""
+    from webapp.models.shipped import bring
+
+    target = Settings.from_environment().models_path
+    try:
+        new = bring(folder, target)
+    except OSError as error:
+        raise click.ClickException(f"{target} cannot be written: {error}") from error
+    for name in new:
+        click.echo(f"{name} is new; activate it when you want it to serve")
+
+
 def _who() -> str:
     try:
         return f"{getpass.getuser()} (command line)"

@@ -68,7 +68,8 @@ class Settings:
     production: bool = setting(
         False,
         "switch",
-        "Refuse to start with what is fit for one desk only: a secret key that is not set.",
+        "Refuse to start with anything open: no login, no key of one's own, any host name, plain "
+        "HTTP, no confinement. Says what to set.",
     )
     trusted_proxies: int = setting(
         0,

@@ -99,14 +99,6 @@ def test_live_connections_count_for_the_visitor_not_for_the_proxy(proxies: int, 
         asyncio.run(run(url))
 
 
-@pytest.mark.parametrize("secret", ["", "short"])
-def test_production_does_not_start_without_a_secret_of_its_own(secret: str) -> None:
-    with pytest.raises(SettingsError, match="MIEN_SECRET_KEY"):
-        create_app(Settings(async_mode="threading", production=True, secret_key=secret))
-    create_app(Settings(async_mode="threading", production=True, secret_key="s" * 32))
-    create_app(Settings(async_mode="threading", secret_key=secret))
-
-
 @pytest.mark.parametrize(
     ("text", "value"), [("1", True), ("Yes", True), ("off", False), ("", False)]
 )

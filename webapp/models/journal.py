@@ -71,6 +71,14 @@ class Journal:
             os.fsync(stream.fileno())
         return entry
 
+    def served(self) -> list[str]:
+        """Versions that served, the last one first."""
+        names: list[Any] = []
+        for entry in self.entries():
+            if entry.outcome != "refused":
+                names += [entry.to_version, entry.from_version]
+        return [name for name in dict.fromkeys(names) if isinstance(name, str)]
+
     def entries(self, limit: int = 200) -> list[Entry]:
         """The newest first; lines that cannot be read are left out."""
         try:

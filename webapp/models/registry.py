@@ -202,8 +202,8 @@ class Registry:
 
     def _lines(self, name: str) -> list[str]:
         try:
-            text = (self.models_dir / name).read_text(encoding="utf-8")
-        except FileNotFoundError:
+            text = (self.models_dir / name).read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, IsADirectoryError):
             return []
         return [line.strip() for line in text.splitlines() if line.strip()]
 

@@ -17,8 +17,9 @@ _log = logging.getLogger("mien.models")
 def start_inference(settings: Settings, registry: Registry) -> InferenceService:
     """A started service on a whole version whose files are those of its card.
 
-    A broken active version is not served: the one that was active before it is, ``ACTIVE`` is set
-    to it, and the journal and the log say so. Raises the active version's :class:`MienError` where
+    A broken active version, or a name that is no version, is not served: the one that was active
+    before is, by ``HISTORY`` or else by the journal. ``ACTIVE`` is set to it, and the journal and
+    the log say so. Raises the active version's :class:`MienError` where
     no earlier one can be used either.
     """
     active = registry.active_name()
@@ -26,7 +27,8 @@ def start_inference(settings: Settings, registry: Registry) -> InferenceService:
         return _started(settings, registry, active)
     except (ModelInvalid, NotFound) as error:
         broken = error
-    for version in dict.fromkeys(reversed(registry.earlier())):
+    journal = Journal(registry.models_dir)
+    for version in dict.fromkeys([*reversed(registry.earlier()), *journal.served()]):
         if version == active:
             continue
         with contextlib.suppress(ModelInvalid, NotFound):
@@ -35,7 +37,6 @@ def start_inference(settings: Settings, registry: Registry) -> InferenceService:
             _log.error("%s Version %s serves instead.", why, version)
             try:
                 registry.point_back_to(version)
-                journal = Journal(registry.models_dir)
                 journal.add("server", "fell_back", active, version, why, automatic=True)
             except OSError as error:
                 _log.error("models/ACTIVE could not be set to %s: %s", version, error)

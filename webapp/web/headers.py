@@ -12,7 +12,6 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp.errors import SettingsError
 from webapp.settings import Settings
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -82,19 +81,6 @@ def believe_proxies(app: Flask, count: int) -> None:
     if count:
         proxied = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0)
         app.wsgi_app = proxied  # type: ignore[method-assign]
-
-
-MIN_SECRET = 32
-
-
-def check_production(settings: Settings) -> None:
-    """Raise :class:`SettingsError` where ``MIEN_PRODUCTION`` is set and a secret is missing."""
-    if settings.production and len(settings.secret_key) < MIN_SECRET:
-        raise SettingsError(
-            f"MIEN_PRODUCTION is set: expected MIEN_SECRET_KEY of at least {MIN_SECRET} "
-            f"characters. Received {len(settings.secret_key)}. Make one with: "
-            'python -c "import secrets; print(secrets.token_urlsafe(48))"'
-        )
 
 
 def add_security_headers(app: Flask, settings: Settings) -> None:
