@@ -66,6 +66,8 @@ def test_full_scan_every_so_many_frames_and_regions_between() -> None:
     for _ in range(11):
         driver.send()
     assert driver.searched() == [False, True, True, True, True] * 2 + [False]
+    turns = [call["turn"] for call in driver.inference.calls if call["regions"] is None]
+    assert turns == [0, 1, 2]
 
 
 def test_connections_that_began_together_scan_at_different_frames() -> None:

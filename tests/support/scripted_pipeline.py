@@ -60,6 +60,7 @@ class ScriptedPipeline:
         upsample: bool = False,
         max_faces: int = 16,
         mirror: bool = False,
+        turn: int | None = None,
     ) -> FrameResult:
         began = time.perf_counter()
         command, *words = image.decode().split()

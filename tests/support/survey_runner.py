@@ -38,6 +38,7 @@ class OneFace:
         upsample: bool = False,
         max_faces: int = 16,
         mirror: bool = False,
+        turn: int | None = None,
     ) -> FrameResult:
         time.sleep(self.takes_s)
         face = Face(Box(10, 10, 110, 110), 1.0, SCORES, SCORES, "happy")

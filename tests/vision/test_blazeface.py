@@ -7,7 +7,16 @@ import numpy.typing as npt
 import pytest
 
 from webapp.errors import ModelInvalid
-from webapp.vision.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Network, Window, blend, iou
+from webapp.vision.blazeface import (
+    FULL_RANGE,
+    SHORT_RANGE,
+    BlazeFace,
+    Network,
+    Pyramid,
+    Window,
+    blend,
+    iou,
+)
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -16,7 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 def test_a_look_finds_the_face_and_its_points(
     network: Network, weights: Path, astronaut_rgb: Pixels
 ) -> None:
-    found = BlazeFace.load(network, weights).look(astronaut_rgb, Window(120, 20, 240), 0.5)
+    found = BlazeFace.load(network, weights).look(Pyramid(astronaut_rgb), Window(120, 20, 240), 0.5)
     assert found.shape == (1, 17)
     row = found[0]
     assert iou(row[1:5], np.array([[176, 73, 274, 171]], np.float32))[0] > 0.6
@@ -32,7 +41,7 @@ def test_a_look_finds_the_face_and_its_points(
 def test_a_window_beside_the_picture_shows_nothing(
     network: Network, window: Window, weights: Path, astronaut_rgb: Pixels
 ) -> None:
-    assert len(BlazeFace.load(network, weights).look(astronaut_rgb, window, 0.5)) == 0
+    assert len(BlazeFace.load(network, weights).look(Pyramid(astronaut_rgb), window, 0.5)) == 0
 
 
 def test_there_are_as_many_anchors_as_the_networks_have_outputs() -> None:

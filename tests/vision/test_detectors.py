@@ -35,9 +35,23 @@ def detector(weights: Path) -> TwoLooks:
 def test_the_patch_on_her_suit_is_no_face(
     detector: TwoLooks, astronaut_rgb: Pixels, thorough: bool
 ) -> None:
-    for _ in range(5):  # another tile is looked at each time
-        (found,) = detector.scan(frame_of(astronaut_rgb), thorough=thorough)
+    for turn in (None, 0, 1, 2, 3):  # another tile is looked at each time
+        (found,) = detector.scan(frame_of(astronaut_rgb), thorough=thorough, turn=turn)
         assert found.box.iou(FACE) > 0.6
+
+
+def test_a_camera_sees_in_turn_what_one_scan_sees_at_once(
+    detector: TwoLooks, astronaut_rgb: Pixels
+) -> None:
+    picture = np.full((600, 800, 3), 120, np.uint8)
+    head = cv2.resize(astronaut_rgb[0:230, 110:340], (90, 90), interpolation=cv2.INTER_AREA)
+    picture[480:570, 20:110] = picture[30:120, 690:780] = head
+    frame = frame_of(picture)
+    at_once = detector.scan(frame)
+    assert detector.scan(frame) == at_once  # nothing is remembered of the scan before
+    assert len(at_once) == 2
+    in_turn = [found.box for turn in range(4) for found in detector.scan(frame, turn=turn)]
+    assert all(max(box.iou(other) for other in in_turn) > 0.6 for box in (d.box for d in at_once))
 
 
 @pytest.mark.parametrize("degrees", [-60, -30, 0, 30, 60])

@@ -45,6 +45,7 @@ class Request:
     upsample: bool
     max_faces: int
     mirror: bool = False
+    turn: int | None = None
 
 
 class InferenceService:
@@ -134,6 +135,7 @@ class InferenceService:
         upsample: bool = False,
         max_faces: int | None = None,
         mirror: bool = False,
+        turn: int | None = None,
         priority: Priority = "live",
         timeout_ms: int | None = None,
     ) -> FrameResult:
@@ -143,7 +145,8 @@ class InferenceService:
         the setting ``inference_timeout_ms`` for live requests and ``BATCH_TIMEOUT_MS`` for batch
         ones. In the result ``timings_ms["wait"]`` is all the time that was not spent by the
         worker itself: the queue, and the way there and back. ``model`` names the version that
-        read this picture. ``mirror`` reads each face left to right.
+        read this picture. ``mirror`` reads each face left to right;
+        ``turn`` counts the scans of one camera (see :meth:`Pipeline.analyze`).
 
         Raises the picture errors (:class:`UnsupportedImage`, :class:`CorruptImage`,
         :class:`ImageTooLarge`, :class:`PayloadTooLarge`), :class:`InferenceUnavailable` when no
@@ -151,27 +154,19 @@ class InferenceService:
         :class:`WorkerCrashed` when the worker died of it. An error is never an empty result.
         """
         serving = self.version
-        max_faces = max_faces or self._max_faces
+        request = Request(image, regions, upsample, max_faces or self._max_faces, mirror, turn)
         try:
-            result = self._read(image, regions, upsample, max_faces, mirror, priority, timeout_ms)
+            result = self._read(request, priority, timeout_ms)
         except MienError as error:
             self.outcomes.failed(serving, error)
             raise
         self.outcomes.answered(result.model)
         if self.on_live is not None and priority == "live":
-            self.on_live(Request(image, regions, upsample, max_faces, mirror), result)
+            self.on_live(request, result)
         return result
 
-    def _read(
-        self,
-        image: bytes,
-        regions: Sequence[Box] | None,
-        upsample: bool,
-        max_faces: int,
-        mirror: bool,
-        priority: Priority,
-        timeout_ms: int | None,
-    ) -> FrameResult:
+    def _read(self, request: Request, priority: Priority, timeout_ms: int | None) -> FrameResult:
+        image, regions = request.image, request.regions
         if len(image) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(
                 f"Expected a picture of at most {MAX_PAYLOAD_BYTES} bytes. Received {len(image)}.",
@@ -182,11 +177,12 @@ class InferenceService:
         job = Job(
             image=image,
             regions=None if regions is None else [pack_box(box) for box in regions],
-            upsample=upsample,
-            max_faces=max_faces,
+            upsample=request.upsample,
+            max_faces=request.max_faces,
             priority=priority,
             timeout_s=limit_ms / 1000,
-            mirror=mirror,
+            mirror=request.mirror,
+            turn=request.turn,
         )
         self._queue.put(job)
         try:

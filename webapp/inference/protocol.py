@@ -46,6 +46,7 @@ class Analyze:
     max_faces: int = 64
     payload: bytes = field(default=b"", repr=False)
     mirror: bool = False
+    turn: int | None = None
     kind: ClassVar[str] = "analyze"
 
 

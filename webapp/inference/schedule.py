@@ -45,6 +45,7 @@ class Job:
         "regions",
         "submitted",
         "taken",
+        "turn",
         "upsample",
     )
 
@@ -57,12 +58,14 @@ class Job:
         priority: Priority,
         timeout_s: float,
         mirror: bool = False,
+        turn: int | None = None,
     ) -> None:
         self.image = image
         self.regions = regions
         self.upsample = upsample
         self.max_faces = max_faces
         self.mirror = mirror
+        self.turn = turn
         self.priority = priority
         self.submitted = time.monotonic()
         self.deadline = self.submitted + timeout_s

@@ -229,6 +229,7 @@ class Slot:
                 upsample=job.upsample,
                 max_faces=job.max_faces,
                 mirror=job.mirror,
+                turn=job.turn,
             )
             if not call.wait(self._spec.hang_s):
                 limit = f"{self._spec.hang_s * 1000:.0f} ms"

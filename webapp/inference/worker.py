@@ -79,6 +79,7 @@ class AnyPipeline(Protocol):
         upsample: bool = False,
         max_faces: int = 64,
         mirror: bool = False,
+        turn: int | None = None,
     ) -> FrameResult: ...
 
 
@@ -186,6 +187,7 @@ class Worker:
                 upsample=request.upsample,
                 max_faces=request.max_faces,
                 mirror=request.mirror,
+                turn=request.turn,
             )
             packed = pack_result(result)
         except MienError as error:

@@ -66,6 +66,7 @@ class LiveSession:
         self._since_scan = 0
         self._scan_phase = scan_phase % self._scan_every
         self._scan_next = True
+        self._scans = 0
         self._mirror = True
         self._model: str | None = None
         self._uncertain_below = 0.0
@@ -120,13 +121,18 @@ class LiveSession:
         # face, and more labels are right at the same cost (see bench.steadiness).
         self._mirror = self.options.smoothing and not self._mirror
         result = self._services.inference.analyze(
-            frame.jpeg, regions=regions, mirror=self._mirror, priority="live"
+            frame.jpeg,
+            regions=regions,
+            mirror=self._mirror,
+            turn=self._scans,
+            priority="live",
         )
         if self._size != (result.width, result.height):
             # the picture's own size is the truth; boxes of another size are worth nothing
             self._size = (result.width, result.height)
             self._forget()
         if regions is None:
+            self._scans += 1
             self._since_scan, self._scan_phase = self._scan_phase, 0
         else:
             self._since_scan += 1

@@ -263,6 +263,7 @@ class Shadow:
                     upsample=request.upsample,
                     max_faces=request.max_faces,
                     mirror=request.mirror,
+                    turn=request.turn,
                     priority="batch",
                     timeout_ms=10_000,
                 )

@@ -8,6 +8,7 @@ patch of a picture; where to look, and what to believe, is decided in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,6 +60,33 @@ class Window:
     side: float
 
 
+class Pyramid:
+    """A picture, uint8 ``[H, W]`` grey or ``[H, W, 3]`` RGB, its half, its quarter and so on.
+
+    A level is made when it is first asked for. Averaging from the picture itself for each window
+    takes as long as the network that looks at it.
+    """
+
+    def __init__(self, picture: Pixels) -> None:
+        self._levels = [picture]
+
+    @property
+    def picture(self) -> Pixels:
+        return self._levels[0]
+
+    def level(self, scale: float) -> tuple[Pixels, int]:
+        """The smallest level with at least ``scale`` times the picture's sides, and its divisor."""
+        wanted = max(0, math.floor(-math.log2(scale)))
+        while len(self._levels) <= wanted and min(self._levels[-1].shape[:2]) >= 2:
+            larger = self._levels[-1]
+            height, width = larger.shape[0] // 2, larger.shape[1] // 2
+            even = larger[: 2 * height, : 2 * width]  # whole pixels: eight times as fast
+            half = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
+            self._levels.append(np.asarray(half, np.uint8))
+        index = min(wanted, len(self._levels) - 1)
+        return self._levels[index], 1 << index
+
+
 class BlazeFace:
     """One network. Belongs to one thread."""
 
@@ -102,8 +130,10 @@ class BlazeFace:
             ) from error
         return cls(network, weights)
 
-    def look(self, picture: Pixels, window: Window, threshold: float) -> Float:
-        """Faces in ``window`` of a picture, uint8 ``[H, W]`` grey or ``[H, W, 3]`` RGB.
+    def look(
+        self, picture: Pyramid, window: Window, threshold: float, near: Float | None = None
+    ) -> Float:
+        """Faces in ``window`` of a picture; only those that lie on the box ``near``, if given.
 
         Returns float32 ``[N, 17]``, surest first: probability, x1, y1, x2, y2, then x and y of the
         six keypoints, in pixels of the picture. Outside the picture the window is black.
@@ -128,27 +158,28 @@ class BlazeFace:
         found[:, 1:] *= window.side / side
         found[:, 1::2] += np.float32(window.x)
         found[:, 2::2] += np.float32(window.y)
+        if near is not None:
+            found = found[iou(near, found[:, 1:5]) > SAME_FACE_IOU]
         return blend(found)
 
-    def _fill(self, picture: Pixels, window: Window) -> None:
+    def _fill(self, pyramid: Pyramid, window: Window) -> None:
         """The window's pixels as the network's input, RGB in [-1, 1]."""
+        picture, divisor = pyramid.level(self._network.side / window.side)
+        x, y, side = window.x / divisor, window.y / divisor, window.side / divisor
         height, width = picture.shape[:2]
-        x1, y1 = round(window.x), round(window.y)
-        x2, y2 = round(window.x + window.side), round(window.y + window.side)
-        scale = self._network.side / window.side
-        left, top = max(0, x1), max(0, y1)
-        right, bottom = min(width, x2), min(height, y2)
+        scale = self._network.side / side
+        left, top = max(0, round(x)), max(0, round(y))
+        right, bottom = min(width, round(x + side)), min(height, round(y + side))
         if right <= left or bottom <= top:
             self._buffer.fill(-1)
             return
         part = picture[top:bottom, left:right]
         last = self._network.side - 1
-        at_x = min(last, max(0, round((left - window.x) * scale)))
-        at_y = min(last, max(0, round((top - window.y) * scale)))
+        at_x = min(last, max(0, round((left - x) * scale)))
+        at_y = min(last, max(0, round((top - y) * scale)))
         w = min(last + 1 - at_x, max(1, round((right - left) * scale)))
         h = min(last + 1 - at_y, max(1, round((bottom - top) * scale)))
-        method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-        small = cv2.resize(part, (w, h), interpolation=method)
+        small = cv2.resize(part, (w, h), interpolation=cv2.INTER_LINEAR)
         if small.ndim == 2:
             small = small[..., None]
         if (w, h) != (self._network.side, self._network.side):

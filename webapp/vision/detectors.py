@@ -27,8 +27,14 @@ log = logging.getLogger("mien.worker")
 class Detector(Protocol):
     """Finds faces. Belongs to one thread."""
 
-    def scan(self, frame: Frame, *, thorough: bool = False) -> list[Detection]:
-        """All faces of a frame, surest first; ``thorough`` when time matters less."""
+    def scan(
+        self, frame: Frame, *, thorough: bool = False, turn: int | None = None
+    ) -> list[Detection]:
+        """All faces of a frame, surest first; ``thorough`` when time matters less.
+
+        ``turn`` numbers the scans of one camera, which may share the work among themselves. The
+        same frame, ``thorough`` and ``turn`` always give the same.
+        """
         ...
 
     def search(self, frame: Frame, regions: Sequence[Box]) -> list[Detection]:
@@ -42,7 +48,9 @@ class DlibOnly:
     def __init__(self) -> None:
         self._dlib = FaceDetector()
 
-    def scan(self, frame: Frame, *, thorough: bool = False) -> list[Detection]:
+    def scan(
+        self, frame: Frame, *, thorough: bool = False, turn: int | None = None
+    ) -> list[Detection]:
         return [_unit(d) for d in self._dlib.scan(frame.grey, upsample=thorough)]
 
     def search(self, frame: Frame, regions: Sequence[Box]) -> list[Detection]:

@@ -68,20 +68,23 @@ class Pipeline:
         upsample: bool = False,
         max_faces: int = MAX_FACES,
         mirror: bool = False,
+        turn: int | None = None,
     ) -> FrameResult:
         """Read the faces of a JPEG, PNG, WebP, BMP or HEIC picture.
 
         ``regions`` None scans the whole frame; otherwise only around each known box, in pixels of
         this frame. ``upsample`` looks for small, turned and very large faces too. Of more than
         ``max_faces`` faces the largest are kept. ``mirror`` shows the network each crop left to
-        right, for callers that average over frames. Faces come largest first; ``timings_ms`` has
-        ``decode``, ``detect``, ``classify`` and ``total``. Raises :class:`InvalidRequest`,
-        :class:`UnsupportedImage`, :class:`CorruptImage` or :class:`ImageTooLarge`.
+        right, for callers that average over frames. ``turn`` counts the scans of one camera: each
+        looks closely at one part of the frame, in turn; without it every part is looked at. Faces
+        come largest first; ``timings_ms`` has ``decode``, ``detect``, ``classify`` and ``total``.
+        Raises :class:`InvalidRequest`, :class:`UnsupportedImage`, :class:`CorruptImage` or
+        :class:`ImageTooLarge`.
         """
         began = time.perf_counter()
         # the networks that find new faces were trained on colour; one that is known is held in grey
         frame = decode(image, max_pixels=self._max_pixels, colour=regions is None)
-        return self._read(frame, began, regions, upsample, max_faces, mirror)
+        return self._read(frame, began, regions, upsample, max_faces, mirror, turn)
 
     def analyze_frame(
         self,
@@ -92,7 +95,7 @@ class Pipeline:
         max_faces: int = MAX_FACES,
     ) -> FrameResult:
         """As :meth:`analyze`, for a picture that is decoded already (a video's frame)."""
-        return self._read(frame, time.perf_counter(), regions, upsample, max_faces, False)
+        return self._read(frame, time.perf_counter(), regions, upsample, max_faces)
 
     def _read(
         self,
@@ -101,11 +104,12 @@ class Pipeline:
         regions: Sequence[Box] | None,
         upsample: bool,
         max_faces: int,
-        mirror: bool,
+        mirror: bool = False,
+        turn: int | None = None,
     ) -> FrameResult:
         decoded = time.perf_counter()
         if regions is None:
-            detections = self._detector.scan(frame, thorough=upsample)
+            detections = self._detector.scan(frame, thorough=upsample, turn=turn)
         else:
             detections = self._detector.search(frame, regions)
         detections = sorted(detections, key=lambda d: d.box.area, reverse=True)[:max_faces]

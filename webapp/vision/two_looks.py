@@ -19,7 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.domain import Box
-from webapp.vision.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Network, Window, blend, iou
+from webapp.vision.blazeface import (
+    FULL_RANGE,
+    SHORT_RANGE,
+    BlazeFace,
+    Network,
+    Pyramid,
+    Window,
+    blend,
+    iou,
+)
 from webapp.vision.detector import Detection, FaceDetector, merge
 from webapp.vision.frame import Frame
 
@@ -63,34 +72,35 @@ class TwoLooks:
         self._short = BlazeFace.load(SHORT_RANGE, folder)
         self._full = BlazeFace.load(FULL_RANGE, folder)
         self._dlib = FaceDetector()
-        self._turn = 0
 
-    def scan(self, frame: Frame, *, thorough: bool = False) -> list[Detection]:
+    def scan(
+        self, frame: Frame, *, thorough: bool = False, turn: int | None = None
+    ) -> list[Detection]:
         """All faces of a frame, surest first; ``thorough`` looks for small and large ones too.
 
-        Otherwise the whole frame is looked at, and every second time one of its tiles in turn.
+        Otherwise the whole frame is looked at and its tiles: all, or the one whose ``turn`` it is.
         """
         picture, scale = _reduced(frame.best)
+        pyramid = Pyramid(picture)
         whole = _whole(picture)
         tiles = _tiles(picture, TILE)
         if not thorough:
-            self._turn = (self._turn + 1) % (2 * len(tiles))
-            tile = tiles[self._turn // 2 : self._turn // 2 + 1] if self._turn % 2 else []
-            rows = self._propose(picture, [whole, *tile])[:MAX_LIVE_PROPOSALS]
-            return _scaled(self._confirm(picture, rows, PLAIN), 1 / scale)
-        proposed = self._propose(picture, [whole, *tiles])
+            seen = tiles if turn is None else [tiles[turn % len(tiles)]]
+            rows = self._propose(pyramid, [whole, *seen])[:MAX_LIVE_PROPOSALS]
+            return _scaled(self._confirm(pyramid, rows, PLAIN), 1 / scale)
+        proposed = self._propose(pyramid, [whole, *tiles])
         padded = Window(
             whole.x - whole.side * (PADDED - 1) / 2,
             whole.y - whole.side * (PADDED - 1) / 2,
             whole.side * PADDED,
         )
-        proposed = blend(np.concatenate([proposed, self._short.look(picture, padded, PROPOSED)]))
-        found = self._confirm(picture, proposed[:MAX_PROPOSALS])
+        proposed = blend(np.concatenate([proposed, self._short.look(pyramid, padded, PROPOSED)]))
+        found = self._confirm(pyramid, proposed[:MAX_PROPOSALS])
         small = SMALL_FACE * max(picture.shape[:2])
         if not found or min(max(d.box.width, d.box.height) for d in found) < small:
-            more = self._propose(picture, _tiles(picture, SMALL_TILE))
+            more = self._propose(pyramid, _tiles(picture, SMALL_TILE))
             new = [row for row in more if not _among(row, proposed)]
-            found = merge(found + self._confirm(picture, np.array(new[:MAX_PROPOSALS])))
+            found = merge(found + self._confirm(pyramid, np.array(new[:MAX_PROPOSALS])))
         return _scaled(found, 1 / scale)
 
     def search(self, frame: Frame, regions: Sequence[Box]) -> list[Detection]:
@@ -110,7 +120,9 @@ class TwoLooks:
         (x, y) = region.center
         if not (-side / 3 < x < frame.width + side / 3 and -side / 3 < y < frame.height + side / 3):
             return None
-        rows = self._short.look(frame.best, Window(x - side / 2, y - side / 2, side), KNOWN)
+        rows = self._short.look(
+            Pyramid(frame.best), Window(x - side / 2, y - side / 2, side), KNOWN
+        )
         if len(rows):
             away = np.hypot((rows[:, 1] + rows[:, 3]) / 2 - x, (rows[:, 2] + rows[:, 4]) / 2 - y)
             row = rows[int(np.argmax(rows[:, 0] - 2 * away / side))]
@@ -119,27 +131,28 @@ class TwoLooks:
         found = self._dlib.search(frame.grey, [region])
         return replace(found[0], score=KNOWN / 2) if found else None
 
-    def _propose(self, picture: Pixels, windows: Sequence[Window]) -> Float:
+    def _propose(self, pyramid: Pyramid, windows: Sequence[Window]) -> Float:
         """Rows of :meth:`BlazeFace.look` from all windows; boxes that a tile cuts off are left."""
         rows = []
         for window in windows:
-            found = self._full.look(picture, window, PROPOSED)
-            rows.append(found[~_cut_off(found, window, picture)])
+            found = self._full.look(pyramid, window, PROPOSED)
+            rows.append(found[~_cut_off(found, window, pyramid.picture)])
         found = np.concatenate(rows)
         return blend(found[_sides(found) >= SMALLEST_SIDE])
 
     def _confirm(
-        self, picture: Pixels, proposed: Float, plain: float = math.inf
+        self, pyramid: Pyramid, proposed: Float, plain: float = math.inf
     ) -> list[Detection]:
-        found = (self._second_look(picture, row, plain) for row in proposed if _whole_box(row))
+        found = (self._second_look(pyramid, row, plain) for row in proposed if _whole_box(row))
         return merge([d for d in found if d is not None])
 
-    def _second_look(self, picture: Pixels, row: Float, plain: float) -> Detection | None:
+    def _second_look(self, pyramid: Pyramid, row: Float, plain: float) -> Detection | None:
         """Both networks on the proposal turned upright; its box and points from what they saw.
 
         Of a proposal above ``plain`` the wide network's first look counts.
         """
-        patch, back = _upright(picture, row)
+        patch, back = _upright(pyramid, row)
+        shown = Pyramid(patch)
         expected = np.array([-0.5, -0.5, 0.5, 0.5], np.float32) / LOOK_SIDES * LOOK_PIXELS
         expected += LOOK_PIXELS / 2
         window = Window(0, 0, LOOK_PIXELS)
@@ -148,8 +161,7 @@ class TwoLooks:
         if row[0] > plain:
             total, looks = float(row[0]), looks[1:]
         for network, blazeface in looks:
-            rows = blazeface.look(patch, window, 0.05)
-            rows = rows[iou(expected, rows[:, 1:5]) > 0.3]
+            rows = blazeface.look(shown, window, 0.05, near=expected)
             if len(rows):
                 total += float(rows[0, 0])
                 if seen is None or rows[0, 0] > 0.4:
@@ -191,30 +203,20 @@ def _yaw(points: npt.NDArray[np.float64]) -> float:
     return 2 * float((points[2] - (points[0] + points[1]) / 2) @ eyes) / square
 
 
-def _upright(picture: Pixels, row: Float) -> tuple[Pixels, Float]:
+def _upright(pyramid: Pyramid, row: Float) -> tuple[Pixels, Float]:
     """The proposal turned so that its eyes are level, and the way back to the picture (2x3)."""
     x, y = (float(row[1] + row[3]) / 2, float(row[2] + row[4]) / 2)
     side = float(max(row[3] - row[1], row[4] - row[2]))
     eye1, eye2 = row[5:7], row[7:9]
     roll = math.degrees(math.atan2(eye2[1] - eye1[1], eye2[0] - eye1[0]))
     scale = LOOK_PIXELS / (LOOK_SIDES * side)
-    reduced = 1.0
-    left = top = 0
-    if scale < 0.5:  # averaged first: warpAffine would skip pixels
-        reach = math.ceil(LOOK_SIDES * side * 0.75)
-        left, top = max(0, int(x) - reach), max(0, int(y) - reach)
-        part = picture[top : int(y) + reach, left : int(x) + reach]
-        reduced = 2 * scale
-        size = (max(1, round(part.shape[1] * reduced)), max(1, round(part.shape[0] * reduced)))
-        picture = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
-    at = ((x - left) * reduced, (y - top) * reduced)
-    there = cv2.getRotationMatrix2D(at, roll, scale / reduced)
+    picture, divisor = pyramid.level(scale)  # averaged: warpAffine would skip pixels
+    at = (x / divisor, y / divisor)
+    there = cv2.getRotationMatrix2D(at, roll, scale * divisor)
     there[0, 2] += LOOK_PIXELS / 2 - at[0]
     there[1, 2] += LOOK_PIXELS / 2 - at[1]
     patch = cv2.warpAffine(picture, there, (LOOK_PIXELS, LOOK_PIXELS), flags=cv2.INTER_LINEAR)
-    back = cv2.invertAffineTransform(there) / reduced
-    back[0, 2] += left
-    back[1, 2] += top
+    back = cv2.invertAffineTransform(there) * divisor
     return np.asarray(patch, np.uint8), np.asarray(back, np.float32)
 
 

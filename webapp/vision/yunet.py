@@ -43,7 +43,9 @@ class YuNet:
                 f"MIEN_DETECTOR_MODEL: expected a YuNet ONNX file. {file.name} cannot be loaded."
             ) from error
 
-    def scan(self, frame: Frame, *, thorough: bool = False) -> list[Detection]:
+    def scan(
+        self, frame: Frame, *, thorough: bool = False, turn: int | None = None
+    ) -> list[Detection]:
         found = self._look(frame, (0, 0), THOROUGH_SIDE if thorough else LIVE_SIDE)
         return [d for d in found if d.score >= CONFIRMED]
 

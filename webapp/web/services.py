@@ -39,6 +39,7 @@ class Inference(Protocol):
         regions: Sequence[Box] | None = None,
         upsample: bool = False,
         mirror: bool = False,
+        turn: int | None = None,
         priority: Literal["live", "batch"] = "live",
         timeout_ms: int | None = None,
     ) -> FrameResult: ...
