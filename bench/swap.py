@@ -40,6 +40,7 @@ from webapp.access import accounts, tokens
 from webapp.database.store import Store, database_url
 from webapp.errors import MienError
 from webapp.models.registry import Registry
+from webapp.models.verify import check_files
 
 ACK_TIMEOUT_S = 20.0
 SETTLE_S = 1.0
@@ -259,7 +260,7 @@ def kills(
                 problems.append(f"start {number}: {left} left")
             for version in registry.versions():
                 try:
-                    registry.check_files(version)
+                    check_files(version.folder, version.card)
                 except MienError as error:
                     problems.append(f"start {number}: {version.version}: {error}")
             found[str(active)] += 1

@@ -168,7 +168,9 @@ def compare(
                 head=name,
             )
         if index in chosen.values():
-            raise ModelInvalid(f"LiteRT output {index} matches two heads; they cannot be told.")
+            raise ModelInvalid(
+                f"LiteRT output {index} matches two heads; it is unclear which it is."
+            )
         chosen[name] = index
         worst_probability = max(worst_probability, distances[index])
         worst_logit = max(worst_logit, float(np.abs(outputs[index] - expected).max()))

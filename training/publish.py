@@ -40,7 +40,7 @@ from training.publishing.finished import (
     read_run,
 )
 from training.publishing.heldback import check_same_model, read_data
-from training.publishing.members import Member, open_member, open_run, stir
+from training.publishing.members import Member, average_members, open_member, open_run
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
 from webapp.models.registry import Registry
@@ -102,7 +102,7 @@ def publish(run_folder: Path, options: Options) -> Path:
 
     def compiled_soup(base: Member, others: Sequence[Member]) -> Compiled:
         return compile_model(
-            stir(base, others) if others else base.model,
+            average_members(base, others) if others else base.model,
             members=[member.model for member in members],
             views=options.views,
             weights=options.weights,

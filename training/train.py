@@ -197,7 +197,7 @@ def main(
                 check_same_split(start, *held_back)
             run.mkdir(parents=True, exist_ok=True)
             record(job, recipe_name, ready.facts, ferplus)
-            _tell(ready.training, ready.validation, ready.facts)
+            _print_sizes(ready.training, ready.validation, ready.facts)
             with journal(run) as report:
                 model = train(job, ready.training, ready.validation, report)
             save_run(run, model, ready.validation)
@@ -222,7 +222,7 @@ def main(
     click.echo(f"Trained. Publish with: python -m training.publish {run} --name NAME")
 
 
-def _tell(training: LabelledFaces, held: LabelledFaces, facts: dict[str, Any]) -> None:
+def _print_sizes(training: LabelledFaces, held: LabelledFaces, facts: dict[str, Any]) -> None:
     click.echo(f"{len(training)} pictures to train on, {len(held)} to validate on.")
     click.echo(", ".join(f"{name} {count}" for name, count in training.class_counts.items()))
     dropped = facts["copies_of_test_dropped"] + facts.get("copies_of_validation_dropped", 0)

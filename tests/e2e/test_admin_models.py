@@ -98,7 +98,7 @@ def test_upload_compare_shadow_activate_roll_back(page: Page, server: ServerProc
     expect(page.get_by_role("heading", name="Put second into service")).to_be_visible()
     expect(page.locator("main")).to_contain_text("Rows: what first says")
 
-    # in the shadow, beside a live camera
+    # as a shadow deployment, beside a live camera
     page.get_by_role("link", name="Try it beside the serving model").click()
     page.get_by_label("Share of the live frames").fill("100")
     live = page.context.new_page()

@@ -10,7 +10,7 @@ import pytest
 from tests.support.models import make_version
 from webapp.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, ModelCard, sha256_of
 from webapp.errors import Conflict, ModelInvalid, NotFound
-from webapp.models import registry as module
+from webapp.models import verify as module
 from webapp.models.registry import ACTIVE_FILE, HISTORY_FILE, Registry
 
 
@@ -77,7 +77,7 @@ def test_verify_reports_hashes_and_differences(models: Path) -> None:
 def test_verify_names_the_file_that_changed_or_is_gone(models: Path, name: str) -> None:
     path = models / "test-1" / name
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(ModelInvalid, match=f"{name} of test-1: expected SHA-256"):
+    with pytest.raises(ModelInvalid, match=f"{name} of test-1 was changed or damaged"):
         Registry(models).verify("test-1")
     path.unlink()
     with pytest.raises(ModelInvalid, match=f"lacks {name}"):

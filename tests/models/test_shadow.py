@@ -1,4 +1,4 @@
-"""A candidate in the shadow: what is counted, what is dropped, and that live is never held up."""
+"""A shadow deployment: what is counted, what is dropped, and that live is never held up."""
 
 from __future__ import annotations
 

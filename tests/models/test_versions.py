@@ -217,7 +217,7 @@ def test_a_changed_file_makes_a_version_broken_with_the_reason(
         stream.write(b"x")
     done = admin.send("POST", "/admin/api/models/test-1/measure")
     assert done.json is not None
-    assert "model.tflite was changed or damaged" in done.json["error"]
+    assert "model.tflite of test-1 was changed or damaged" in done.json["error"]
     page = admin.get("/admin/models").text
     assert 'data-broken="test-1"' in page
     assert "changed or damaged" in page

@@ -54,7 +54,7 @@ def result(model: str = "mien-1", **scores: float) -> FrameResult:
 def feed(board: MoodBoard, clock: Clock, sid: str, seconds: float, **what: Any) -> None:
     for _ in range(round(seconds * 10)):
         clock.now_s += 0.1
-        board.saw(sid, result(**what))
+        board.on_result(sid, result(**what))
 
 
 def test_nothing_is_shared_before_it_is_turned_on(board: MoodBoard, clock: Clock) -> None:
@@ -93,8 +93,8 @@ def test_one_session_never_reads_another(board: MoodBoard, clock: Clock) -> None
         board.listen(board.begin(sid).code, ear)
     for _ in range(40):
         clock.now_s += 0.1
-        board.saw("a", result(happy=0.9))
-        board.saw("b", result(sad=0.9))
+        board.on_result("a", result(happy=0.9))
+        board.on_result("b", result(sad=0.9))
     assert [m["state"] for m in ears["a"].moods] == ["happy"]
     assert [m["state"] for m in ears["b"].moods] == ["sad"]
 

@@ -295,7 +295,9 @@ def test_leaving_ends_it_and_a_broken_connection_can_be_mended(app: Flask, url: 
             )
             assert thief["code"] == share["code"], "its own share, whatever it asks for"
             # the page's own goodbye ends it at once, without the time that a lost connection has
-            app.extensions["mien.live"].disconnected(client.socket.get_sid("/live"), polite=True)
+            app.extensions["mien.live"].disconnected(
+                client.socket.get_sid("/live"), clean_close=True
+            )
             assert len(board(app)) == 0
 
     asyncio.run(run())

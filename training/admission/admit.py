@@ -43,7 +43,7 @@ from webapp.vision.classifier import check_golden
 
 UNKNOWN_LICENCE: Final = "Not stated when it was uploaded."
 _SAME_ANSWER: Final = 1e-5
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,22 @@ class Request:
 
 
 def admit(
-    request: Request, work: Path, tell: Tell, start_keras: Callable[[], None]
+    request: Request, work: Path, notify: Notify, start_keras: Callable[[], None]
 ) -> dict[str, Any]:
     """Write ``work/version`` and return the report; or ask for the labels, writing nothing.
 
     ``start_keras`` is called once the file was checked, because starting Keras takes seconds.
     Raises :class:`ModelInvalid` with the reason for refusing the model.
     """
-    tell("looking into the file")
+    notify("looking into the file")
     scratch = work / "parts"
     scratch.mkdir()
     sha256 = sha256_of(request.file)
     found = recognise(request.file, scratch, request.limit_bytes)
     faces = None if request.evaluation is None else load_faces(request.evaluation)
-    tell("starting TensorFlow")
+    notify("starting TensorFlow")
     start_keras()
-    tell("building the network")
+    notify("building the network")
     model = open_network(found, request.recipe)
     target = work / "version"
     target.mkdir()
@@ -96,20 +96,20 @@ def admit(
     else:
         if not request.labels and found.kind != "weights":
             target.rmdir()
-            tell("asking for the order of the labels")
+            notify("asking for the order of the labels")
             asked = {"needs": "labels", "kind": found.kind, "outputs": width_of(model)}
             return asked | _label_hint(model, faces)
         labels = request.labels or EMOTIONS
         model, done = _with_our_emotions(model, labels)
         ours = labels if not done else EMOTIONS
-        tell("compiling to LiteRT and comparing with Keras")
+        notify("compiling to LiteRT and comparing with Keras")
         compiled = _compiled(model, adapter(ours, request.pixels))
         files = compiled.write(target)
         card = _draft(request, found.kind, sha256, compiled, files)
         done |= {"kept_files": False}
     card.save(target)
     differences = check_golden(target)
-    tell("checking that it tells faces apart")
+    notify("checking that it tells faces apart")
     _not_constant(card, target, faces)
     report: dict[str, Any] = {
         "kind": found.kind,
@@ -121,7 +121,7 @@ def admit(
         "bytes": {name: (target / name).stat().st_size for name in (KERAS_FILE, TFLITE_FILE)},
         **done,
     }
-    card, measured = _measured(request, card, target, faces, tell)
+    card, measured = _measured(request, card, target, faces, notify)
     report |= measured
     card.save(target)
     return report
@@ -264,23 +264,23 @@ def _not_constant(card: ModelCard, folder: Path, faces: LabelledFaces | None) ->
 
 
 def _measured(
-    request: Request, card: ModelCard, folder: Path, faces: LabelledFaces | None, tell: Tell
+    request: Request, card: ModelCard, folder: Path, faces: LabelledFaces | None, notify: Notify
 ) -> tuple[ModelCard, dict[str, Any]]:
     """Evaluate on the chosen set, beside the serving version, and time one face at a time."""
     scorer = open_version(folder, card)
     if faces is None:
-        tell("measuring its speed")
+        notify("measuring its speed")
         drawn = golden_inputs(card.input)[..., 0].astype(np.uint8)
         timing = scorer.milliseconds_per_face(drawn)
         upload: dict[str, Any] = {"ms_per_face": timing["wall"], "ms_per_face_cpu": timing["cpu"]}
         return replace(card, metrics={**card.metrics, "upload": upload}), {"measured": upload}
-    tell(f"evaluating on {len(faces)} faces")
+    notify(f"evaluating on {len(faces)} faces")
     answers = answer(scorer, faces)
     found = describe(scorer, answers)
     found["evaluation_set"] = dict(request.evaluation_facts or {})
     report: dict[str, Any] = {"measured": found}
     if request.active is not None:
-        tell("comparing with the serving version")
+        notify("comparing with the serving version")
         try:
             serving = open_version(request.active)
             report["comparison"] = _against(serving, answers, faces)

@@ -1,4 +1,4 @@
-"""Takes from this process what reading a stranger's model does not need.
+"""Takes from this process what reading an untrusted model does not need.
 
 - Resource limits of the system (memory, processor time, file size): everywhere but on Windows.
 - A seccomp filter in the kernel (Linux on x86-64 and ARM64): no sockets, no programs, no processes,

@@ -1,4 +1,4 @@
-"""What an uploaded file is, told by its content, and its parts unpacked after they were checked."""
+"""What an uploaded file is, by its content, and its parts unpacked after they were checked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Found:
 
 
 def recognise(file: Path, scratch: Path, limit_bytes: int) -> Found:
-    """Tell what ``file`` is and check all of it. ``scratch`` is an empty folder for its parts.
+    """Find out what ``file`` is and check all of it. ``scratch`` is an empty folder for its parts.
 
     Raises :class:`ModelInvalid` that says what is wrong and what to do.
     """
@@ -113,7 +113,7 @@ def _unpack(file: Path, scratch: Path, limit_bytes: int) -> frozenset[str]:
                 name = member.path.split("/", 1)[1] if inside else member.path
                 if name in names:
                     raise ModelInvalid(
-                        f"{name[:120]!r} is in the ZIP twice; which one counts cannot be told.",
+                        f"{name[:120]!r} is in the ZIP twice; which one counts is unclear.",
                         check="archive",
                     )
                 names.add(name)

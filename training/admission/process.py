@@ -23,7 +23,7 @@ REQUEST: Final = "request.json"
 PROGRESS: Final = "progress.json"
 RESULT: Final = "result.json"
 NICENESS: Final = 10
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 def main(arguments: list[str]) -> int:
@@ -40,18 +40,18 @@ def main(arguments: list[str]) -> int:
     end_with_parent()  # a thread, and what is given up holds for those that start afterwards
     began = time.monotonic()
 
-    def tell(step: str) -> None:
+    def notify(step: str) -> None:
         seconds = round(time.monotonic() - began, 1)
         atomic.write(
             folder / PROGRESS, json.dumps({"step": step, "seconds": seconds}), private=True
         )
 
     try:
-        tell("starting")
+        notify("starting")
         if request["kind"] == "faces":
-            done = _faces(request, folder, tell)
+            done = _faces(request, folder, notify)
         else:
-            done = _model(request, folder, tell, strict)
+            done = _model(request, folder, notify, strict)
         answer: dict[str, Any] = {"ok": done | {"enforced": enforced}}
     except MienError as error:
         answer = error.to_json()
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _model(
-    request: Mapping[str, Any], folder: Path, tell: Tell, strict: Callable[[], None]
+    request: Mapping[str, Any], folder: Path, notify: Notify, strict: Callable[[], None]
 ) -> dict[str, Any]:
     from training.admission.admit import Request, admit, labels_from
     from training.publish import make_durable
@@ -88,7 +88,7 @@ def _model(
             active=path("active"),
         ),
         folder,
-        tell,
+        notify,
         lambda: _start_keras(strict),
     )
     if (folder / "version").is_dir():
@@ -114,10 +114,10 @@ def _start_keras(strict: Callable[[], None]) -> None:
     strict()
 
 
-def _faces(request: Mapping[str, Any], folder: Path, tell: Tell) -> dict[str, Any]:
+def _faces(request: Mapping[str, Any], folder: Path, notify: Notify) -> dict[str, Any]:
     from training.admission.faces import read_zip, save_faces
 
-    tell("reading the pictures")
+    notify("reading the pictures")
     faces, refused = read_zip(folder / request["file"], int(request["limit_bytes"]))
     save_faces(faces, folder / "faces.npz")
     return {

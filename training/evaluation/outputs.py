@@ -1,4 +1,4 @@
-"""What a network's outputs are: told by how they are made, not by how they happen to add up."""
+"""What a network's outputs are: by how they are made, not by how they happen to add up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FINE: Final = frozenset({"softmax", "log_softmax", "linear"})
 
 
 def last_activation(tensor: Any, depth: int = 0) -> str | None:
-    """The name of the function that makes a Keras output, or None where none can be told."""
+    """The name of the function that makes a Keras output, or None where it is unknown."""
     history = getattr(tensor, "_keras_history", None)
     if history is None or depth > 20:
         return None

@@ -81,7 +81,7 @@ def _fold(data: Mapping[str, Any]) -> Fold | None:
     return Fold.parse(str(data["fold"])) if data.get("fold") else None
 
 
-def stir(first: Member, ingredients: Sequence[Member]) -> Any:
+def average_members(first: Member, ingredients: Sequence[Member]) -> Any:
     """The network of ``first`` with its norms folded in, its weights averaged with the others'.
 
     Raises :class:`ModelInvalid` where one of them is linked to ``first`` by no network that they

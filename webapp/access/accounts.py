@@ -203,7 +203,7 @@ def use_link(store: Store, token: str, password: str) -> Account:
         "`python -m webapp.cli admin set-password` on the server."
     )
     check_password(password)
-    if link_account(store, token) is None:  # asked first: strangers shall not make us hash
+    if link_account(store, token) is None:  # checked first: hashing costs time, and anyone may ask
         raise gone
     hashed = passwords.hash_password(password)
     with store.session() as session:

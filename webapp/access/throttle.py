@@ -1,6 +1,6 @@
 """How often somebody may try a password: per address, and per account whoever asks.
 
-A browser that the account's owner logged in with before is counted for itself: strangers who use an
+A browser that the account's owner logged in with before is counted for itself: others who use an
 account's attempts up lock nobody out who is known (OWASP's "device cookies").
 An attempt is counted before it is looked at, so that many at once cannot slip through together.
 """

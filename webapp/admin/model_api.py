@@ -96,7 +96,7 @@ def add_evaluation_set() -> ResponseReturnValue:
     made = models().sets.add(
         request.args.get("name", ""), request.stream, request.content_length, who()
     )
-    models().tell("evaluation_set.add", made.name, {"faces": made.faces}, who())
+    models().record("evaluation_set.add", made.name, {"faces": made.faces}, who())
     return jsonify(made.to_json()), 201
 
 
@@ -105,7 +105,7 @@ def add_evaluation_set() -> ResponseReturnValue:
 def delete_evaluation_set(set_id: str) -> ResponseReturnValue:
     name = models().sets.get(set_id).name
     models().sets.delete(set_id)
-    models().tell("evaluation_set.delete", name, {}, who())
+    models().record("evaluation_set.delete", name, {}, who())
     return "", 204
 
 

@@ -67,7 +67,7 @@ def _picture() -> bytes:
                 field="image",
             )
         image = upload.stream.read()
-    else:  # whatever the type says: curl calls every body a form unless it is told otherwise
+    else:  # whatever the type says: curl calls every body a form by default
         image = request.get_data(cache=False)
     if not image:
         raise InvalidRequest("Expected a picture. Received no bytes.", field="image")

@@ -68,10 +68,10 @@ class Node:
 
     def _after(self, _state: ModelState) -> None:
         if self._nodes is not None:
-            self.redis_reachable = self._nodes.tell(self.name, self.state(), self._every_s)
+            self.redis_reachable = self._nodes.announce(self.name, self.state(), self._every_s)
 
     def leave(self) -> None:
-        """Be a node no more: the others see it gone at once."""
+        """Leave the cluster: the others see it at once."""
         self.follower.stop()
         if self._nodes is not None:
             self._nodes.leave(self.name)

@@ -26,11 +26,11 @@ class Nodes:
 
     queue: str
 
-    def tell(self, name: str, state: dict[str, Any], every_s: float) -> bool:
+    def announce(self, name: str, state: dict[str, Any], every_s: float) -> bool:
         """Say how this node is; False while Redis is away."""
-        told = json.dumps(state | {"name": name, "told_at": time.time()})
+        entry = json.dumps(state | {"name": name, "told_at": time.time()})
         try:
-            connect(self.queue).set(PREFIX + name, told, ex=max(1, int(every_s * MISSED)))
+            connect(self.queue).set(PREFIX + name, entry, ex=max(1, int(every_s * MISSED)))
         except RedisTrouble:
             return False
         return True
@@ -46,5 +46,5 @@ class Nodes:
         """What each node said last, by name. Raises :data:`RedisTrouble`."""
         client = connect(self.queue)
         keys = sorted(client.scan_iter(PREFIX + "*", count=500))
-        told: Any = client.mget(keys) if keys else []
-        return [json.loads(text) for text in told if text is not None]
+        entries: Any = client.mget(keys) if keys else []
+        return [json.loads(text) for text in entries if text is not None]

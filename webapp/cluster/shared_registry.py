@@ -17,6 +17,7 @@ from webapp.errors import MienError, ModelInvalid, NotFound
 from webapp.files.remote_store import RemoteStore
 from webapp.files.storage import remove_tree
 from webapp.models.registry import ACTIVE_FILE, HISTORY_FILE, ModelVersion, Registry
+from webapp.models.verify import check_files
 from webapp.settings import Settings
 from webapp.web.message_queue import RedisTrouble, connect, message_queue
 
@@ -57,7 +58,7 @@ class NodeRegistry(Registry):
         """
         found = self.get(version)
         try:
-            self.check_files(found)
+            check_files(found.folder, found.card)
         except ModelInvalid:
             if self._remote is None or not self._fetch(version):
                 raise
@@ -138,8 +139,8 @@ class NodeRegistry(Registry):
             for name in self._remote.files(version):
                 if "/" not in name:
                     self._remote.get(f"{version}/{name}", staging / name)
-            arrived = Registry(incoming)
-            arrived.check_files(arrived.get(version))
+            arrived = Registry(incoming).get(version)
+            check_files(arrived.folder, arrived.card)
             target = self.models_dir / version
             if target.exists():
                 target.rename(incoming / "replaced")

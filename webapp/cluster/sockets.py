@@ -2,7 +2,7 @@
 
 What is for a page of this node is sent at once and never waits for Redis: a published event goes
 into a small mailbox first, out of which another thread sends it on. While Redis is away the oldest
-are forgotten, because progress is told again; live frames and their answers do not come this way.
+are forgotten, because progress is sent again; live frames and their answers do not come this way.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def cluster(as_json: bool) -> None:
 )
 @click.option("--log-level", default="INFO", show_default=True)
 def worker(processes: int, log_level: str) -> None:
-    """Analyse surveys of web nodes with MIEN_SURVEY_EXECUTOR=celery, until told to stop.
+    """Analyse surveys of web nodes with MIEN_SURVEY_EXECUTOR=celery, until stopped.
 
     Takes the same settings as the nodes. Start one for each machine.
     """

@@ -1,4 +1,4 @@
-"""What PostgreSQL says when it goes away or comes back, told apart from a mistake of ours.
+"""What PostgreSQL says when it goes away or comes back, as distinct from a mistake of ours.
 
 A server that starts or ends refuses connections with a message, and so does one that has too many.
 pg8000 gives such a message the class that a mistake in a statement has; here it becomes what a
@@ -23,8 +23,8 @@ _AWAY = ("08", "53300", "57P01", "57P02", "57P03")
 
 def sql_state(error: BaseException) -> str:
     """The five characters of a pg8000 error, or "" where it is none of the server's."""
-    told = error.args[0] if error.args else None
-    return str(told.get("C", "")) if isinstance(told, dict) else ""
+    fields = error.args[0] if error.args else None
+    return str(fields.get("C", "")) if isinstance(fields, dict) else ""
 
 
 def notice_going_away(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Reads ZIP files from strangers: paths, sizes, nesting and encryption are checked before bytes.
+"""Reads untrusted ZIP files: paths, sizes, nesting and encryption are checked before bytes.
 
 Members are given out one at a time as a stream into a file that the caller opened, so that a ZIP
 never needs more memory than one block. Decompression is counted while it happens: a header that

@@ -1,7 +1,7 @@
 """What a file is, by its first bytes and not by its name; nothing here decodes a picture.
 
 What :mod:`webapp.vision.frame` decodes is an image; what a film's container begins like is a
-video, and the decoder has the last word. Rare containers are told by the signatures of puremagic.
+video, and the decoder has the last word. puremagic knows rare containers.
 """
 
 from __future__ import annotations

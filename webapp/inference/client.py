@@ -84,7 +84,7 @@ class InferenceService:
         )
         self._max_faces = settings.max_faces
         self.outcomes = Outcomes()
-        # told of each live picture and its result, in the caller's thread: must return at once
+        # called with each live picture and its result, in the caller's thread: must return at once
         self.on_live: Callable[[Request, FrameResult], None] | None = None
         # every live connection has one frame in flight; the rest is for the API
         live = max(MIN_LIVE_WAITING, 2 * settings.live_max_sessions)

@@ -289,7 +289,7 @@ class WorkerProcess:
     def _end(self) -> None:
         with self._lock:
             self._dead = True
-            # a call that is not sent completely is told so by post(): it may be tried elsewhere
+            # a call that is not sent completely raises in post(): it may be tried elsewhere
             lost = [call for call in self._calls.values() if call.sent]
             self._calls = {}
         self._channel.close()

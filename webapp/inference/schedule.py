@@ -184,7 +184,7 @@ class JobQueue:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Refuse everything from now on; the callers that wait are told."""
+        """Refuse everything from now on; the callers that wait get an error."""
         with self._changed:
             self._closed = True
             for jobs in self._waiting.values():

@@ -89,7 +89,7 @@ class Supervisor:
         """Swap every worker to the version in ``folder``, or none.
 
         Each worker loads the version beside the one that serves and goes on answering. Only
-        when all have it are they told to swap, each between two requests. Whatever goes wrong
+        when all have it do they swap, each between two requests. Whatever goes wrong
         before that leaves all of them as they were and is raised: :class:`ModelInvalid`,
         :class:`WorkerCrashed`, :class:`InferenceUnavailable`. A worker that dies after it starts
         again with the new version.
@@ -130,7 +130,7 @@ class Supervisor:
     def _prepare(
         self, processes: list[WorkerProcess], folder: Path
     ) -> list[tuple[WorkerProcess, int, Done]]:
-        """Load ``folder`` in one process after the other, or tell all to forget it and raise.
+        """Load ``folder`` in one process after the other, or have all drop it and raise.
 
         Not in all at once: a process that loads a network answers nothing for some 30 ms, and
         the others take the frames of that time.

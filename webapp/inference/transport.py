@@ -45,7 +45,7 @@ class Endpoint:
 
     @property
     def argument(self) -> str:
-        """What the worker is told with ``--socket``."""
+        """The worker's argument ``--socket``."""
         if self._theirs is not None:
             return f"fd:{self._theirs.fileno()}"
         assert self._listener is not None  # noqa: S101 - one of the two exists

@@ -306,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.nice(STARTING_NICENESS)  # the rest follows once it is ready: it must become ready
     channel = Channel(connect_back(options.socket))
     try:
-        # our own code is loaded first; models and pictures come from strangers
+        # our own code is loaded first; models and pictures are untrusted
         with suppress(Exception):  # loading the version says what is wrong
             import_factory(options.pipeline)
         held = confine(options.sandbox, user=options.user, memory_mb=options.rlimit_mb)

@@ -82,7 +82,7 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
             return self._connect(sid, rest[0], rest[1] if len(rest) > 1 else None)
         if event == "disconnect" and not self.server.manager.is_connected(sid, NAMESPACE):
             return self.hub.disconnected(
-                sid, polite=rest[:1] == [self.server.reason.CLIENT_DISCONNECT]
+                sid, clean_close=rest[:1] == [self.server.reason.CLIENT_DISCONNECT]
             )
         return InvalidRequest(
             "Expected the event frame, options or baseline. Received another one."

@@ -1,4 +1,4 @@
-"""All live connections of one server: their number, their idle time, and what they are told."""
+"""All live connections of one server: their number, their idle time, and what is sent to them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ WATCH_EVERY_S = 0.25
 class Observer(Protocol):
     """Another part that follows the live sessions."""
 
-    def saw(self, sid: str, result: FrameResult) -> None: ...
+    def on_result(self, sid: str, result: FrameResult) -> None: ...
 
-    def gone(self, sid: str, polite: bool) -> None: ...
+    def on_disconnect(self, sid: str, clean_close: bool) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -102,13 +102,13 @@ class LiveHub:
             },
         }
 
-    def disconnected(self, sid: str, polite: bool = False) -> None:
+    def disconnected(self, sid: str, clean_close: bool = False) -> None:
         """Forget a connection and everything remembered of its faces.
 
-        ``polite`` says that its page ended it, and that it did not just break.
+        ``clean_close``: its page ended it; it did not just break.
         """
         for observer in self.observers:
-            observer.gone(sid, polite)
+            observer.on_disconnect(sid, clean_close)
         if self._sessions.pop(sid, None) is not None:
             _log.info("live connection closed", live=live_id(sid), connections=len(self))
         self._services.metrics.sessions.set(len(self._sessions))
@@ -122,7 +122,7 @@ class LiveHub:
             session = self._session(sid)
             result = session.analyze(args)
             for observer in self.observers:
-                observer.saw(sid, result)
+                observer.on_result(sid, result)
         except MienError as error:
             self._services.metrics.failed("live", error.code)
             return error.to_json()

@@ -27,7 +27,7 @@ def live_config() -> dict[str, Any]:
         "uncertain": UNCERTAIN,
         "model": services().inference.version,
         "version": __version__,
-        # whom the administrator lets moods be sent to; nobody is told without a click
+        # whom the administrator lets moods be sent to; nothing is sent without a click
         "mood": {"webhooks": list(current_app.extensions["mien.mood.hosts"])},
         # a little after the server's own limit, so that its error arrives instead of ours
         "ack_timeout_ms": settings.inference_timeout_ms + 1000,

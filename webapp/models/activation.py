@@ -10,10 +10,7 @@ every second and follows, or puts it back and says why.
 
 from __future__ import annotations
 
-import json
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,20 +26,16 @@ from webapp.errors import (
     Conflict,
     InferenceUnavailable,
     MienError,
-    ModelInvalid,
     StorageUnavailable,
-    error_from_json,
 )
 from webapp.inference.outcomes import Outcomes, Share
 from webapp.models.journal import Journal
 from webapp.models.registry import Registry
-from webapp.sandbox import bare_environment
 from webapp.web.open_database import database_of
 from webapp.web.services import services_of
 
 EXTENSION: Final = "mien.activation"
 LOOK_S: Final = 0.5
-VERIFY_TIMEOUT_S: Final = 300.0
 SERVER: Final = "server"
 _log = logging.getLogger("mien.models")
 
@@ -149,7 +142,7 @@ class Activation:
             except (MienError, OSError) as error:
                 raise self._refused(version, before, who, error) from error
             outcome = "rolled_back" if back else "activated"
-            self._tell(outcome, who, before, version, why)
+            self._record_change(outcome, who, before, version, why)
             self.notice = None
             self._refused_name = ""
             # going back is no risk: what it goes back to was good
@@ -163,7 +156,7 @@ class Activation:
         """Verify, then load in every worker or in none."""
         found = self._registry.get(version)
         self.doing = f"Verifying {version}"
-        self._verify(version)
+        self._registry.verify(version)
         self.doing = f"Loading {version} in every worker"
         self._inference.reload(found.folder)
 
@@ -187,35 +180,8 @@ class Activation:
                 f"models/ACTIVE could not be written ({error.strerror or error}); "
                 f"{before} serves on."
             )
-        self._tell("refused", who, before, version, error.message)
+        self._record_change("refused", who, before, version, error.message)
         return error
-
-    def _verify(self, version: str) -> None:
-        """Hashes and golden pictures, in another process at a lower priority: hashing a large
-        file would hold up every live frame here. Raises :class:`ModelInvalid`.
-        """
-        folder = str(self._registry.models_dir.resolve())
-        command = [sys.executable, "-m", "webapp.models.verify", folder, version]
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=VERIFY_TIMEOUT_S,
-                check=False,
-                env=bare_environment(),
-            )
-            report = json.loads(done.stdout.splitlines()[-1])
-        except subprocess.TimeoutExpired as error:
-            raise ModelInvalid(
-                f"{version} was not verified within {VERIFY_TIMEOUT_S:.0f} s."
-            ) from error
-        except (IndexError, ValueError) as error:
-            raise ModelInvalid(
-                f"{version} could not be verified (exit status {done.returncode})."
-            ) from error
-        if "error" in report:
-            raise error_from_json(report)
 
     def _new_probation(self, version: str, before: str) -> Probation:
         now = time.monotonic()
@@ -288,11 +254,11 @@ class Activation:
         try:
             self._inference.reload(folder)
         except MienError as error:
-            # its workers may die faster than they can be told; then the next ones start with it
+            # its workers may die faster than they can be notified; then the next ones start with it
             _log.warning("no worker could be swapped back (%s)", error.message)
             self._inference.redirect(folder, good)
         self._registry.point_back_to(good)
-        self._tell("rolled_back", SERVER, bad, good, why, automatic=True)
+        self._record_change("rolled_back", SERVER, bad, good, why, automatic=True)
         self.notice = {
             "kind": "rolled_back",
             "message": f"Mien went back to {good} by itself. {why}",
@@ -310,7 +276,7 @@ class Activation:
                 return  # no fault of the version: the workers are not ready; look again
             self._refused_name = name
             why = f"models/ACTIVE named {name}, which cannot be served: {error.message}"
-            self._tell("refused", SERVER, serving, name, why, automatic=True)
+            self._record_change("refused", SERVER, serving, name, why, automatic=True)
             self.notice = {"kind": "refused", "message": why, "version": name}
             self._registry.point_back_to(serving)
             return
@@ -319,7 +285,7 @@ class Activation:
         self._record("model.followed", name, {"from": serving, "to": name})
         self.probation = self._new_probation(name, serving)
 
-    def _tell(
+    def _record_change(
         self,
         outcome: str,
         who: str,

@@ -36,7 +36,7 @@ def inspect(
 ) -> dict[str, Any]:
     """Check what lies in ``folder`` as ``request`` says; the answer's ``ok`` part.
 
-    Blocks its thread or greenlet. ``step`` is told what is being done. Raises
+    Blocks its thread or greenlet. ``step`` is called with what is being done. Raises
     :class:`ModelInvalid` with the reason for a refusal, and :class:`Cancelled`.
     """
     folder = folder.resolve()
@@ -66,9 +66,9 @@ def inspect(
                     f"The check took longer than {settings.model_check_s} s and was ended.",
                     check="time",
                 )
-            told = _read(folder / "progress.json")
-            if isinstance(told.get("step"), str):
-                step(told["step"][:200])
+            progress = _read(folder / "progress.json")
+            if isinstance(progress.get("step"), str):
+                step(progress["step"][:200])
             time.sleep(POLL_S)
     finally:
         if process.poll() is None:

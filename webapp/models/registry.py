@@ -8,32 +8,20 @@ once its card and files are all there, so a half-written one is never listed.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from webapp.card import (
-    CARD_FILE,
-    GOLDEN_FILE,
-    KERAS_FILE,
-    TFLITE_FILE,
-    ModelCard,
-    sha256_of,
-)
-from webapp.errors import Conflict, ModelInvalid, NotFound, error_from_json
+from webapp.card import CARD_FILE, TFLITE_FILE, ModelCard
+from webapp.errors import Conflict, ModelInvalid, NotFound
 from webapp.files import atomic
-from webapp.sandbox import bare_environment
+from webapp.models.verify import verify
 
 ACTIVE_FILE: Final = "ACTIVE"
 HISTORY_FILE: Final = "HISTORY"
 NEEDED_FILES: Final = (CARD_FILE, TFLITE_FILE)
-HASHED_FILES: Final = (KERAS_FILE, TFLITE_FILE, GOLDEN_FILE)
 HISTORY_LENGTH: Final = 50
-VERIFY_TIMEOUT_S: Final = 120
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -93,39 +81,10 @@ class Registry:
         return self.get(version)
 
     def verify(self, version: str) -> dict[str, Any]:
-        """Check a version's hashes and run its golden pictures.
-
-        Returns ``{"version", "files": {name: sha256}, "differences": {head: float}}``. Raises
-        :class:`NotFound`, or :class:`ModelInvalid` saying what does not fit. LiteRT runs in a
-        child process, so that the calling one does not load it.
+        """``{"version", "files", "differences"}``, as :func:`webapp.models.verify.verify` has
+        them. Raises :class:`NotFound`, or :class:`ModelInvalid` saying what does not fit.
         """
-        found = self.get(version)
-        hashes = self.check_files(found)
-        return {"version": version, "files": hashes, "differences": _run_golden(found.folder)}
-
-    def check_files(self, found: ModelVersion) -> dict[str, str]:
-        """Compare a version's files with the hashes of its card; ``{name: sha256}``.
-
-        Raises :class:`ModelInvalid`.
-        """
-        version = found.version
-        hashes = {}
-        for name in HASHED_FILES:
-            expected = found.card.files.get(name)
-            if expected is None:
-                raise ModelInvalid(f"The card of {version} has no hash of {name}.", file=name)
-        for name, expected in sorted(found.card.files.items()):
-            path = found.folder / name
-            if Path(name).name != name or not path.is_file():
-                raise ModelInvalid(f"{version} lacks {name}, which its card names.", file=name)
-            hashes[name] = sha256_of(path)
-            if hashes[name] != expected:
-                raise ModelInvalid(
-                    f"{name} of {version}: expected SHA-256 {expected}, received {hashes[name]}. "
-                    "The file was changed or damaged; publish or upload it again.",
-                    file=name,
-                )
-        return hashes
+        return {"version": version, **verify(self.get(version).folder)}
 
     def activate(self, version: str) -> ModelVersion:
         """Make a version the active one, after :meth:`verify`; all or nothing.
@@ -210,31 +169,3 @@ class Registry:
     def _write(self, name: str, lines: list[str]) -> None:
         """Replace a small file so that a crash leaves the old or the new one, never a part."""
         atomic.write(self.models_dir / name, "".join(f"{line}\n" for line in lines))
-
-
-def _run_golden(folder: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "webapp.vision.classifier", str(folder.resolve())]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=VERIFY_TIMEOUT_S,
-            check=False,
-            env=bare_environment(),
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ModelInvalid(
-            f"Model {folder.name} did not finish its golden pictures in {VERIFY_TIMEOUT_S} s."
-        ) from error
-    try:
-        report = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError) as error:
-        # A damaged model can bring the interpreter down; that is why it runs elsewhere.
-        raise ModelInvalid(
-            f"Model {folder.name} could not be run (exit status {done.returncode}).",
-            log=done.stderr[-2000:],
-        ) from error
-    if "error" in report:
-        raise error_from_json(report)
-    return dict(report["differences"])

@@ -28,8 +28,8 @@ class Models:
         settings = services_of(app).settings
         self.activation: Activation = init_activation(app)
         self.sets = EvaluationSets(settings)
-        self.uploads = Uploads(settings, self.sets, self.tell)
-        self.shadow = Shadow(app, self.tell)
+        self.uploads = Uploads(settings, self.sets, self.record)
+        self.shadow = Shadow(app, self.record)
 
     def start(self) -> None:
         """Remove what a dead server left and begin to watch; called once the server serves."""
@@ -43,7 +43,7 @@ class Models:
         self.activation.stop()
         self.uploads.stop()
 
-    def tell(self, action: str, subject: str, detail: dict[str, Any], who: str) -> None:
+    def record(self, action: str, subject: str, detail: dict[str, Any], who: str) -> None:
         """Write the audit log, also outside of a request; without a database it is only logged."""
         try:
             record_in(database_of(self._app).open(), action, subject, detail, actor=who)

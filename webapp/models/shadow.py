@@ -44,7 +44,7 @@ KEPT_RESULTS: Final = 20
 START_TIMEOUT_MS: Final = 120_000  # it gives way while it starts, too
 MAX_MINUTES: Final = 24 * 60
 _log = logging.getLogger("mien.shadow")
-Tell = Callable[[str, str, dict[str, Any], str], None]
+Record = Callable[[str, str, dict[str, Any], str], None]
 
 
 @dataclass
@@ -77,14 +77,14 @@ class Trial:
 class Shadow:
     """At most one trial at a time, and the results of the last ones."""
 
-    def __init__(self, app: Flask, tell: Tell) -> None:
+    def __init__(self, app: Flask, record: Record) -> None:
         self._app = app
         services = services_of(app)
         self._settings: Settings = services.settings
         self._inference: Any = services.inference
         self._registry = Registry(self._settings.models_path)
         self._folder = self._settings.instance_path / "shadow"
-        self._tell = tell
+        self._record = record
         self._starting = threading.Lock()
         self._offers: queue.Queue[tuple[Request, FrameResult]] = queue.Queue(OFFERS)
         self._thread: threading.Thread | None = None
@@ -119,14 +119,14 @@ class Shadow:
         name, pictures = self._pictures(survey) if survey else ("", [])
         with self._starting:
             if self.running:
-                raise Conflict("Another candidate is in the shadow; stop it first.")
+                raise Conflict("Another candidate is deployed as a shadow; stop it first.")
             now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             trial = Trial(
                 secrets.token_hex(8), candidate, active, "survey" if survey else "live", by, now,
                 minutes, share, survey, name, len(pictures) if survey else None,
             )  # fmt: skip
             self.trial = trial
-        self._tell("shadow.start", candidate, {"source": trial.source, "survey": name}, by)
+        self._record("shadow.start", candidate, {"source": trial.source, "survey": name}, by)
         self._thread = threading.Thread(
             target=self._run, args=(trial, found, pictures), name="shadow", daemon=True
         )
@@ -137,9 +137,9 @@ class Shadow:
         """Stop the trial; what was counted stays. Raises :class:`NotFound` without one."""
         trial = self.trial
         if trial is None or not self.running:
-            raise NotFound("No candidate is in the shadow.")
+            raise NotFound("No candidate is deployed as a shadow.")
         trial.stop.set()
-        self._tell("shadow.stop", trial.candidate, {}, by)
+        self._record("shadow.stop", trial.candidate, {}, by)
         return trial
 
     def close(self) -> None:
@@ -157,7 +157,7 @@ class Shadow:
         return sorted(found, key=lambda one: str(one.get("began")), reverse=True)
 
     def latest_for(self, candidate: str) -> dict[str, Any] | None:
-        """The newest result of a candidate that saw faces, the running trial's included."""
+        """The newest result of a candidate that read faces, the running trial's included."""
         if self.running and self.trial is not None and self.trial.candidate == candidate:
             now = self.trial.to_json()
             if now["faces"]:
@@ -214,7 +214,7 @@ class Shadow:
             outcome = "stopped" if trial.stop.is_set() else "done"
         except MienError as error:
             reason = error.message
-        except Exception as error:  # noqa: BLE001  (it must be told on the page)
+        except Exception as error:  # noqa: BLE001  (the page must show it)
             _log.exception("the shadow failed")
             reason = f"It failed on our side ({type(error).__name__})."
         finally:

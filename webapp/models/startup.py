@@ -9,6 +9,7 @@ from webapp.errors import MienError, ModelInvalid, NotFound
 from webapp.inference.client import InferenceService
 from webapp.models.journal import Journal
 from webapp.models.registry import Registry
+from webapp.models.verify import check_files
 from webapp.settings import Settings
 
 _log = logging.getLogger("mien.models")
@@ -46,7 +47,7 @@ def start_inference(settings: Settings, registry: Registry) -> InferenceService:
 
 def _started(settings: Settings, registry: Registry, version: str | None) -> InferenceService:
     found = registry.active() if version is None else registry.get(version)
-    registry.check_files(found)
+    check_files(found.folder, found.card)
     service = InferenceService(settings, found.folder)
     try:
         service.start()

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,9 +21,7 @@ from webapp.errors import (
     Conflict,
     InvalidRequest,
     MienError,
-    ModelInvalid,
     NotFound,
-    error_from_json,
 )
 from webapp.files.atomic import sync_folder
 from webapp.files.receiving import Source, receive
@@ -34,13 +29,13 @@ from webapp.files.staging import Staging, sweep
 from webapp.models.evaluation_sets import EvaluationSets
 from webapp.models.inspection import Cancelled, inspect
 from webapp.models.registry import Registry
+from webapp.models.verify import verify
 from webapp.models.wanted import (
     PIXELS,
     Wanted,
     check_labels,
     checked,
 )
-from webapp.sandbox import bare_environment
 from webapp.settings import Settings
 
 PREFIX: Final = ".upload-"
@@ -90,18 +85,18 @@ class Upload:
 
 
 class Uploads:
-    """All uploads of one server. ``tell(action, subject, detail, who)`` writes the audit log."""
+    """All uploads of one server. ``record(action, subject, detail, who)`` writes the audit log."""
 
     def __init__(
         self,
         settings: Settings,
         sets: EvaluationSets,
-        tell: Callable[[str, str, dict[str, Any], str], None],
+        record: Callable[[str, str, dict[str, Any], str], None],
     ) -> None:
         self._settings = settings
         self._registry = Registry(settings.models_path)
         self._sets = sets
-        self._tell = tell
+        self._record = record
         self._one = threading.Lock()  # one check at a time: each may use the memory of one
         self._jobs: dict[str, Upload] = {}
 
@@ -274,7 +269,7 @@ class Uploads:
         name, out = job.wanted.name, job.staging.folder / "out"
         out.mkdir()
         (job.staging.folder / "version").rename(out / name)
-        _verify(out, name)
+        verify(out / name)
         self._free(name)
         if job.cancel.is_set():
             raise Cancelled
@@ -306,7 +301,7 @@ class Uploads:
             state, "model.upload_cancelled"
         )
         detail = {"file": job.wanted.filename, "bytes": job.received}
-        self._tell(action, job.wanted.name, detail | ({"why": reason} if reason else {}),
+        self._record(action, job.wanted.name, detail | ({"why": reason} if reason else {}),
                    job.wanted.by)  # fmt: skip
 
     def _forget_old(self) -> None:
@@ -325,21 +320,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def _verify(folder: Path, name: str) -> None:
-    """As an activation verifies, before the version is one: hashes and golden pictures."""
-    done = subprocess.run(
-        [sys.executable, "-m", "webapp.models.verify", str(folder.resolve()), name],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=bare_environment(),
-    )
-    try:
-        report = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError) as error:
-        raise ModelInvalid("The version could not be verified after its check.") from error
-    if "error" in report:
-        raise error_from_json(report)

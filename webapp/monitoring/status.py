@@ -118,16 +118,16 @@ def _surveys(app: Flask) -> dict[str, Any] | None:
     opened = surveys_of(app).opened
     jobs = []
     for job in under_way:
-        told = None if opened is None else opened.latest.get(job.survey_id)
-        mine = told is not None and told.job == job.id
+        newest = None if opened is None else opened.latest.get(job.survey_id)
+        mine = newest is not None and newest.job == job.id
         jobs.append(
             {
                 "survey": job.survey_id,
                 "job": job.id,
                 "state": job.state,
-                "done": told.done if told is not None and mine else None,
+                "done": newest.done if newest is not None and mine else None,
                 "total": job.total,
-                "rate": told.to_json()["rate"] if told is not None and mine else None,
+                "rate": newest.to_json()["rate"] if newest is not None and mine else None,
             }
         )
     return {"jobs": jobs, "states": {state: int(count) for state, count in counts.items()}}

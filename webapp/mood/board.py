@@ -1,6 +1,6 @@
 """Which live sessions share their mood, and who listens to each.
 
-A share begins when the person at the camera turns it on, has a code that only their page is told,
+A share begins when the person at the camera turns it on, has a code that only their page receives,
 and ends when they turn it off, leave, or stay away for longer than :data:`GRACE_S`. Whoever has
 the code may listen while it lasts. Nothing is kept of a share that has ended.
 """
@@ -75,7 +75,7 @@ class MoodBoard:
         self._lock = Lock()
         self._by_code: dict[str, Share] = {}
         self._by_sid: dict[str, Share] = {}
-        self.everywhere: list[Listener] = []  # told of every share, as the webhooks are
+        self.everywhere: list[Listener] = []  # notified of every share, as the webhooks are
 
     def __len__(self) -> int:
         return len(self._by_code)
@@ -123,7 +123,7 @@ class MoodBoard:
         return share
 
     def end(self, sid: str, reason: str = "stopped") -> None:
-        """End the share of a session, if it has one. ``reason`` is told to its listeners."""
+        """End the share of a session, if it has one. ``reason`` goes to its listeners."""
         with self._lock:
             share = self._by_sid.get(sid)
         if share is not None:
@@ -136,7 +136,7 @@ class MoodBoard:
             if share is not None:
                 share.sid, share.away_since_s = None, self._clock()
 
-    def saw(self, sid: str, result: FrameResult) -> None:
+    def on_result(self, sid: str, result: FrameResult) -> None:
         """Take one result of a session; costs nothing where it is not shared."""
         share = self._by_sid.get(sid)
         if share is None:
@@ -146,9 +146,9 @@ class MoodBoard:
             settled = share.settler.update(share.seen_s, share.leader.read(result))
             another = share.mood is not None and share.model != result.model
             share.model = result.model
-            told = self._publish(share, settled, another)
-        if told:
-            self._tell(share)
+            changed = self._publish(share, settled, another)
+        if changed:
+            self._notify(share)
 
     def tick(self) -> None:
         """Notice sessions that send nothing, and end those that stayed away."""
@@ -161,9 +161,9 @@ class MoodBoard:
                 continue
             with self._lock:
                 silent = now_s - share.seen_s > PAUSED_AFTER_S
-                told = silent and self._publish(share, share.settler.pause(now_s), another=False)
-            if told:
-                self._tell(share)
+                changed = silent and self._publish(share, share.settler.pause(now_s), another=False)
+            if changed:
+                self._notify(share)
 
     def close(self, reason: str = "stopping") -> None:
         """End everything, for a server that stops."""
@@ -218,7 +218,7 @@ class MoodBoard:
         share.number += 1
         return True
 
-    def _tell(self, share: Share) -> None:
+    def _notify(self, share: Share) -> None:
         for listener in (*share.listeners, *self.everywhere):
             listener.changed(share)
 

@@ -51,14 +51,14 @@ class LiveMood:
         self._watching = Lock()
         self._told: dict[str, tuple[int, int]] = {}
 
-    def saw(self, sid: str, result: FrameResult) -> None:
+    def on_result(self, sid: str, result: FrameResult) -> None:
         """A result of a session."""
-        self._board.saw(sid, result)
+        self._board.on_result(sid, result)
 
-    def gone(self, sid: str, polite: bool) -> None:
-        """A session's connection ended; ``polite`` when its page said goodbye."""
+    def on_disconnect(self, sid: str, clean_close: bool) -> None:
+        """A session's connection ended; ``clean_close`` when its page closed it."""
         self._told.pop(sid, None)
-        if polite:
+        if clean_close:
             self._board.end(sid, "left")
         else:
             self._board.away(sid)

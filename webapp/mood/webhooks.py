@@ -153,7 +153,7 @@ class Message:
 
     @property
     def withdrawn(self) -> bool:
-        """Whether the person turned sharing off; then only the end itself is told."""
+        """Whether the person turned sharing off; then only the end itself is sent."""
         share = self.share
         return (
             share is not None
@@ -270,7 +270,7 @@ class Webhooks:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that are told, for the person at the camera to read before agreeing."""
+        """The hosts that are notified, for the person at the camera to read before agreeing."""
         return tuple(dict.fromkeys(str(url.hostname) for url in self._urls))
 
     def changed(self, share: Share) -> None:

@@ -1,4 +1,4 @@
-"""What a process gives up before it reads pictures, videos and models of strangers.
+"""What a process gives up before it reads untrusted pictures, videos and models.
 
 A decoder is native code that reads hostile bytes. Whatever takes it over finds a process that can
 open no connection, write no file and start no program, and that is not root where a user is named.
@@ -64,7 +64,7 @@ def keep_private() -> bool:
 
 
 def bare_environment() -> dict[str, str]:
-    """What a child that reads files of strangers needs of our environment, and nothing else:
+    """What a child that reads untrusted files needs of our environment, and nothing else:
     where programs and libraries are, the language, temporary files.
     """
     environment = {n: v for n, v in os.environ.items() if n.upper().startswith(_HARMLESS)}
@@ -142,7 +142,7 @@ def drop_capabilities() -> bool:
 def confine(mode: str = AUTO, *, user: str = "", memory_mb: int = 0) -> Confinement:
     """Give up everything that ``mode`` asks for and this system can take.
 
-    Call it after the imports and before the first byte of a stranger. Raises
+    Call it after the imports and before the first untrusted byte. Raises
     :class:`SettingsError` where ``require`` cannot be met.
     """
     limits = limit_resources(memory_mb)

@@ -1,4 +1,4 @@
-"""A seccomp filter for processes that read pictures of strangers: no network, no writing, no exec.
+"""A seccomp filter for processes that read untrusted pictures: no network, no writing, no exec.
 
 The filter is a classic BPF program (Linux ``Documentation/userspace-api/seccomp_filter.rst``) that
 the kernel runs at every system call of the process, for good. It is a list of what is refused and

@@ -76,7 +76,7 @@ def _announce(
     sleep: Callable[[float], None],
     ready: Callable[[str], None] | None,
 ) -> None:
-    """Print the line with the URL once the server really accepts connections; tell ``ready``.
+    """Print the line with the URL once the server really accepts connections; set ``ready``.
 
     Over TLS with a certificate of ours, also how others reach it and what their browser will show.
     """
@@ -193,7 +193,7 @@ def _eventlet(run: _Run) -> None:
                 self.close_connection = True
 
         def finish(self) -> None:
-            with suppress(ssl.SSLError, ValueError):  # nobody is left to be told
+            with suppress(ssl.SSLError, ValueError):  # no peer is left
                 super().finish()
 
     main = getcurrent()
@@ -235,7 +235,7 @@ def _eventlet(run: _Run) -> None:
 
 
 def _answer_in_plain(descriptor: int) -> None:
-    """Tell somebody who spoke HTTP to a TLS port; the TLS layer has read the request already."""
+    """Answer a client that spoke HTTP to a TLS port; the TLS layer has read the request already."""
     with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as plain:
         plain.send(PLAIN_ON_TLS)
 

@@ -11,7 +11,7 @@ from webapp.survey.service import surveys
 
 @blueprint.get("/<survey_id>/respondents")
 def respondents_guess(survey_id: str) -> ResponseReturnValue:
-    """Who is in the pictures as far as their paths tell: ``{"guess": {...} or null}``."""
+    """Who is in the pictures as far as their paths show: ``{"guess": {...} or null}``."""
     guess = surveys().people.guess(survey_id)
     return jsonify({"guess": None if guess is None else guess.to_json()})
 

@@ -26,21 +26,21 @@ class Calendar:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wall, self._steady = wall, steady
-        self._told, self._at = wall(), steady()
+        self._last, self._at = wall(), steady()
         self._other: float | None = None  # the step that is looked at, s
         self._since = 0.0
 
     def now(self) -> datetime:
         at, wall = self._steady(), self._wall()
-        told = self._told + timedelta(seconds=at - self._at)
-        step = (wall - told).total_seconds()
+        shown = self._last + timedelta(seconds=at - self._at)
+        step = (wall - shown).total_seconds()
         if abs(step) < STEP_S:
             self._other = None
-            told = wall
+            shown = wall
         elif self._other is None or abs(step - self._other) > STEP_S:
             self._other, self._since = step, at
         elif at - self._since > BELIEVED_S:
             self._other = None
-            told = wall
-        self._told, self._at = told, at
-        return told
+            shown = wall
+        self._last, self._at = shown, at
+        return shown

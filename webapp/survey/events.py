@@ -1,4 +1,4 @@
-"""The ``/surveys`` namespace: a page asks to watch a survey and is told of its progress.
+"""The ``/surveys`` namespace: a page asks to watch a survey and receives its progress.
 
 Client to server
     ``watch({"survey": id})`` -> the progress now (or ``{"state": null}``), or an error
@@ -32,9 +32,9 @@ class SurveyNamespace(socketio.Namespace):  # type: ignore[misc]
         lazy.on_open.append(self._listen)
 
     def _listen(self, opened: Surveys) -> None:
-        opened.listeners.append(self.tell)
+        opened.listeners.append(self.notify)
 
-    def tell(self, progress: Progress) -> None:
+    def notify(self, progress: Progress) -> None:
         self.emit("progress", progress.to_json(), room=progress.survey)
 
     def on_connect(self, _sid: str, environ: dict[str, Any], auth: object = None) -> None:

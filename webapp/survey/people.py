@@ -1,4 +1,4 @@
-"""Who is in which file: told by a CSV, read from paths by a rule, or guessed for confirmation."""
+"""Who is in which file: named by a CSV, read from paths by a rule, or guessed for confirmation."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class People:
             return named
 
     def guess(self, survey_id: str) -> Guess | None:
-        """Who is in the files as far as paths tell; None where somebody said it already."""
+        """Who is in the files as far as paths show; None where it is known already."""
         with self._store.session() as session:
             survey = find_survey(session, survey_id)
             return guess_of(session, survey)

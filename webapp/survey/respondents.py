@@ -111,7 +111,7 @@ def respondent_of(path: str, rule: str, pattern: str = "") -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Respondent:
-    """One line of the CSV: a name, and what else is told (age band, market), by column."""
+    """One line of the CSV: a name, and what else is known (age band, market), by column."""
 
     name: str
     attributes: tuple[tuple[str, str], ...] = ()
@@ -150,8 +150,8 @@ def _mapping(table: Table) -> dict[str, Respondent]:
         file, name = same_name(row["file"]), row["respondent"][:_MAX_NAME]
         if not file or not name:
             continue
-        told = tuple((key[:_MAX_NAME], row[key][:_MAX_NAME]) for key in others if row[key])
-        one = Respondent(name, told)
+        known = tuple((key[:_MAX_NAME], row[key][:_MAX_NAME]) for key in others if row[key])
+        one = Respondent(name, known)
         if mapping.setdefault(file, one).name != name:
             raise InvalidRequest(
                 f"Line {line} gives {file!r} a second respondent; expected one for each file.",

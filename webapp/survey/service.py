@@ -93,10 +93,10 @@ class Surveys:
         job = latest_job(self.catalog, survey_id)
         if job is None:
             return None
-        told = self.latest.get(survey_id)
+        newest = self.latest.get(survey_id)
         ours = job.owner == self.runner.jobs.owner
-        if ours and told is not None and told.job == job.id and told.state == job.state:
-            return told
+        if ours and newest is not None and newest.job == job.id and newest.state == job.state:
+            return newest
         done = self.runner.jobs.done_count(job.id)
         counts = self.runner.jobs.counts(job.id)
         return Progress(
@@ -198,8 +198,8 @@ class LazySurveys:
         with self._lock:
             if self._opened is None:
                 opened = Surveys(services_of(self._app), database_of(self._app).open())
-                for tell in self.on_open:
-                    tell(opened)
+                for notify in self.on_open:
+                    notify(opened)
                 self._opened = opened
             return self._opened
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from webapp.card import GOLDEN_FILE, TFLITE_FILE, ModelCard
 from webapp.domain import EMOTIONS
-from webapp.errors import MienError, ModelInvalid
-from webapp.sandbox import confine
+from webapp.errors import ModelInvalid
 
 if TYPE_CHECKING:
     from typing import Self
@@ -209,22 +206,3 @@ def check_golden(folder: Path) -> dict[str, float]:
             differences=differences,
         )
     return differences
-
-
-def main(arguments: list[str]) -> int:
-    """``python -m webapp.vision.classifier FOLDER``: :func:`check_golden` for another process.
-
-    Prints one JSON object, the differences or the error in its one shape. The registry verifies
-    this way because the web process must never load LiteRT.
-    """
-    try:
-        report: dict[str, Any] = {"differences": check_golden(Path(arguments[0]))}
-    except MienError as error:
-        report = error.to_json()
-    sys.stdout.write(json.dumps(report) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    confine(memory_mb=MAX_MEMORY_MB)
-    raise SystemExit(main(sys.argv[1:]))

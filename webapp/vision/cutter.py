@@ -3,7 +3,7 @@
 Reads one JSON object a line, ``{"source": path, "box": [x1, y1, x2, y2]}``, and answers each with
 ``{"png": base64}``, the face as a grey PNG of ``--side`` pixels, cut as the model with that
 ``--scale`` and ``--shift-up`` is fed, or with ``{"error": reason}``. Like the inference workers it
-gives up network, writing and programs first, because it decodes pictures of strangers.
+gives up network, writing and programs first, because it decodes untrusted pictures.
 """
 
 from __future__ import annotations

@@ -55,7 +55,10 @@ KNOWN: Final = -0.2
 MAX_REGIONS: Final = 8
 SAME_FACE_IOU: Final = 0.4
 
-_TURNED: Final = (1, 2)  # of dlib's filters: front, left, right, front tilted left and right
+_PROFILE_FILTERS: Final = (
+    1,
+    2,
+)  # of dlib's filters: front, left, right, front tilted left and right
 _FILTERS: Final = 18  # where the number of filters stands among the integers of dlib's state
 
 
@@ -154,7 +157,7 @@ def _run(
                 (r.bottom() + 1) / scale_y,
             ),
             float(score),
-            filter_ in _TURNED,
+            filter_ in _PROFILE_FILTERS,
         )
         for r, score, filter_ in zip(rectangles, scores, filters, strict=True)
     ]

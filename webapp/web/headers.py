@@ -85,7 +85,7 @@ def believe_proxies(app: Flask, count: int) -> None:
 
 def add_security_headers(app: Flask, settings: Settings) -> None:
     """Set the headers on every response; a view that set one itself keeps its own."""
-    # a browser that was told to insist on HTTPS lets nobody past a certificate it cannot check
+    # a browser under HSTS lets no user past a certificate it cannot check
     own = settings.https and not settings.tls_certificate
     hsts_s = 0 if own else settings.hsts_s
 

@@ -1,6 +1,6 @@
 """Names a server answers to: a page of another site must not reach it under a name of its own.
 
-DNS rebinding gives a stranger's name our address; the browser then takes that page for one of ours.
+DNS rebinding points another site's name at our address; the browser then takes that page for ours.
 """
 
 from __future__ import annotations

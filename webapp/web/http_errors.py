@@ -57,7 +57,7 @@ def _answer(status: int, code: str, message: str, body: dict[str, object]) -> Re
 
 
 def trouble_of(error: DBAPIError | NoConnectionFree | OSError) -> MienError:
-    """What a visitor is told of a database that is away or a disk that is full; the log has all."""
+    """What a visitor reads when a database is away or a disk is full; the log has all."""
     orig = getattr(error, "orig", error)
     if isinstance(error, OSError) or "disk is full" in str(orig):
         _log.error("There is no space left: %s", orig)

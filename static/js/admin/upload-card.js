@@ -84,11 +84,11 @@ function question(config, state, answer) {
       button.disabled = false;
     }
   });
-  const told = hint
+  const question = hint
     ? `On ${state.report.suggestion_faces} faces of your evaluation set this order fits best (${percent(hint.accuracy)} right). Check it against the training code.`
     : "Without an evaluation set Mien cannot guess it; the training code says it.";
   return [
-    el("p", {}, "Which expression does each output of the model stand for? ", told),
+    el("p", {}, "Which expression does each output of the model stand for? ", question),
     el("ol", { class: "order" }, ...selects.map((select) => el("li", {}, select))),
     el("label", { class: "field" }, "Pixels that it expects ", pixels),
     error,

@@ -26,7 +26,7 @@ const NAMES = Object.freeze({
   uncertain: "Unclear",
 });
 
-// Filled outlines in a 24 x 24 box. Each can be told from the others at 12 px without colour.
+// Filled outlines in a 24 x 24 box. Each is distinct from the others at 12 px without colour.
 const SHAPES = Object.freeze({
   angry: "M12 2 23 21.5H1Z",
   disgust: "M6.2 1.8 12 7.6 17.8 1.8 22.2 6.2 16.4 12 22.2 17.8 17.8 22.2 12 16.4 6.2 22.2 1.8 17.8 7.6 12 1.8 6.2Z",

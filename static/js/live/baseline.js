@@ -1,4 +1,4 @@
-// The resting face: ten seconds of measuring, told step by step, and what became of it.
+// The resting face: ten seconds of measuring, shown step by step, and what became of it.
 
 import { setText } from "./panel.js";
 

@@ -21,7 +21,7 @@ export function startSharing({ config, request }) {
 
   let phase = "idle";
   let share = null; // {code, key, path}
-  let told = null; // {mood, listeners}
+  let shared = null; // {mood, listeners}
   let busy = false;
   let shownMs = 0;
 
@@ -46,18 +46,18 @@ export function startSharing({ config, request }) {
   }
 
   function listeners() {
-    const count = told?.listeners ?? 0;
+    const count = shared?.listeners ?? 0;
     if (count === 0) return "Nobody listens yet.";
     return count === 1 ? "One program listens." : `${count} programs listen.`;
   }
 
   function showMood() {
-    setText($("share-mood"), moodText(told?.mood ?? null, Date.now()));
+    setText($("share-mood"), moodText(shared?.mood ?? null, Date.now()));
   }
 
   function forget() {
     share = null;
-    told = null;
+    shared = null;
   }
 
   async function begin(resume = {}) {
@@ -110,7 +110,7 @@ export function startSharing({ config, request }) {
       if (share) begin({ code: share.code, key: share.key, webhooks: share.webhooks.length > 0 });
     },
     sharing(news) {
-      told = news; // may come before the answer that says we share
+      shared = news; // may come before the answer that says we share
       show();
     },
     phase(name) {

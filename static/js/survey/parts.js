@@ -17,7 +17,7 @@ export function cutInParts(size, partBytes) {
 
 /**
  * Hex SHA-256 of each part, or null where the browser cannot hash (no secure origin).
- * One part at a time is in memory; `onHashed(bytes)` is told how far it is.
+ * One part at a time is in memory; `onHashed(bytes)` is called with how far it is.
  * @param {Blob} file @param {number} partBytes
  * @param {{subtle?: SubtleCrypto, onHashed?: (bytes: number) => void}} [options]
  */
@@ -33,7 +33,7 @@ export async function hashesOf(
   return hashes;
 }
 
-/** What the server is told of a file before it is sent. */
+/** What the server learns of a file before it is sent. */
 export async function announcementOf({ file, path, group }, partBytes, options = {}) {
   const hashes = await hashesOf(file, partBytes, options);
   return {
@@ -51,7 +51,7 @@ export async function announcementOf({ file, path, group }, partBytes, options =
  * Sends one large file and returns its receipt.
  *
  * `persistently(action)` tries an action again while the trouble may pass, and waits while the
- * queue is paused. `onBytes(arrived, already)` is told how many bytes are there, and how many of
+ * queue is paused. `onBytes(arrived, already)` is called with how many bytes are there, and how many of
  * them were there before.
  * @param {{file: File, path: string, group: string}} item
  * @param {{partBytes: number, announce: any, put: any, finish: any, persistently: any,

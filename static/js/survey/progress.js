@@ -1,4 +1,4 @@
-// Progress of an analysis: told over Socket.IO, asked for by HTTP while there is no socket.
+// Progress of an analysis: over Socket.IO, by HTTP while there is no socket.
 
 import { io } from "../../vendor/socket.io.esm.min.js";
 import { call } from "../lib/http.js";

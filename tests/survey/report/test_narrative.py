@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from webapp.domain import EMOTIONS
-from webapp.survey.report.narrative import percent, plain_words, tell
+from webapp.survey.report.narrative import percent, plain_words, story_of
 
 
 def row(emotion: str, share: float, interval: list[float] | None, faces: int) -> dict[str, Any]:
@@ -69,11 +69,11 @@ def report(
 
 
 def said(*args: Any, **options: Any) -> str:
-    return " ".join(plain_words(tell(report(*args, **options)))).replace("\u00a0", " ")
+    return " ".join(plain_words(story_of(report(*args, **options)))).replace("\u00a0", " ")
 
 
 def test_the_headline_is_the_answer():
-    story = tell(report([difference("happy", 0.41, 0.22), difference("sad", 0.1, 0.12, False)]))
+    story = story_of(report([difference("happy", 0.41, 0.22), difference("sad", 0.1, 0.12, False)]))
     assert story["headline"].replace("\u00a0", " ") == (
         "“Package A” drew more happy faces than “Package B”: 41 % against 22 %, "
         "8 to 31 points more."
@@ -177,9 +177,11 @@ def test_a_tilt_is_said_before_smallness():
 
 def test_nothing_used_says_nothing_else():
     nothing = report(faces=0, uploaded=1)
-    assert tell(nothing)["headline"].startswith("The one uploaded file could not be used")
-    assert tell(report(faces=0, uploaded=3))["headline"].startswith("None of the 3 uploaded files")
-    assert tell(nothing)["takeaways"] == []
+    assert story_of(nothing)["headline"].startswith("The one uploaded file could not be used")
+    assert story_of(report(faces=0, uploaded=3))["headline"].startswith(
+        "None of the 3 uploaded files"
+    )
+    assert story_of(nothing)["takeaways"] == []
 
 
 def test_a_small_share_is_not_rounded_to_nothing():

@@ -23,7 +23,7 @@ from training.evaluation.calibration import fit_temperature  # noqa: E402
 from training.litert import keras_logits  # noqa: E402
 from training.publishing.crossfit import accuracy_on_seen, parts_of  # noqa: E402
 from training.publishing.finished import FinishedRun, read_run, validation_pictures  # noqa: E402
-from training.publishing.members import Member, open_member, open_run, stir  # noqa: E402
+from training.publishing.members import Member, average_members, open_member, open_run  # noqa: E402
 from webapp.card import ModelCard  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402
 
@@ -117,7 +117,7 @@ def test_the_soup_is_calibrated_on_what_its_parts_never_saw(family: Path) -> Non
     card = ModelCard.load(family / "models" / "whole")
     runs = [read_run(family / name) for name in ("half-1", "half-2")]
     base = open_member(family / "models" / "base", runs[0])
-    answers = [_read(stir(open_run(run), [base]), run, family) for run in runs]
+    answers = [_read(average_members(open_run(run), [base]), run, family) for run in runs]
     for head in ("fer2013", "ferplus"):
         logits = np.concatenate([answer[head] for answer in answers])
         truth = np.concatenate([run.truth(head) for run in runs])

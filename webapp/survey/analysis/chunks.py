@@ -58,7 +58,7 @@ def work_on(
 ) -> str:
     """Analyse ``items``; "finished", or what ``wrote`` gave to stop with.
 
-    ``write`` stores a batch of outcomes; ``wrote(count)`` is then told how many there are so far,
+    ``write`` stores a batch of outcomes; ``wrote(count)`` is then called with their number so far,
     also when none came for ``FLUSH_S``. Raises what is no fault of a file, after everything under
     way has ended: :class:`ModelChanged`, a store or database that is away.
     """

@@ -299,7 +299,7 @@ class JobQueue:
 
         When another process has written some of them, the others are stored one by one. An upload
         or job that was deleted meanwhile is passed over. ``wanted_only`` is for who does not own
-        the job: nothing is stored once it ended or was cancelled, so that its counts stay as told.
+        the job: nothing is stored once it ended or was cancelled, so its counts stay as reported.
         """
         if not batch:
             return

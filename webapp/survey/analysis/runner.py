@@ -73,7 +73,7 @@ class JobRunner:
     """Claims jobs and works on up to ``MAX_ACTIVE`` of them with ``parallel`` requests in flight.
 
     ``service_for(version)`` opens the service that answers with that model; ``report(job)`` makes
-    the report of a finished job; ``listen`` is told of progress at most twice a second.
+    the report of a finished job; ``listen`` is called with progress at most twice a second.
     ``executor`` does the files of a job in another way than with the workers of this process.
     """
 
@@ -213,7 +213,7 @@ class JobRunner:
             message = error.message if isinstance(error, MienError) else repr(error)
             _log.exception("Survey job %s failed", job.id)
             self.jobs.set_state(job.id, "failed", error=message)
-            self._tell(job, "failed", self.jobs.done_count(job.id), error=message)
+            self._notify(job, "failed", self.jobs.done_count(job.id), error=message)
         finally:
             self._active.pop(job.id, None)
 
@@ -227,11 +227,11 @@ class JobRunner:
                 return
             if verdict == "cancelled":
                 self.jobs.set_state(job.id, "cancelled")
-                self._tell(job, "cancelled", self.jobs.done_count(job.id))
+                self._notify(job, "cancelled", self.jobs.done_count(job.id))
                 return
             if not self.jobs.set_state(job.id, "reporting"):
                 return
-        self._tell(job, "reporting", job.total)
+        self._notify(job, "reporting", job.total)
         self._active[job.id].reporting = True
         with self._reports:
             self._report(job)
@@ -243,7 +243,7 @@ class JobRunner:
         survey = self._catalog.get(job.survey_id)
         if survey.keep_until is None:
             self._catalog.delete_pictures(survey.id)
-        self._tell(job, "done", job.total)
+        self._notify(job, "done", job.total)
 
     def _analyze(self, job: Job) -> str:
         """Work until nothing is pending: "finished", "cancelled", "lost", "stopped", "yielded"."""
@@ -274,7 +274,7 @@ class JobRunner:
             return work_on(chunk, pending, lambda batch: self.jobs.write(job.id, batch), watch)
 
     def _watch(self, job: Job) -> Watch:
-        """Told how many files are done since now: renews the claim, tells of progress, and says
+        """Called with the files done since now: renews the claim, sends progress, and says
         when to stop.
         """
         meter = RateMeter()
@@ -286,7 +286,7 @@ class JobRunner:
             now = time.monotonic()
             state = self.jobs.renew(job.id, now - renewed)
             renewed = now
-            self._tell(job, "running", before + written, meter.mark(written))
+            self._notify(job, "running", before + written, meter.mark(written))
             if state != "ok":
                 return "cancelled" if state == "cancel" else "lost"
             if self._closing.is_set():
@@ -295,7 +295,7 @@ class JobRunner:
 
         return watch
 
-    def _tell(
+    def _notify(
         self, job: Job, state: str, done: int, rate: float | None = None, error: str | None = None
     ) -> None:
         eta_s = (job.total - done) / rate if rate else None

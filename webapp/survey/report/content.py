@@ -15,7 +15,7 @@ from webapp.settings import Settings
 from webapp.survey.purposes import PURPOSES
 from webapp.survey.report.checks import exclusion, unlike_test_set
 from webapp.survey.report.compare import compare_groups
-from webapp.survey.report.narrative import plain_words, tell
+from webapp.survey.report.narrative import plain_words, story_of
 from webapp.survey.report.people import figures_of, people_table, segments
 from webapp.survey.report.quantify import Confusion, confusion_of_labels
 from webapp.survey.report.records import FaceRecord, Records
@@ -110,7 +110,7 @@ def build_report(
             key=lambda face: face.confidence,
         )[:UNCERTAIN_LISTED]
     ]
-    report["story"] = tell(report)
+    report["story"] = story_of(report)
     report["plain"] = plain_words(report["story"])
     return report
 
@@ -141,11 +141,11 @@ def _correction_words(
     report: dict[str, Any], confusion: Confusion | None, withheld: str | None
 ) -> dict[str, Any]:
     """Whether corrected shares are shown anywhere, and why not where they are not."""
-    told = [
+    corrections = [
         group["correction"] for group in (report["overall"], *report["groups"]) if group["faces"]
     ]
-    shown = any(one["shown"] for one in told)
-    reason = withheld or next((one["reason"] for one in told if one["reason"]), None)
+    shown = any(one["shown"] for one in corrections)
+    reason = withheld or next((one["reason"] for one in corrections if one["reason"]), None)
     return {"shown": shown, "reason": reason, "available": confusion is not None}
 
 

@@ -49,7 +49,7 @@ def plain_words(story: dict[str, Any]) -> list[str]:
     return [story["headline"], *(one["text"] for one in story["takeaways"]), story["note"]]
 
 
-def tell(report: dict[str, Any]) -> dict[str, Any]:
+def story_of(report: dict[str, Any]) -> dict[str, Any]:
     """``{"headline", "certainty", "takeaways": [{"text", "certainty"}], "note"}`` of a report."""
     ledger = report["ledger"]
     uploaded, used = ledger["uploaded"], ledger["counts"]["used"]
@@ -68,8 +68,8 @@ def tell(report: dict[str, Any]) -> dict[str, Any]:
     rows = report["comparison"]["rows"]
     takeaways: list[dict[str, str]] = []
     if rows:
-        headline, certainty, told = _compared(report)
-        takeaways += _other_findings(report, told)
+        headline, certainty, headline_row = _compared(report)
+        takeaways += _other_findings(report, headline_row)
         takeaways.append(_overall(report, short=True))
     else:
         first = _overall(report)
@@ -161,10 +161,12 @@ def _name(measure: str) -> str:
     return "Valence" if measure == "valence" else f"The share of {ADJECTIVES[measure]} faces"
 
 
-def _other_findings(report: dict[str, Any], told: dict[str, Any] | None) -> list[dict[str, str]]:
+def _other_findings(
+    report: dict[str, Any], headline_row: dict[str, Any] | None
+) -> list[dict[str, str]]:
     """The strongest clear difference beside the headline's, or that there is none."""
     comparison = report["comparison"]
-    rows = [row for row in comparison["rows"] if row is not told]
+    rows = [row for row in comparison["rows"] if row is not headline_row]
     clear = [row for row in rows if row["significant"]]
     if clear:
         row = max(clear, key=lambda one: abs(one["effect"]))
@@ -175,7 +177,7 @@ def _other_findings(report: dict[str, Any], told: dict[str, Any] | None) -> list
     tested = sum(row["untested"] is None for row in rows)
     if not tested:
         return []
-    if told is None or not told["significant"]:
+    if headline_row is None or not headline_row["significant"]:
         return [
             {
                 "text": "That does not show that the groups are the same.",

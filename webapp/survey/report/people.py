@@ -50,10 +50,10 @@ def segments(records: Records, sample: Sample) -> list[dict[str, Any]]:
     ``MAX_SEGMENTS``, tells no segments.
     """
     attributes = {file.upload: file.attributes or {} for file in records.files}
-    told = [attributes.get(face.upload, {}) for face in records.faces]
+    answers = [attributes.get(face.upload, {}) for face in records.faces]
     found = []
-    for column in dict.fromkeys(key for one in told for key in one):
-        values = np.array([one.get(column, "") for one in told])
+    for column in dict.fromkeys(key for one in answers for key in one):
+        values = np.array([one.get(column, "") for one in answers])
         names = sorted(set(values.tolist()) - {""})
         if not 2 <= len(names) <= MAX_SEGMENTS:
             continue
