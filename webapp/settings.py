@@ -174,6 +174,21 @@ class Settings:
     instance_dir: str = setting(
         "instance", "path", "Folder of the SQLite database and survey pictures."
     )
+    disk_reserve_mb: int = setting(
+        256,
+        "MB",
+        "Uploads stop while less is free on the disk, or less than a tenth of a small one; "
+        "0 reserves nothing.",
+        minimum=0,
+    )
+    survey_quota_mb: int = setting(
+        50_000,
+        "MB",
+        "Pictures and videos that one owner's surveys keep together, or one survey that nobody "
+        "owns; 0 means no limit.",
+        minimum=0,
+    )
+    surveys_per_hour: int = setting(600, "surveys/h", "Surveys made from one address.", minimum=1)
     survey_max_files: int = setting(
         50_000, "files", "Files in one survey, ZIP members counted.", minimum=1
     )

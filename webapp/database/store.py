@@ -11,7 +11,7 @@ survey (``uploads.content_key``), one outcome per upload and job, one face per o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,13 @@ class Store:
     """The database of one process: an engine and its sessions.
 
     ``Store(url)`` opens it, ``migrate()`` brings it to the newest schema, ``session()`` is a
-    transaction that commits at its end and rolls back on an exception.
+    transaction that commits at its end and rolls back on an exception. ``before`` is called ahead
+    of each.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, before: Callable[[], None] = lambda: None) -> None:
         self.url = url
+        self._before = before
         self.engine = make_engine(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
@@ -111,6 +113,7 @@ class Store:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """One transaction."""
+        self._before()
         with self._sessions() as session, session.begin():
             yield session
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from webapp.errors import InvalidRequest, MienError, ModelInvalid, PayloadTooLarge
+from webapp.errors import InvalidRequest, ModelInvalid, PayloadTooLarge, StorageFull
+from webapp.files.reserve import DiskReserve
 
 BLOCK: Final = 1 << 18
 _STARTS: Final = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
@@ -29,13 +30,14 @@ def receive(
     target: Path,
     limit: int,
     progress: Callable[[int], None],
+    reserve: DiskReserve | None = None,
 ) -> int:
     """Write the body of a request to ``target`` and return its size in bytes.
 
     ``length`` is what the request announced; a body that is shorter was cut off and is refused.
     Memory never holds more than one block. Raises :class:`PayloadTooLarge`,
     :class:`InvalidRequest` and :class:`ModelInvalid` (of its first bytes), and
-    :class:`MienError` for a full disk.
+    :class:`StorageFull` for a full disk or one of which only ``reserve`` is left.
     """
     if length is None:
         raise InvalidRequest("Expected the file with its Content-Length. Received none.")
@@ -45,6 +47,8 @@ def receive(
             "was stored. MIEN_MODEL_MAX_UPLOAD_BYTES sets the limit.",
             limit=limit,
         )
+    if reserve is not None:
+        reserve.check(length)
     size = 0
     try:
         with target.open("wb") as stream:
@@ -56,10 +60,12 @@ def receive(
                     _look(block)
                 size += len(block)
                 stream.write(block)
+                if reserve is not None:
+                    reserve.check()
                 progress(size)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MienError(
+            raise StorageFull(
                 "The disk of the server is full; nothing of the file was kept."
             ) from error
         raise InvalidRequest(

@@ -13,6 +13,7 @@ from typing import Any, Final
 from webapp.errors import InvalidRequest, MienError, NotFound
 from webapp.files.atomic import sync_folder
 from webapp.files.receiving import Source, receive
+from webapp.files.reserve import DiskReserve
 from webapp.files.staging import Staging, sweep
 from webapp.models.inspection import inspect
 from webapp.settings import Settings
@@ -85,7 +86,8 @@ class EvaluationSets:
             raise InvalidRequest(f"There is a set named {name} already.", field="name")
         with Staging(self.folder, _STAGING) as staging:
             limit = self._settings.model_max_upload_bytes
-            receive(source, length, staging.folder / "incoming", limit, lambda _: None)
+            reserve = DiskReserve(self.folder, self._settings.disk_reserve_mb)
+            receive(source, length, staging.folder / "incoming", limit, lambda _: None, reserve)
             done = inspect(
                 staging.folder,
                 {"kind": "faces", "file": "incoming"},

@@ -25,6 +25,7 @@ from webapp.errors import (
 )
 from webapp.files.atomic import sync_folder
 from webapp.files.receiving import Source, receive
+from webapp.files.reserve import DiskReserve
 from webapp.files.staging import Staging, sweep
 from webapp.models.evaluation_sets import EvaluationSets
 from webapp.models.inspection import Cancelled, inspect
@@ -149,7 +150,8 @@ class Uploads:
                 raise InvalidRequest("The upload was cancelled.")
 
         try:
-            receive(source, length, staging.folder / "incoming", limit, progress)
+            reserve = DiskReserve(self._registry.models_dir, self._settings.disk_reserve_mb)
+            receive(source, length, staging.folder / "incoming", limit, progress, reserve)
         except BaseException as error:
             reason = error.message if isinstance(error, MienError) else "It was interrupted."
             self._end(job, "refused", reason, error)

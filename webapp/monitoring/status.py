@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -19,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp import __version__
 from webapp.database.survey_tables import ACTIVE_JOB_STATES, Job
+from webapp.files.reserve import DiskReserve
 from webapp.monitoring.recent import WINDOW_S, recent_log
 from webapp.survey.service import surveys_of
 from webapp.web.open_database import database_of
@@ -64,8 +63,11 @@ def figures(app: Flask) -> dict[str, Any]:
         },
         "surveys": _surveys(app),
         "disk": {
-            "data": _disk(services.settings.instance_path),
-            "models": _disk(services.settings.models_path),
+            name: DiskReserve(folder, services.settings.disk_reserve_mb).to_json()
+            for name, folder in (
+                ("data", services.settings.instance_path),
+                ("models", services.settings.models_path),
+            )
         },
         "errors": recent.errors(),
         "log": recent_log.lines(),
@@ -133,17 +135,6 @@ def _surveys(app: Flask) -> dict[str, Any] | None:
     return {"jobs": jobs, "states": {state: int(count) for state, count in counts.items()}}
 
 
-def _disk(path: Path) -> dict[str, Any] | None:
-    """Free and whole bytes of the disk that ``path`` is on, or will be."""
-    for folder in (path, *path.resolve().parents):
-        try:
-            usage = shutil.disk_usage(folder)
-        except OSError:
-            continue
-        return {"free_bytes": usage.free, "total_bytes": usage.total}
-    return None
-
-
 class FiguresCollector(Collector):
     """Gives :func:`figures` to Prometheus, taken when it asks.
 
@@ -200,7 +191,7 @@ class FiguresCollector(Collector):
             "mien_disk_free_bytes",
             "Free space where Mien writes.",
             ("folder",),
-            [((name,), disk["free_bytes"]) for name, disk in now["disk"].items() if disk],
+            [((name,), disk["free_bytes"]) for name, disk in now["disk"].items()],
         )
         yield _family("mien_uptime_seconds", "Since the start.", (), [((), now["uptime_s"])])
 

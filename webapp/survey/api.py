@@ -20,7 +20,9 @@ from webapp.survey.report.exports import FORMATS
 from webapp.survey.respondents import read_mapping
 from webapp.survey.service import surveys
 from webapp.web.bodies import LIST_BODY_BYTES
+from webapp.web.extensions import limiter
 from webapp.web.headers import allowed_origins, origin_allowed
+from webapp.web.services import services
 from webapp.web.turns import beside_the_loop
 
 blueprint = Blueprint("survey_api", __name__, url_prefix="/api/v1/surveys")
@@ -109,7 +111,12 @@ def list_surveys() -> ResponseReturnValue:
     return jsonify({"surveys": [survey_json(row) for row in surveys().catalog.rows()]})
 
 
+def _creation_limit() -> str:
+    return f"{services().settings.surveys_per_hour} per hour"
+
+
 @blueprint.post("")
+@limiter.limit(_creation_limit)
 def create() -> ResponseReturnValue:
     body = json_body()
     groups = body.get("groups") or []

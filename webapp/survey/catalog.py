@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from webapp.database.base import utcnow
@@ -260,10 +260,16 @@ class Catalog:
         with self.store.session() as session:
             find_survey(session, survey_id)
         mark = self.folders.deletion_mark(survey_id)
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # somebody else deletes it at this moment
+        with suppress(OSError):  # somebody else deletes it at this moment, or the disk is full
+            mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
-        delete_rows(self.store, survey_id)
+        try:
+            delete_rows(self.store, survey_id)
+        except OperationalError as error:
+            if "disk is full" not in str(error):
+                raise
+            self.files.remove_tree(self.folders.pictures(survey_id))  # which makes room
+            delete_rows(self.store, survey_id)
         self.files.remove_tree(self.folders.survey(survey_id))
 
     def set_tags(self, survey_id: str, tags: Sequence[str]) -> list[str]:

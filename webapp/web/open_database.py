@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.database.store import Store, database_url
 from webapp.errors import DatabaseUnavailable
+from webapp.files.reserve import DiskReserve
 from webapp.web.services import services_of
 
 EXTENSION = "mien.database"
@@ -27,8 +28,15 @@ class Database:
         """The migrated store. Raises SQLAlchemyError or OSError where it cannot be opened."""
         with self._lock:
             if self._store is None:
-                store = Store(database_url(services_of(self._app).settings.instance_path))
+                settings = services_of(self._app).settings
+                url = database_url(settings.instance_path)
+                reserve = DiskReserve(settings.instance_path, settings.disk_reserve_mb)
+                ours = url.startswith("sqlite")
+                store = Store(url, reserve.release_if_low) if ours else Store(url)
+                reserve.release_if_low()
                 store.migrate()
+                if ours:
+                    reserve.hold()
                 self._store = store
             return self._store
 

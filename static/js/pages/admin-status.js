@@ -32,7 +32,8 @@ function summary(now) {
     troubles.push(`${now.workers.length - ready} of ${now.workers.length} workers not ready`);
   }
   for (const [name, disk] of Object.entries(now.disk)) {
-    if (disk && disk.free_bytes / disk.total_bytes < LOW_DISK) troubles.push(`Disk of ${name} almost full`);
+    if (disk.free_bytes < disk.reserve_bytes) troubles.push(`No uploads: only the reserve is free on the disk of ${name}`);
+    else if (disk.free_bytes / disk.total_bytes < LOW_DISK) troubles.push(`Disk of ${name} almost full`);
   }
   if (now.surveys === null) troubles.push("The database does not answer");
   return troubles;
@@ -121,14 +122,14 @@ function drawJobs(now) {
 
 function drawDisk(now) {
   const names = { data: "Database and surveys", models: "Models" };
-  const rows = Object.entries(now.disk).filter(([, disk]) => disk).map(([name, disk]) => {
+  const rows = Object.entries(now.disk).map(([name, disk]) => {
     const share = disk.free_bytes / disk.total_bytes;
     return row([
       names[name] ?? name, [bytes(disk.free_bytes), share < LOW_DISK ? "bad" : null],
-      bytes(disk.total_bytes), `${Math.round(share * 100)} %`,
+      bytes(disk.total_bytes), `${Math.round(share * 100)} %`, bytes(disk.reserve_bytes),
     ]);
   });
-  find("disk").replaceChildren(table("Table of disks", ["Folder", "Free", "Whole disk", "Free part"], rows));
+  find("disk").replaceChildren(table("Table of disks", ["Folder", "Free", "Whole disk", "Free part", "Kept from uploads"], rows));
 }
 
 function drawErrors(now) {

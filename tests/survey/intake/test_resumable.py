@@ -194,9 +194,9 @@ def test_room_is_made_sure_of_before_anything_is_sent(client, large, monkeypatch
     assert client.post(large, json=announcement(data)).status_code == 200
     assert client.post(large, json=announcement(data, path="b.zip")).status_code == 409
     monkeypatch.setattr(parts_module, "MAX_OPEN", 9)
-    monkeypatch.setattr(parts_module, "SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr("webapp.files.reserve.DiskReserve._disk", lambda self: (1, 1 << 40))
     full = client.post(large, json=announcement(data, path="c.zip"))
-    assert (full.status_code, full.json["error"]["code"]) == (413, "payload_too_large")
+    assert (full.status_code, full.json["error"]["code"]) == (507, "storage_full")
     assert "no room" in full.json["error"]["message"]
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from webapp.database.survey_tables import Job, Survey
 from webapp.errors import MienError, NotFound, StorageUnavailable
+from webapp.files.reserve import DiskReserve
 from webapp.settings import Settings
 from webapp.survey.analysis.chunks import Chunk, Item, work_on
 from webapp.survey.analysis.fair_turns import FairTurns, InTurn
@@ -191,6 +192,8 @@ class JobRunner:
             self._settings.survey_unanalysed_days,
             self._settings.survey_part_hours,
         )
+        if self._catalog.store.url.startswith("sqlite"):
+            DiskReserve(self._settings.instance_path, self._settings.disk_reserve_mb).hold()
         if swept:
             _log.info("Deleted the pictures of %d surveys past their date", len(swept))
 

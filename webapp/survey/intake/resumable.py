@@ -23,7 +23,6 @@ import hashlib
 import json
 import re
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -32,7 +31,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from webapp.errors import Conflict, InvalidRequest, NotFound, PartDamaged, PayloadTooLarge
+from webapp.errors import Conflict, InvalidRequest, NotFound, PartDamaged
 from webapp.files import atomic
 from webapp.files import kinds as media
 from webapp.files.storage import remove_tree
@@ -42,7 +41,6 @@ from webapp.survey.intake.receipts import Receipt, Source, clean_path
 from webapp.survey.intake.uploads import Uploads
 
 MAX_OPEN = 32
-SPARE_BYTES = 500_000_000  # left free on the disk for everything else
 _BLOCK = 1 << 18
 _HASH = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[0-9a-f]{40}")
@@ -168,8 +166,8 @@ class Parts:
         """Open an upload or find it again.
 
         A file that could never be used is refused, with its row in the ledger, before a byte of it
-        is sent. Raises what :meth:`Uploads.receive` raises, and :class:`PayloadTooLarge` when the
-        disk has no room for it, :class:`Conflict` when too many uploads are unfinished.
+        is sent. Raises what :meth:`Uploads.receive` raises, and :class:`Conflict` when too many
+        uploads are unfinished.
         """
         self._uploads.check_open(survey_id)
         folder = self._folder(survey_id, announced.key)
@@ -198,14 +196,9 @@ class Parts:
                 f"Expected at most {MAX_OPEN} unfinished large files in one survey; let some of "
                 "them end first."
             )
-        free = shutil.disk_usage(root).free
         # the parts and the file that is put together from them lie side by side for a moment
-        if free < 2 * announced.size + SPARE_BYTES:
-            raise PayloadTooLarge(
-                f"The server has no room for this file: it needs {2 * announced.size} bytes and "
-                f"{max(0, free - SPARE_BYTES)} are free.",
-                needed=2 * announced.size,
-            )
+        self._uploads.reserve.check(2 * announced.size)
+        self._uploads.check_room(self._uploads.check_open(survey_id), announced.size)
 
     def put(self, survey_id: str, key: str, number: int, source: Source) -> int:
         """Store one part; how many are there now.
@@ -229,6 +222,7 @@ class Parts:
                     while size <= expected and (block := source.read(_BLOCK)):
                         size += len(block)
                         digest.update(block)
+                        self._uploads.reserve.check(len(block))
                         target.write(block)
                 named = None if announced.hashes is None else announced.hashes[number]
                 if size != expected or named not in (None, digest.hexdigest()):

@@ -22,9 +22,11 @@ from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey,
 from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge
 from webapp.files import kinds as media
 from webapp.files.archives import Archive, ArchiveLimits, Member, MemberRefused
+from webapp.files.reserve import DiskReserve
 from webapp.settings import Settings
 from webapp.survey.catalog import MAX_GROUPS, Catalog, find_survey
 from webapp.survey.intake.placing import ONE_GROUP, placed
+from webapp.survey.intake.quota import Quota
 from webapp.survey.intake.receipts import Receipt, Source, clean_path, path_hash
 from webapp.survey.respondents import respondent_of
 from webapp.web.turns import beside_the_loop, taking_turns
@@ -46,6 +48,15 @@ class Uploads:
         self._catalog = catalog
         self._store = catalog.store
         self._settings = settings
+        self.reserve = DiskReserve(settings.instance_path, settings.disk_reserve_mb)
+        self._quota = Quota(catalog.store, settings.survey_quota_mb)
+
+    def check_room(self, survey: Survey, size: int) -> None:
+        """Raise :class:`StorageFull` where ``size`` bytes more are too many for the disk or for
+        what the survey's owner may keep.
+        """
+        self.reserve.check(size)
+        self._quota.check(survey, size)
 
     def known(self, survey_id: str, files: Sequence[dict[str, object]]) -> list[bool]:
         """For each ``{"path", "group", "size", "sha256"}`` whether it need not be sent again.
@@ -100,14 +111,16 @@ class Uploads:
         dropped folders do.
         A file beyond its limit becomes a refused row. Raises :class:`NotFound`,
         :class:`InvalidRequest`, :class:`Conflict` while the survey is being analysed or after its
-        pictures were deleted, and :class:`PayloadTooLarge` when the survey is full.
+        pictures were deleted, :class:`PayloadTooLarge` when the survey is full, and
+        :class:`StorageFull` when the disk is or the owner's share of it.
         """
         path = clean_path(path)
         survey = self.check_open(survey_id)
+        self.check_room(survey, 0)
         with self._incoming(survey_id) as temporary:
             try:
                 with temporary.open("wb") as target:
-                    sha, size, head = self._write(source, target)
+                    sha, size, head = self._write(survey, source, target)
             except PayloadTooLarge as error:  # it was sent, so the ledger has to account for it
                 group_id = self._catalog.ensure_group(survey_id, group)
                 return self.record(survey, group_id, path, "", 0, media.UNKNOWN, error.message)
@@ -170,7 +183,7 @@ class Uploads:
             return self._settings.survey_max_archive_bytes
         return self._settings.max_image_bytes
 
-    def _write(self, source: Source, target: BinaryIO) -> tuple[str, int, bytes]:
+    def _write(self, survey: Survey, source: Source, target: BinaryIO) -> tuple[str, int, bytes]:
         digest, size, kind, head = hashlib.sha256(), 0, media.UNKNOWN, b""
         while block := source.read(_BLOCK):
             if len(head) < media.HEAD_BYTES:
@@ -182,6 +195,7 @@ class Uploads:
                     f"Expected at most {limit} bytes for this kind of file ({kind}).", limit=limit
                 )
             digest.update(block)
+            self.check_room(survey, size if kind != media.ARCHIVE else 0)
             target.write(block)
             time.sleep(0)  # a fast sender never lets us wait
         return digest.hexdigest(), size, head
@@ -198,6 +212,7 @@ class Uploads:
             final = self._catalog.folders.picture(survey.id, sha)
             if not self._catalog.files.exists(final):
                 self._catalog.files.keep(file, final)
+                self._quota.add(survey, size)
         return self.record(survey, group_id, path, sha, size, kind, refused)
 
     def _unpack(
@@ -246,6 +261,7 @@ class Uploads:
         if member.refused is not None:
             self.record(survey, group_id, inner, "", 0, media.UNKNOWN, member.refused)
             return
+        self.check_room(survey, member.info.file_size)
         with self._incoming(survey.id) as temporary:
             try:
                 with temporary.open("wb") as target:
