@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from typing import Self
@@ -21,8 +21,9 @@ NO_EMOTION_OF_OURS: tuple[str, ...] = ("contempt", "unused")
 FEWEST_EMOTIONS = 5
 MOST_OUTPUTS = 12
 
-_NEGATIVE = tuple(EMOTIONS.index(name) for name in ("angry", "disgust", "fear", "sad"))
-_POSITIVE = EMOTIONS.index("happy")
+# Indices of the emotions that :func:`valence_of` counts.
+NEGATIVE: Final = tuple(EMOTIONS.index(name) for name in ("angry", "disgust", "fear", "sad"))
+POSITIVE: Final = EMOTIONS.index("happy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,15 @@ class Box:
         return cls(x1, y1, x2, y2)
 
 
+def valence_of(scores: Sequence[Any]) -> Any:
+    """P(happy) minus P(angry, disgust, fear, sad), in ``[-1, 1]``; the rest counts as 0.
+
+    ``scores`` holds one number for each emotion in the order of :data:`EMOTIONS`, or one array
+    for each (``probabilities.T``); the answer is a number or an array of the same shape.
+    """
+    return scores[POSITIVE] - sum(scores[i] for i in NEGATIVE)
+
+
 @dataclass(frozen=True, slots=True)
 class EmotionScores:
     """Seven probabilities in the order of :data:`EMOTIONS`; each in ``[0, 1]``, sum 1 +- 1e-3."""
@@ -107,8 +117,8 @@ class EmotionScores:
 
     @property
     def valence(self) -> float:
-        """P(happy) minus P(angry, disgust, fear, sad), in ``[-1, 1]``; the rest counts as 0."""
-        return self.values[_POSITIVE] - sum(self.values[i] for i in _NEGATIVE)
+        """:func:`valence_of` these scores."""
+        return valence_of(self.values)
 
     def to_json(self) -> dict[str, float]:
         return {name: round(v, 4) for name, v in zip(EMOTIONS, self.values, strict=True)}

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv, stdtrit
 
-from webapp.domain import EMOTIONS
+from webapp.domain import EMOTIONS, NEGATIVE, POSITIVE, valence_of
 from webapp.survey.report.quantify import Confusion, Corrected, correct, reason_not_shown
 
 Array = npt.NDArray[np.float64]
@@ -32,8 +32,6 @@ LEVEL = 0.95
 MIN_CLUSTERS = 5  # two or three people say next to nothing of how others differ
 SHOWN_SHARE = 1 / 3  # somebody "showed" what a third of their faces show
 SIZE = len(EMOTIONS)
-NEGATIVE = tuple(EMOTIONS.index(name) for name in ("angry", "disgust", "fear", "sad"))
-POSITIVE = EMOTIONS.index("happy")
 ROLLUP = {
     "positive": [POSITIVE],
     "negative": list(NEGATIVE),
@@ -74,8 +72,8 @@ class Sample:
 
     @property
     def valence(self) -> Array:
-        """P(happy) - P(angry, disgust, fear, sad) of each face, in ``[-1, 1]``."""
-        return valence_of(self.probabilities)
+        """``[n]``, :func:`webapp.domain.valence_of` each face."""
+        return np.asarray(valence_of(self.probabilities.T))
 
     @property
     def weight(self) -> Array:
@@ -95,12 +93,6 @@ def respondent_weights(groups: Index, clusters: Index) -> Array:
         np.stack([groups, clusters], axis=1), axis=0, return_inverse=True, return_counts=True
     )
     return np.asarray(1.0 / faces[place.ravel()])
-
-
-def valence_of(means: Array) -> Array:
-    """Valence of (mean) probabilities ``[..., 7]``."""
-    negative = means[..., list(NEGATIVE)].sum(axis=-1)
-    return np.asarray(means[..., POSITIVE] - negative)
 
 
 @dataclass(frozen=True, slots=True)
