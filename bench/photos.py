@@ -20,7 +20,7 @@ import click
 import cv2
 
 from bench.support.photo_scenes import Known, read_known, scenes
-from webapp.domain import EMOTIONS, Box, Face
+from webapp.domain import EMOTIONS, SCAN, THOROUGH, Box, Face
 from webapp.models.registry import Registry
 from webapp.vision.pipeline import Pipeline
 
@@ -76,7 +76,7 @@ def measure(
 
     def read(picture: bytes) -> tuple[Face, ...]:
         began = time.perf_counter()
-        faces = pipeline.analyze(picture, upsample=not live).faces
+        faces = pipeline.analyze(picture, request=SCAN if live else THOROUGH).faces
         spent_ms.append((time.perf_counter() - began) * 1e3)
         return faces
 

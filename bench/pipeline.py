@@ -22,6 +22,7 @@ from typing import Any
 import click
 
 from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
+from webapp.domain import ReadRequest
 from webapp.models.registry import Registry
 
 ONE_THREAD = {
@@ -47,7 +48,9 @@ def measure(folder: Path, jpegs: list[bytes], scan_every: int, warm_up: int) -> 
             cpu_began = time.process_time()
         scans = index % scan_every == 0 or not known
         began = time.perf_counter()
-        result = pipeline.analyze(jpeg, regions=None if scans else known, turn=index // scan_every)
+        result = pipeline.analyze(
+            jpeg, request=ReadRequest(None if scans else known, turn=index // scan_every)
+        )
         ended = time.perf_counter()
         known = [face.box for face in result.faces]
         if index >= warm_up:

@@ -86,7 +86,29 @@ class Box:
         return cls(x1, y1, x2, y2)
 
 
-def valence_of(scores: Sequence[Any]) -> Any:
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """How a picture is read.
+
+    ``regions`` None scans the whole picture; otherwise only around each known box, in its pixels.
+    ``upsample`` looks for small, turned and very large faces too. Of more than ``max_faces`` faces
+    the largest are kept; None stands for the setting. ``mirror`` shows the network each crop left
+    to right, for callers that average over frames. ``turn`` counts the scans of one camera: each
+    looks closely at one part of the frame, in turn; without it every part is looked at.
+    """
+
+    regions: Sequence[Box] | None = None
+    upsample: bool = False
+    max_faces: int | None = None
+    mirror: bool = False
+    turn: int | None = None
+
+
+SCAN: Final = ReadRequest()
+THOROUGH: Final = ReadRequest(upsample=True)
+
+
+def valence_of(scores: Any) -> Any:
     """P(happy) minus P(angry, disgust, fear, sad), in ``[-1, 1]``; the rest counts as 0.
 
     ``scores`` holds one number for each emotion in the order of :data:`EMOTIONS`, or one array
@@ -118,7 +140,7 @@ class EmotionScores:
     @property
     def valence(self) -> float:
         """:func:`valence_of` these scores."""
-        return valence_of(self.values)
+        return float(valence_of(self.values))
 
     def to_json(self) -> dict[str, float]:
         return {name: round(v, 4) for name, v in zip(EMOTIONS, self.values, strict=True)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from webapp.domain import Box, FrameResult
+from webapp.domain import SCAN, FrameResult, ReadRequest
 from webapp.live.session import LiveSession
 from webapp.models.registry import Registry
 from webapp.monitoring.metrics import Metrics
@@ -29,11 +29,8 @@ class InProcess:
     def version(self) -> str:
         return self.pipeline.version
 
-    def analyze(
-        self, image: bytes, *, regions: Sequence[Box] | None = None, **options: Any
-    ) -> FrameResult:
-        options.pop("priority", None)
-        result = self.pipeline.analyze(image, regions=regions, **options)
+    def analyze(self, image: bytes, *, request: ReadRequest = SCAN, **_options: Any) -> FrameResult:
+        result = self.pipeline.analyze(image, request=request)
         self.answers.append(result)
         return result
 

@@ -23,6 +23,7 @@ from tests.support.live import FakeInference
 from webapp.api.openapi import PREFIX
 from webapp.app import create_app
 from webapp.card import ModelCard
+from webapp.domain import THOROUGH
 from webapp.errors import (
     CorruptImage,
     ImageTooLarge,
@@ -104,7 +105,7 @@ def test_a_picture_in_each_form_is_read_with_upsampling(
     answer = client.post(ANALYZE, data=data, content_type=content_type)
     assert answer.status_code == 200
     check(client, answer.json, "FrameResult")
-    assert inference.calls == [{"image": b"picture", "upsample": True}]
+    assert inference.calls == [{"image": b"picture", "request": THOROUGH}]
 
 
 @pytest.mark.parametrize(
@@ -263,4 +264,4 @@ def test_curl_without_a_type_sends_a_picture(tmp_path: Path, inference: FakeInfe
         server.server_close()
     assert done.returncode == 0
     assert "faces" in json.loads(done.stdout)
-    assert inference.calls == [{"image": b"picture", "upsample": True}]
+    assert inference.calls == [{"image": b"picture", "request": THOROUGH}]

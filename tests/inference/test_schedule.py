@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from webapp.domain import SCAN
 from webapp.errors import InferenceUnavailable, MienError
 from webapp.inference import schedule
 from webapp.inference.budget import BACKOFF_MOST_S, RestartBudget
@@ -32,7 +33,7 @@ def _queue(workers: int = 1, **limits: int) -> JobQueue:
 
 
 def _job(priority: Priority = "live", image: bytes = b"x", timeout_s: float = 60) -> Job:
-    return Job(image, None, False, 16, priority, timeout_s)
+    return Job(image, SCAN, priority, timeout_s)
 
 
 def _take(queue: JobQueue) -> Job | None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.inference.conftest import MakeService, aside, until
 from tests.support.scripted_pipeline import FACTORY, SCORES
-from webapp.domain import Box
+from webapp.domain import Box, ReadRequest
 from webapp.errors import (
     CorruptImage,
     InferenceTimeout,
@@ -46,13 +46,13 @@ def _back(service: InferenceService) -> None:
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_a_picture_is_read_by_the_worker(make_service: MakeService, transport: str) -> None:
     service = make_service(transport=transport)
-    result = service.analyze(b"read", regions=[Box(0.125, 1, 2, 1 / 3 + 1)])
+    result = service.analyze(b"read", request=ReadRequest([Box(0.125, 1, 2, 1 / 3 + 1)]))
     assert result.model == service.version == "first"
     assert result.faces[0].box == Box(0.125, 1, 2, 1 / 3 + 1)
     assert result.faces[0].scores == SCORES
     assert set(result.timings_ms) == {"total", "wait"}
     assert result.timings_ms["wait"] >= 0
-    assert service.analyze(b"read", regions=[]).faces == ()
+    assert service.analyze(b"read", request=ReadRequest([])).faces == ()
     assert len(service.analyze(b"read").faces) == 1
 
 
@@ -154,7 +154,7 @@ def test_a_hanging_worker_is_ended_and_replaced(make_service: MakeService, tmp_p
 def test_a_late_answer_reaches_nobody(make_service: MakeService, tmp_path: Path) -> None:
     service = make_service()
     picture, flag, begun = _wait(tmp_path, "late")
-    first = aside(service.analyze, picture, regions=[], timeout_ms=300)
+    first = aside(service.analyze, picture, request=ReadRequest([]), timeout_ms=300)
     with pytest.raises(InferenceTimeout, match="300 ms"):
         first.result(60)
     until(begun.exists)

@@ -10,6 +10,7 @@ import pytest
 from skimage import data
 
 from tests.support.models import make_version
+from webapp.domain import THOROUGH, ReadRequest
 from webapp.errors import CorruptImage, MienError, UnsupportedImage
 from webapp.inference.client import InferenceService
 from webapp.settings import Settings
@@ -47,8 +48,8 @@ def test_the_result_is_the_pipelines_own_to_the_last_bit(
         ([face.box for face in expected.faces], False),
         ([], False),
     ):
-        result = service.analyze(jpeg, regions=regions, upsample=upsample)
-        assert result.faces == direct.analyze(jpeg, regions=regions, upsample=upsample).faces
+        result = service.analyze(jpeg, request=ReadRequest(regions, upsample))
+        assert result.faces == direct.analyze(jpeg, request=ReadRequest(regions, upsample)).faces
         assert (result.width, result.height, result.model) == (512, 512, "test-1")
         assert set(result.timings_ms) == {"decode", "detect", "classify", "total", "wait"}
 
@@ -76,9 +77,9 @@ def test_a_new_version_is_swapped_in(
     service: InferenceService, jpeg: bytes, tmp_path: Path
 ) -> None:
     other = make_version(tmp_path, "test-2", seed=1)
-    before = service.analyze(jpeg, upsample=True)
+    before = service.analyze(jpeg, request=THOROUGH)
     service.reload(other)
-    after = service.analyze(jpeg, upsample=True)
+    after = service.analyze(jpeg, request=THOROUGH)
     assert (before.model, after.model) == ("test-1", "test-2")
     assert before.faces[0].box == after.faces[0].box
     assert before.faces[0].scores != after.faces[0].scores

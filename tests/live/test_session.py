@@ -45,7 +45,7 @@ class Driver:
 
     def searched(self) -> list[bool]:
         """For each frame so far, whether only regions were searched."""
-        return [call["regions"] is not None for call in self.inference.calls]
+        return [call["request"].regions is not None for call in self.inference.calls]
 
     def show(self, *boxes: Box) -> None:
         self.inference.faces = lambda _image: [face(box, happy=0.9) for box in boxes]
@@ -66,7 +66,9 @@ def test_full_scan_every_so_many_frames_and_regions_between() -> None:
     for _ in range(11):
         driver.send()
     assert driver.searched() == [False, True, True, True, True] * 2 + [False]
-    turns = [call["turn"] for call in driver.inference.calls if call["regions"] is None]
+    turns = [
+        call["request"].turn for call in driver.inference.calls if call["request"].regions is None
+    ]
     assert turns == [0, 1, 2]
 
 
@@ -105,7 +107,7 @@ def test_regions_are_where_the_faces_will_be() -> None:
     for i in range(12):
         driver.show(LEFT.shifted(10 * i, 0))
         driver.send()
-    (region,) = driver.inference.calls[-1]["regions"]
+    (region,) = driver.inference.calls[-1]["request"].regions
     assert region.x1 == pytest.approx(LEFT.x1 + 110, abs=5)
 
 
@@ -253,5 +255,5 @@ def test_every_second_frame_is_read_mirrored_unless_smoothing_is_off() -> None:
     driver.session.options = LiveOptions(smoothing=False)
     for _ in range(2):
         driver.send()
-    asked = [call["mirror"] for call in driver.inference.calls]
+    asked = [call["request"].mirror for call in driver.inference.calls]
     assert asked == [False, True, False, True, False, False]

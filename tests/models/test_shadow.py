@@ -15,9 +15,8 @@ from flask import Flask
 from tests.support.live import FakeInference, face
 from tests.support.models import activate, make_version
 from webapp.app import create_app
-from webapp.domain import EMOTIONS, Box, FrameResult
+from webapp.domain import EMOTIONS, SCAN, Box, FrameResult
 from webapp.errors import Conflict, InvalidRequest, NotFound, WorkerCrashed
-from webapp.inference.client import Request
 from webapp.models import shadow as module
 from webapp.models.registry import Registry
 from webapp.models.services import models_of
@@ -130,8 +129,7 @@ def until(condition: Callable[[], Any], patience_s: float = 30) -> None:
 
 
 def offer(inference: Any, wait: float = 1.0) -> None:
-    request = Request(b"jpeg", None, False, 16)
-    inference.on_live(request, result("old", face(Box(0, 0, 100, 100), happy=0.9), wait=wait))
+    inference.on_live(b"jpeg", SCAN, result("old", face(Box(0, 0, 100, 100), happy=0.9), wait=wait))
 
 
 def test_a_worker_that_cannot_be_ended_does_not_hold_up_the_next_trial(

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.models import make_version
 from tests.support.pictures import face_frames
+from webapp.domain import THOROUGH
 from webapp.errors import MienError, SettingsError
 from webapp.inference.client import InferenceService
 from webapp.sandbox import bare_environment, confine, seccomp
@@ -99,7 +100,7 @@ def test_real_models_and_pictures_are_read_under_the_strictest_setting(tmp_path:
     try:
         assert service.analyze(face_frames()[0]).faces
         service.reload(second)  # loading another version needs files
-        assert service.analyze(face_frames()[0], upsample=True).model == "two"
+        assert service.analyze(face_frames()[0], request=THOROUGH).model == "two"
     finally:
         service.stop()
 

@@ -21,10 +21,9 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from webapp.domain import Box, EmotionScores, Face, FrameResult
+from webapp.domain import Box, EmotionScores, Face, FrameResult, ReadRequest
 from webapp.errors import CorruptImage, ModelInvalid
 
 FACTORY = "tests.support.scripted_pipeline:ScriptedPipeline"
@@ -52,16 +51,7 @@ class ScriptedPipeline:
         self._max_pixels = max_pixels
         self._kept: list[bytearray] = []
 
-    def analyze(
-        self,
-        image: bytes,
-        *,
-        regions: Sequence[Box] | None = None,
-        upsample: bool = False,
-        max_faces: int = 16,
-        mirror: bool = False,
-        turn: int | None = None,
-    ) -> FrameResult:
+    def analyze(self, image: bytes, *, request: ReadRequest) -> FrameResult:
         began = time.perf_counter()
         command, *words = image.decode().split()
         width = 640
@@ -88,7 +78,7 @@ class ScriptedPipeline:
             raise ZeroDivisionError("a secret path")
         elif command == "threads":
             width = int(os.environ["OMP_NUM_THREADS"])
-        boxes = [Box(1.25, 2.5, 100.123456789, 90)] if regions is None else regions
+        boxes = [Box(1.25, 2.5, 100.123456789, 90)] if request.regions is None else request.regions
         total = float("nan") if command == "nan" else (time.perf_counter() - began) * 1e3
         return FrameResult(
             width=width,

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from webapp.database.store import Store
-from webapp.domain import Box, EmotionScores, Face, FrameResult
+from webapp.domain import Box, EmotionScores, Face, FrameResult, ReadRequest
 from webapp.inference.client import InferenceService
 from webapp.settings import Settings
 from webapp.survey.analysis.runner import JobRunner
@@ -30,16 +29,7 @@ class OneFace:
     def __init__(self, folder: Path, *, max_pixels: int) -> None:
         self.version = folder.name
 
-    def analyze(
-        self,
-        image: bytes,
-        *,
-        regions: Sequence[Box] | None = None,
-        upsample: bool = False,
-        max_faces: int = 16,
-        mirror: bool = False,
-        turn: int | None = None,
-    ) -> FrameResult:
+    def analyze(self, image: bytes, *, request: ReadRequest) -> FrameResult:
         time.sleep(self.takes_s)
         face = Face(Box(10, 10, 110, 110), 1.0, SCORES, SCORES, "happy")
         return FrameResult(640, 480, self.version, (face,), {"total": 5.0})

@@ -11,7 +11,7 @@ import pytest
 from tests.support.models import make_version
 from tests.vision.conftest import encode, turned_head
 from webapp.card import ModelCard
-from webapp.domain import Box
+from webapp.domain import THOROUGH, Box, ReadRequest
 from webapp.errors import CorruptImage, ImageTooLarge, ModelInvalid, UnsupportedImage
 from webapp.vision.crops import crops
 from webapp.vision.frame import decode
@@ -75,10 +75,10 @@ def test_the_card_decides_what_is_uncertain(
 
 def test_regions_are_searched_and_nothing_else(pipeline: Pipeline, head_jpeg: bytes) -> None:
     (face,) = pipeline.analyze(head_jpeg).faces
-    (again,) = pipeline.analyze(head_jpeg, regions=[face.box.shifted(5, -4)]).faces
+    (again,) = pipeline.analyze(head_jpeg, request=ReadRequest([face.box.shifted(5, -4)])).faces
     assert again.box.iou(face.box) > 0.7
-    assert pipeline.analyze(head_jpeg, regions=[Box(230, 150, 310, 230)]).faces == ()
-    assert pipeline.analyze(head_jpeg, regions=[]).faces == ()
+    assert pipeline.analyze(head_jpeg, request=ReadRequest([Box(230, 150, 310, 230)])).faces == ()
+    assert pipeline.analyze(head_jpeg, request=ReadRequest([])).faces == ()
 
 
 def test_faces_come_largest_first_and_at_most_as_many_as_asked(
@@ -93,15 +93,8 @@ def test_faces_come_largest_first_and_at_most_as_many_as_asked(
     faces = pipeline.analyze(data).faces
     assert len(faces) == 2
     assert faces[0].box.area > 1.5 * faces[1].box.area
-    (one,) = pipeline.analyze(data, max_faces=1).faces
+    (one,) = pipeline.analyze(data, request=ReadRequest(max_faces=1)).faces
     assert one.box.iou(faces[0].box) > 0.8
-
-
-def test_a_decoded_frame_reads_the_same(pipeline: Pipeline, head_jpeg: bytes) -> None:
-    from_bytes = pipeline.analyze(head_jpeg)
-    from_frame = pipeline.analyze_frame(decode(head_jpeg))
-    (one,), (other,) = from_bytes.faces, from_frame.faces
-    assert one.box.iou(other.box) > 0.9
 
 
 def test_a_face_at_the_border_is_read(pipeline: Pipeline, astronaut: Grey) -> None:
@@ -138,7 +131,7 @@ def test_a_mirrored_reading_is_that_of_the_mirrored_crop(
     from webapp.vision.classifier import Classifier
 
     (plain,) = pipeline.analyze(head_jpeg).faces
-    (mirrored,) = pipeline.analyze(head_jpeg, mirror=True).faces
+    (mirrored,) = pipeline.analyze(head_jpeg, request=ReadRequest(mirror=True)).faces
     card = ModelCard.load(folder)
     crop = crops(decode(head_jpeg).grey, [plain.box], card.crop, card.input)
     wanted = Classifier.from_version(folder).probabilities(crop[:, :, ::-1])[0]
@@ -152,7 +145,7 @@ def test_a_tilted_face_is_read_upright(
     pipeline: Pipeline, astronaut_rgb: Grey, degrees: int, weights: Path
 ) -> None:
     head = turned_head(astronaut_rgb, degrees)
-    (face,) = pipeline.analyze(encode(".png", head[..., ::-1]), upsample=True).faces
+    (face,) = pipeline.analyze(encode(".png", head[..., ::-1]), request=THOROUGH).faces
     assert face.roll_degrees == pytest.approx(-degrees, abs=12)
 
 
@@ -162,4 +155,4 @@ def test_every_face_of_a_group_is_reported(
     head = astronaut_rgb[0:230, 110:340, ::-1]
     small = cv2.resize(head, (150, 150), interpolation=cv2.INTER_AREA)
     group = encode(".png", np.tile(small, (4, 5, 1)))
-    assert len(pipeline.analyze(group, upsample=True).faces) == 20
+    assert len(pipeline.analyze(group, request=THOROUGH).faces) == 20

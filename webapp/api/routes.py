@@ -10,6 +10,7 @@ from flask import Blueprint, Request, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from webapp.api import openapi, survey_operations
+from webapp.domain import THOROUGH
 from webapp.errors import InvalidRequest, MienError, PayloadTooLarge
 from webapp.web.bodies import PICTURES_BYTES, SMALL_BODY_BYTES, Room
 from webapp.web.extensions import limiter
@@ -88,7 +89,7 @@ def analyze() -> ResponseReturnValue:
     metrics = services().metrics
     try:
         with _room.held(request.remote_addr or "", _announced_bytes()):
-            result = services().inference.analyze(_picture(), upsample=True)
+            result = services().inference.analyze(_picture(), request=THOROUGH)
     except MienError as error:
         metrics.failed("api", error.code)
         raise

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webapp.domain import THOROUGH
 from webapp.errors import CorruptImage, InvalidRequest, MienError, PayloadTooLarge
 from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
 from webapp.files.kinds import ARCHIVE, HEAD_BYTES, VIDEO, is_system_file, kind_of
@@ -122,7 +123,7 @@ def read_item(pipeline: Pipeline, item: Item, fps: float, settings: Settings) ->
             raise item.error
         if item.video is not None:
             return {"source": item.source} | _read_video(pipeline, item.video, fps, settings)
-        result = pipeline.analyze(item.data or b"", upsample=True)
+        result = pipeline.analyze(item.data or b"", request=THOROUGH)
         return {"source": item.source, "result": result.to_json()}
     except MienError as error:
         return {"source": item.source} | error.to_json()
@@ -133,7 +134,7 @@ def _read_video(pipeline: Pipeline, video: Path, fps: float, settings: Settings)
     frames: list[dict[str, Any]] = []
     try:
         for t_ms, jpeg in sample_in_process(video, fps, settings.survey_max_video_s):
-            result = pipeline.analyze(jpeg, upsample=True)
+            result = pipeline.analyze(jpeg, request=THOROUGH)
             frames.append({"t_ms": t_ms, "result": result.to_json()})
     except CorruptImage as error:
         if not frames:

@@ -8,11 +8,11 @@ library's ``threading`` and ``socket``. This module imports no vision code.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from webapp.domain import Box, FrameResult
+from webapp.domain import SCAN, FrameResult, ReadRequest
 from webapp.errors import (
     InferenceTimeout,
     InferenceUnavailable,
@@ -20,7 +20,7 @@ from webapp.errors import (
     PayloadTooLarge,
 )
 from webapp.inference import DEFAULT_PIPELINE
-from webapp.inference.codec import pack_box, unpack_result
+from webapp.inference.codec import unpack_result
 from webapp.inference.outcomes import Outcomes
 from webapp.inference.process import WorkerSpec
 from webapp.inference.protocol import MAX_PAYLOAD_BYTES
@@ -33,19 +33,7 @@ BATCH_TIMEOUT_MS = 60_000
 MAX_BATCH_WAITING = 256
 MIN_LIVE_WAITING = 64
 
-__all__ = ["InferenceService", "Priority", "Request", "WorkerStatus"]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A picture as it was asked for; see :meth:`InferenceService.analyze`."""
-
-    image: bytes
-    regions: Sequence[Box] | None
-    upsample: bool
-    max_faces: int
-    mirror: bool = False
-    turn: int | None = None
+__all__ = ["InferenceService", "Priority", "WorkerStatus"]
 
 
 class InferenceService:
@@ -85,7 +73,7 @@ class InferenceService:
         self._max_faces = settings.max_faces
         self.outcomes = Outcomes()
         # called with each live picture and its result, in the caller's thread: must return at once
-        self.on_live: Callable[[Request, FrameResult], None] | None = None
+        self.on_live: Callable[[bytes, ReadRequest, FrameResult], None] | None = None
         # every live connection has one frame in flight; the rest is for the API
         live = max(MIN_LIVE_WAITING, 2 * settings.live_max_sessions)
         self._queue = JobQueue(workers, max_live=live, max_batch=MAX_BATCH_WAITING)
@@ -131,11 +119,7 @@ class InferenceService:
         self,
         image: bytes,
         *,
-        regions: Sequence[Box] | None = None,
-        upsample: bool = False,
-        max_faces: int | None = None,
-        mirror: bool = False,
-        turn: int | None = None,
+        request: ReadRequest = SCAN,
         priority: Priority = "live",
         timeout_ms: int | None = None,
     ) -> FrameResult:
@@ -145,8 +129,7 @@ class InferenceService:
         the setting ``inference_timeout_ms`` for live requests and ``BATCH_TIMEOUT_MS`` for batch
         ones. In the result ``timings_ms["wait"]`` is all the time that was not spent by the
         worker itself: the queue, and the way there and back. ``model`` names the version that
-        read this picture. ``mirror`` reads each face left to right;
-        ``turn`` counts the scans of one camera (see :meth:`Pipeline.analyze`).
+        read this picture.
 
         Raises the picture errors (:class:`UnsupportedImage`, :class:`CorruptImage`,
         :class:`ImageTooLarge`, :class:`PayloadTooLarge`), :class:`InferenceUnavailable` when no
@@ -154,19 +137,20 @@ class InferenceService:
         :class:`WorkerCrashed` when the worker died of it. An error is never an empty result.
         """
         serving = self.version
-        request = Request(image, regions, upsample, max_faces or self._max_faces, mirror, turn)
+        request = replace(request, max_faces=request.max_faces or self._max_faces)
         try:
-            result = self._read(request, priority, timeout_ms)
+            result = self._read(image, request, priority, timeout_ms)
         except MienError as error:
             self.outcomes.failed(serving, error)
             raise
         self.outcomes.answered(result.model)
         if self.on_live is not None and priority == "live":
-            self.on_live(request, result)
+            self.on_live(image, request, result)
         return result
 
-    def _read(self, request: Request, priority: Priority, timeout_ms: int | None) -> FrameResult:
-        image, regions = request.image, request.regions
+    def _read(
+        self, image: bytes, request: ReadRequest, priority: Priority, timeout_ms: int | None
+    ) -> FrameResult:
         if len(image) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(
                 f"Expected a picture of at most {MAX_PAYLOAD_BYTES} bytes. Received {len(image)}.",
@@ -174,16 +158,7 @@ class InferenceService:
             )
         limit_ms = self._timeout_ms[priority] if timeout_ms is None else timeout_ms
         self._refuse_in_back_off(limit_ms / 1000)
-        job = Job(
-            image=image,
-            regions=None if regions is None else [pack_box(box) for box in regions],
-            upsample=request.upsample,
-            max_faces=request.max_faces,
-            priority=priority,
-            timeout_s=limit_ms / 1000,
-            mirror=request.mirror,
-            turn=request.turn,
-        )
+        job = Job(image, request, priority, limit_ms / 1000)
         self._queue.put(job)
         try:
             outcome = job.wait()

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
+from webapp.domain import ReadRequest
 from webapp.errors import InferenceUnavailable, MienError
 from webapp.inference.protocol import Result
 
@@ -38,34 +39,18 @@ class Job:
         "_done",
         "deadline",
         "image",
-        "max_faces",
-        "mirror",
         "outcome",
         "priority",
-        "regions",
+        "request",
         "submitted",
         "taken",
-        "turn",
-        "upsample",
     )
 
     def __init__(
-        self,
-        image: bytes,
-        regions: list[list[float]] | None,
-        upsample: bool,
-        max_faces: int,
-        priority: Priority,
-        timeout_s: float,
-        mirror: bool = False,
-        turn: int | None = None,
+        self, image: bytes, request: ReadRequest, priority: Priority, timeout_s: float
     ) -> None:
         self.image = image
-        self.regions = regions
-        self.upsample = upsample
-        self.max_faces = max_faces
-        self.mirror = mirror
-        self.turn = turn
+        self.request = request
         self.priority = priority
         self.submitted = time.monotonic()
         self.deadline = self.submitted + timeout_s

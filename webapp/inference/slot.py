@@ -17,6 +17,7 @@ from typing import Any
 
 from webapp.errors import InferenceUnavailable, MienError, WorkerCrashed
 from webapp.inference.budget import RestartBudget
+from webapp.inference.codec import pack_box
 from webapp.inference.process import Answer, WorkerProcess, WorkerSpec
 from webapp.inference.protocol import ConnectionClosed, Ping, ProtocolError, Result
 from webapp.inference.schedule import Job, JobQueue
@@ -220,16 +221,16 @@ class Slot:
 
         self._busy_since = time.monotonic()
         self.state = "busy"
-        taken = True
+        taken, asked = True, job.request
         try:
             call = process.analyze(
                 deliver,
                 payload=job.image,
-                regions=job.regions,
-                upsample=job.upsample,
-                max_faces=job.max_faces,
-                mirror=job.mirror,
-                turn=job.turn,
+                regions=None if asked.regions is None else [pack_box(b) for b in asked.regions],
+                upsample=asked.upsample,
+                max_faces=asked.max_faces,
+                mirror=asked.mirror,
+                turn=asked.turn,
             )
             if not call.wait(self._spec.hang_s):
                 limit = f"{self._spec.hang_s * 1000:.0f} ms"

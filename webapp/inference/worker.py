@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from webapp.domain import Box, FrameResult
+from webapp.domain import FrameResult, ReadRequest
 from webapp.errors import InvalidRequest, MienError, ModelInvalid
 from webapp.inference import DEFAULT_PIPELINE, worker_logs
 from webapp.inference.codec import pack_result, unpack_box
@@ -71,16 +71,7 @@ class AnyPipeline(Protocol):
 
     version: str
 
-    def analyze(
-        self,
-        image: bytes,
-        *,
-        regions: Sequence[Box] | None = None,
-        upsample: bool = False,
-        max_faces: int = 64,
-        mirror: bool = False,
-        turn: int | None = None,
-    ) -> FrameResult: ...
+    def analyze(self, image: bytes, *, request: ReadRequest) -> FrameResult: ...
 
 
 def import_factory(factory: str) -> Any:
@@ -181,14 +172,10 @@ class Worker:
                 )
             except (TypeError, ValueError) as error:
                 raise InvalidRequest(f"regions: {error}") from error
-            result = pipeline.analyze(
-                request.payload,
-                regions=regions,
-                upsample=request.upsample,
-                max_faces=request.max_faces,
-                mirror=request.mirror,
-                turn=request.turn,
+            asked = ReadRequest(
+                regions, request.upsample, request.max_faces, request.mirror, request.turn
             )
+            result = pipeline.analyze(request.payload, request=asked)
             packed = pack_result(result)
         except MienError as error:
             return Failure(request.id, error.to_json())

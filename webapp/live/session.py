@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult
+from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult, ReadRequest
 from webapp.errors import FrameInFlight, InvalidRequest, RateLimited
 from webapp.live.advice import AdviceKeeper
 from webapp.live.baseline import Baseline, adjusted
@@ -122,9 +122,7 @@ class LiveSession:
         self._mirror = self.options.smoothing and not self._mirror
         result = self._services.inference.analyze(
             frame.jpeg,
-            regions=regions,
-            mirror=self._mirror,
-            turn=self._scans,
+            request=ReadRequest(regions, mirror=self._mirror, turn=self._scans),
             priority="live",
         )
         if self._size != (result.width, result.height):

@@ -26,11 +26,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from webapp.database.survey_tables import Survey, Upload
-from webapp.domain import FrameResult
+from webapp.domain import THOROUGH, FrameResult, ReadRequest
 from webapp.errors import Conflict, InvalidRequest, MienError, NotFound
 from webapp.files import atomic
 from webapp.files.kinds import IMAGE
-from webapp.inference.client import InferenceService, Request
+from webapp.inference.client import InferenceService
 from webapp.models.registry import ModelVersion, Registry
 from webapp.models.tally import Tally
 from webapp.settings import Settings
@@ -86,7 +86,7 @@ class Shadow:
         self._folder = self._settings.instance_path / "shadow"
         self._record = record
         self._starting = threading.Lock()
-        self._offers: queue.Queue[tuple[Request, FrameResult]] = queue.Queue(OFFERS)
+        self._offers: queue.Queue[tuple[bytes, ReadRequest, FrameResult]] = queue.Queue(OFFERS)
         self._thread: threading.Thread | None = None
         self.trial: Trial | None = None
 
@@ -233,7 +233,7 @@ class Shadow:
         while not self._offers.empty():
             self._offers.get_nowait()
 
-        def offer(request: Request, result: FrameResult) -> None:
+        def offer(image: bytes, request: ReadRequest, result: FrameResult) -> None:
             """In the live frame's own thread: takes microseconds and never waits."""
             if result.model != trial.active or chance.random() >= trial.share:
                 return
@@ -241,7 +241,7 @@ class Shadow:
                 trial.tally.dropped += 1
                 return
             try:
-                self._offers.put_nowait((request, result))
+                self._offers.put_nowait((image, request, result))
             except queue.Full:
                 trial.tally.dropped += 1
 
@@ -252,18 +252,14 @@ class Shadow:
                 trial.reason = f"{trial.active} stopped serving; the trial compared with it."
                 return
             try:
-                request, active = self._offers.get(timeout=0.2)
+                image, request, active = self._offers.get(timeout=0.2)
             except queue.Empty:
                 continue
             try:
                 # the regions of the live frame: the same boxes, so only the network differs
                 candidate = service.analyze(
-                    request.image,
-                    regions=request.regions,
-                    upsample=request.upsample,
-                    max_faces=request.max_faces,
-                    mirror=request.mirror,
-                    turn=request.turn,
+                    image,
+                    request=request,
                     priority="batch",
                     timeout_ms=10_000,
                 )
@@ -282,11 +278,11 @@ class Shadow:
                 return
             try:
                 image = catalog.files.read(catalog.folders.picture(trial.survey, sha))
-                active = self._inference.analyze(image, upsample=True, priority="batch")
+                active = self._inference.analyze(image, request=THOROUGH, priority="batch")
                 if active.model != trial.active:
                     trial.reason = f"{trial.active} stopped serving; the trial compared with it."
                     return
-                candidate = service.analyze(image, upsample=True, priority="batch")
+                candidate = service.analyze(image, request=THOROUGH, priority="batch")
             except (MienError, OSError):
                 trial.tally.errors += 1
                 continue

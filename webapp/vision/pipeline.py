@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.card import ModelCard
-from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult, Quality
+from webapp.domain import (
+    SCAN,
+    UNCERTAIN,
+    Box,
+    EmotionScores,
+    Face,
+    FrameResult,
+    Quality,
+    ReadRequest,
+)
 from webapp.vision import crops, quality
 from webapp.vision.classifier import Classifier
 from webapp.vision.detector import Detection
@@ -60,61 +69,29 @@ class Pipeline:
         detector = open_detector(detector_model)
         return cls(card, Classifier.from_version(folder, card), detector, max_pixels=max_pixels)
 
-    def analyze(
-        self,
-        image: bytes,
-        *,
-        regions: Sequence[Box] | None = None,
-        upsample: bool = False,
-        max_faces: int = MAX_FACES,
-        mirror: bool = False,
-        turn: int | None = None,
-    ) -> FrameResult:
+    def analyze(self, image: bytes, *, request: ReadRequest = SCAN) -> FrameResult:
         """Read the faces of a JPEG, PNG, WebP, BMP or HEIC picture.
 
-        ``regions`` None scans the whole frame; otherwise only around each known box, in pixels of
-        this frame. ``upsample`` looks for small, turned and very large faces too. Of more than
-        ``max_faces`` faces the largest are kept. ``mirror`` shows the network each crop left to
-        right, for callers that average over frames. ``turn`` counts the scans of one camera: each
-        looks closely at one part of the frame, in turn; without it every part is looked at. Faces
-        come largest first; ``timings_ms`` has ``decode``, ``detect``, ``classify`` and ``total``.
-        Raises :class:`InvalidRequest`, :class:`UnsupportedImage`, :class:`CorruptImage` or
-        :class:`ImageTooLarge`.
+        Faces come largest first; ``timings_ms`` has ``decode``, ``detect``, ``classify`` and
+        ``total``. Raises :class:`InvalidRequest`, :class:`UnsupportedImage`,
+        :class:`CorruptImage` or :class:`ImageTooLarge`.
         """
         began = time.perf_counter()
         # the networks that find new faces were trained on colour; one that is known is held in grey
-        frame = decode(image, max_pixels=self._max_pixels, colour=regions is None)
-        return self._read(frame, began, regions, upsample, max_faces, mirror, turn)
+        frame = decode(image, max_pixels=self._max_pixels, colour=request.regions is None)
+        return self._read(frame, began, request)
 
-    def analyze_frame(
-        self,
-        frame: Frame,
-        *,
-        regions: Sequence[Box] | None = None,
-        upsample: bool = False,
-        max_faces: int = MAX_FACES,
-    ) -> FrameResult:
-        """As :meth:`analyze`, for a picture that is decoded already (a video's frame)."""
-        return self._read(frame, time.perf_counter(), regions, upsample, max_faces)
-
-    def _read(
-        self,
-        frame: Frame,
-        began: float,
-        regions: Sequence[Box] | None,
-        upsample: bool,
-        max_faces: int,
-        mirror: bool = False,
-        turn: int | None = None,
-    ) -> FrameResult:
+    def _read(self, frame: Frame, began: float, request: ReadRequest) -> FrameResult:
         decoded = time.perf_counter()
-        if regions is None:
-            detections = self._detector.scan(frame, thorough=upsample, turn=turn)
+        if request.regions is None:
+            thorough, turn = request.upsample, request.turn
+            detections = self._detector.scan(frame, thorough=thorough, turn=turn)
         else:
-            detections = self._detector.search(frame, regions)
-        detections = sorted(detections, key=lambda d: d.box.area, reverse=True)[:max_faces]
+            detections = self._detector.search(frame, request.regions)
+        detections = sorted(detections, key=lambda d: d.box.area, reverse=True)
+        detections = detections[: request.max_faces or MAX_FACES]
         detected = time.perf_counter()
-        faces = self._classify(frame, detections, mirror, thorough=upsample)
+        faces = self._classify(frame, detections, request.mirror, thorough=request.upsample)
         ended = time.perf_counter()
         return FrameResult(
             width=frame.width,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from flask import Flask, current_app
 
 from webapp.card import ModelCard
-from webapp.domain import Box, FrameResult
+from webapp.domain import SCAN, FrameResult, ReadRequest
 from webapp.errors import InferenceUnavailable, MienError
 from webapp.settings import Settings
 
@@ -36,10 +36,7 @@ class Inference(Protocol):
         self,
         image: bytes,
         *,
-        regions: Sequence[Box] | None = None,
-        upsample: bool = False,
-        mirror: bool = False,
-        turn: int | None = None,
+        request: ReadRequest = SCAN,
         priority: Literal["live", "batch"] = "live",
         timeout_ms: int | None = None,
     ) -> FrameResult: ...

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from webapp.domain import Face, FrameResult
+from webapp.domain import SCAN, THOROUGH, Face, FrameResult, ReadRequest
 from webapp.errors import (
     CorruptImage,
     ImageTooLarge,
@@ -48,7 +48,7 @@ class Analyzer(Protocol):
         self,
         image: bytes,
         *,
-        upsample: bool = False,
+        request: ReadRequest = SCAN,
         priority: Literal["live", "batch"] = "live",
         timeout_ms: int | None = None,
     ) -> FrameResult: ...
@@ -118,7 +118,9 @@ def ask(
         if stopped():
             raise Stopped
         try:
-            result = service.analyze(image, upsample=True, priority="batch", timeout_ms=TIMEOUT_MS)
+            result = service.analyze(
+                image, request=THOROUGH, priority="batch", timeout_ms=TIMEOUT_MS
+            )
         except PICTURE_FAULTS as error:
             return error.message
         except InferenceUnavailable:
