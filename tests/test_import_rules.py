@@ -16,7 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MODEL_LIBRARIES = {"tensorflow", "keras", "torch", "ai_edge_litert", "dlib"}
 # May import the vision code and with it the model libraries. The command line is no server.
-LOADERS = {"webapp/inference/worker.py", "webapp/cli.py"}
+# the last one in the process of its own that it starts
+LOADERS = {"webapp/inference/worker.py", "webapp/cli.py", "webapp/models/verify.py"}
 WEB_MODULES = (
     "webapp.app",
     "webapp.models.registry",
@@ -151,7 +152,7 @@ def test_the_app_never_imports_training_tests_or_bench() -> None:
     assert offenders(files("webapp"), "training", "tests", "bench") == []
 
 
-def test_only_the_worker_and_the_command_line_load_models() -> None:
+def test_only_workers_commands_and_the_verification_load_models() -> None:
     others = [
         path
         for path in files("webapp")
