@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from training.evaluation.scoring import input_spec_of, load_keras
+from training.evaluation.keras2 import load_keras
+from training.evaluation.scoring import input_spec_of
 from training.litert import keras_logits, quieten
 from training.publishing.compact import one_view
 from training.publishing.golden import golden_inputs

@@ -43,6 +43,10 @@ def film(container: str, codec: str) -> bytes:
         ("mpeg2video", "mpeg2video"),
         ("asf", "wmv2"),
         ("flv", "flv"),
+        ("nut", "mpeg4"),
+        ("rm", "rv20"),
+        ("wtv", "mpeg2video"),
+        ("m4v", "mpeg4"),
         ("yuv4mpegpipe", "wrapped_avframe"),
     ],
 )
@@ -87,6 +91,24 @@ def test_archives_that_are_not_opened_are_named() -> None:
     assert "RAR" in why_unknown(b"Rar!\x1a\x07\0" + bytes(90))
     assert "tar" in why_unknown(bytes(257) + b"ustar\0" + bytes(90))
     assert "not a picture" in why_unknown(b"text")
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"8BPS\0\x01", "Photoshop"),
+        (b"\0\0\x01\0\x01\0\x20\x20", "icon"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b"%PDF-1.7", "PDF"),
+        (b"FUJIFILMCCD-RAW 0201", "raw file"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    ],
+)
+def test_files_that_no_decoder_reads_are_named_with_the_way_out(head: bytes, name: str) -> None:
+    assert kind_of(head) == UNKNOWN
+    assert name in why_unknown(head)
 
 
 def test_brands_tell_avif_from_heic() -> None:

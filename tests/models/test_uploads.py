@@ -76,6 +76,12 @@ def test_refused_on_arrival_with_nothing_left(api: Api, models: Path) -> None:
         (pickle.dumps([1, 2]), 422, "pickle"),
         (b"\0" * 100_000, 422, "begins with zeros"),
         (b"no model at all", 422, "neither HDF5 nor a ZIP"),
+        (b"\x08\x07\x12\x07pytorch", 422, "an ONNX file. Mien serves Keras models only"),
+        (b"\x08\x09:" + bytes(90), 422, "an ONNX file"),
+        (b"\x08\x01\x12\xf0" + bytes(90), 422, "TensorFlow SavedModel"),
+        (b"\x0a\x3a\x0a\x01x\x12\x0bPlaceholder" + bytes(90), 422, "TensorFlow graph"),
+        (b'{"class_name": "Functional"}', 422, "without its weights"),
+        (b"\x1c\0\0\0TFL3" + bytes(90), 422, "LiteRT file"),
         (b"PK\x03\x04" + b"\0" * LIMIT, 413, "Expected at most 5,000,000 bytes"),
     ]
     for body, status, reason in cases:

@@ -43,7 +43,8 @@ EXPECTED = {"A/Müller.jpg": Respondent("Jürgen"), "b.jpg": Respondent("Zoë")}
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "cp1252"],
 )
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 def test_a_mapping_is_read_however_it_was_saved(delimiter, encoding, line_end):
@@ -57,6 +58,33 @@ def test_excels_line_with_the_delimiter_is_no_row(encoding):
     assert read_mapping(text.encode(encoding)) == EXPECTED
     with pytest.raises(InvalidRequest, match="Line 4"):
         read_mapping(b"sep=;\r\nfile;respondent\na.jpg;anna\na.jpg;bo\n")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n\nfile;respondent\na;b\n",
+        b'"sep=;"\r\nfile;respondent\r\na;b\r\n',
+        b"file,respon\0dent\na,b\0\0\n" + bytes(60),
+        b"File Name,Participant\na,b\n",
+        b"file,respondent\n./a,b\n",
+    ],
+)
+def test_tables_that_editors_and_crashed_programs_leave(data):
+    assert read_mapping(data) == {"a": Respondent("b")}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b'file,respondent\n"a,b\nc,d\n', "Line 3"),
+        (b"file,respondent\n,\n", "names no file"),
+        (b"a.jpg,Anna\nb.jpg,Bo\n", "columns a.jpg, anna"),
+    ],
+)
+def test_a_table_without_a_row_that_counts_is_refused(data, words):
+    with pytest.raises(InvalidRequest, match=words):
+        read_mapping(data)
 
 
 def test_names_in_both_unicode_forms_and_with_backslashes_are_the_same():

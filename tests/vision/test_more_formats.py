@@ -8,9 +8,9 @@ import struct
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from webapp.errors import CorruptImage, ImageTooLarge
+from webapp.errors import CorruptImage, ImageTooLarge, UnsupportedImage
 from webapp.files.kinds import IMAGE, kind_of
 from webapp.vision.frame import decode
 
@@ -86,3 +86,29 @@ def test_orientation_of_a_tiff_is_followed() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     assert decode(saved(FACE, "TIFF", exif=exif)).grey.shape == GREY.shape[::-1]
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "GIF", "WEBP", "PNG", "JPEG", "BMP", "JPEG2000"])
+@pytest.mark.parametrize("part", [0.4, 0.9])
+def test_a_picture_that_was_cut_off_says_so_and_nothing_of_this_machine(
+    kind: str, part: float
+) -> None:
+    data = saved(FACE, kind)
+    with pytest.raises(CorruptImage) as raised:
+        decode(data[: int(len(data) * part)])
+    assert "0x" not in raised.value.message
+    assert raised.value.message.count("\n") == 0
+
+
+def test_the_thumbnail_of_a_cameras_raw_file_is_not_taken_for_its_picture() -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[254], tags[330] = 1, 8  # a reduced picture; the others are elsewhere
+    with pytest.raises(CorruptImage, match="raw file of a camera"):
+        decode(saved(FACE, "TIFF", tiffinfo=tags))
+
+
+def test_what_is_no_picture_is_named() -> None:
+    with pytest.raises(UnsupportedImage, match="Received a ZIP"):
+        decode(b"PK\x03\x04" + bytes(90))
+    with pytest.raises(UnsupportedImage, match="Received a Photoshop file"):
+        decode(b"8BPS\0\x01" + bytes(90))

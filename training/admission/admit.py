@@ -17,6 +17,7 @@ from training.admission.networks import adapter, open_network, seven_of, width_o
 from training.data.dataset import LabelledFaces
 from training.evaluation.answers import Answers, answer, describe
 from training.evaluation.metrics import confusion_matrix
+from training.evaluation.outputs import check_outputs
 from training.evaluation.scoring import Scorer, heads_of, input_spec_of, kinds_of, open_version
 from training.litert import (
     MAX_INT8_DIFFERENCE,
@@ -94,6 +95,7 @@ def admit(
         card = replace(card, version=request.version)
         done = {"kept_files": True}
     else:
+        check_outputs(model)  # before anybody is asked for labels in vain
         if not request.labels and found.kind != "weights":
             target.rmdir()
             notify("asking for the order of the labels")

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from training.evaluation.keras2 import MODELS
 from webapp.errors import ModelInvalid
 
 
@@ -18,7 +19,6 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-MODELS: Final = frozenset({"Functional", "Sequential", "Model"})
 LAYERS: Final = _words(
     """
     InputLayer Identity Dense Conv2D Conv2DTranspose DepthwiseConv2D SeparableConv2D SeparableConv2d
@@ -53,6 +53,7 @@ PLAIN_MODULES: Final = frozenset(
         "keras.constraints",
         "keras.activations",
         "keras.dtype_policies",
+        "keras.mixed_precision",
     }
 )
 ACTIVATIONS: Final = _words(

@@ -64,11 +64,18 @@ def recognise(file: Path, scratch: Path, limit_bytes: int) -> Found:
     raise ModelInvalid(f"{_what(head, file)} {_EXPECTED}", check="format")
 
 
+_KERAS_ONLY: Final = "Upload the Keras model that it was made from (.keras or .h5)."
 _OTHERS: Final = {
-    "saved_model.pb": "a TensorFlow SavedModel, which may hold any program. Load it where it was "
+    "/saved_model.pb": "a TensorFlow SavedModel, which may hold any program. Load it where it was "
     'made and save the Keras model as one file: model.save("model.keras").',
-    "data.pkl": "a PyTorch file, which holds a pickle. Rebuild the network in Keras, copy its "
+    "/data.pkl": "a PyTorch file, which holds a pickle. Rebuild the network in Keras, copy its "
     "weights, and upload the .keras file.",
+    ".onnx": f"an ONNX file. {_KERAS_ONLY}",
+    ".pb": f"a TensorFlow graph. {_KERAS_ONLY}",
+    ".tflite": f"a LiteRT file without a card. {_KERAS_ONLY}",
+    ".safetensors": f"a safetensors file. {_KERAS_ONLY}",
+    ".npy": f"a set of NumPy arrays. {_KERAS_ONLY}",
+    ".index": f"a TensorFlow checkpoint. {_KERAS_ONLY}",
 }
 _EXPECTED: Final = (
     "Expected a Keras model (.keras or .h5), Keras weights (.weights.h5) with their recipe, or a "
@@ -170,8 +177,8 @@ def _described(folder: Path, described: str, weights: str, limit_bytes: int) -> 
 def _refuse_others(names: frozenset[str]) -> None:
     """Models of other makers are refused with the way out."""
     for mark, what in _OTHERS.items():
-        if any(name == mark or name.endswith(f"/{mark}") for name in names):
-            raise ModelInvalid(f"The ZIP is {what}", check="format")
+        if any(f"/{name}".endswith(mark) for name in names):
+            raise ModelInvalid(f"The ZIP holds {what}", check="format")
 
 
 def _not_keras_2(metadata: Path) -> None:

@@ -10,10 +10,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from training.admission.allowed import LAYERS, MODELS, OPERATIONS
+from training.admission.allowed import LAYERS, OPERATIONS
 from training.admission.files import WEIGHTS, Found
-from training.admission.keras2 import combined, explain, lists_layers, rewritten
-from training.evaluation.scoring import load_keras
+from training.evaluation.keras2 import (
+    MODELS,
+    built,
+    combined,
+    explain,
+    is_older,
+    lists_layers,
+    load_keras,
+    rewritten,
+)
 from training.litert import head_names
 from training.recipes.classic import FIT_RECIPES
 from training.recipes.networks import build_mien
@@ -62,7 +70,9 @@ def open_network(found: Found, recipe: str | None) -> Any:
             whole = combined(found.config or {}, found.path / WEIGHTS, found.path / "whole.h5")
             model = load_keras(whole)
         elif found.kind == "json":
-            model = keras.models.model_from_json(json.dumps(found.config))
+            config = found.config or {}
+            older = is_older(config)
+            model = built(config) if older else keras.models.model_from_json(json.dumps(config))
             _load_weights(model, found)
         elif found.kind == "h5":
             model = load_keras(rewritten(found.path, found.path.with_name("uploaded.h5")))
@@ -140,11 +150,13 @@ def _functional(model: Any) -> Any:
     ):
         raise ModelInvalid(
             f"Expected an input [n, height, width, 1 or 3] with sides from 8 to {MAX_SIDE}. "
-            f"Received {list(shape)}.",
+            f"Received {list(shape)}.{_way_out(shape)}",
             check="shapes",
         )
     if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+        # one picture, not a list of one: Keras compares what it is called with
+        ends = model.outputs[0] if len(model.outputs) == 1 else model.outputs
+        model = keras.Model(model.inputs[0], ends, name=model.name)
     names = head_names(model)
     if not 1 <= len(names) <= MAX_HEADS:
         raise ModelInvalid(
@@ -152,11 +164,13 @@ def _functional(model: Any) -> Any:
             check="shapes",
         )
     shapes = {tuple(output.shape)[1:] for output in _in_order(model.output)}
+    others = len(shapes) > 1 and any((width,) in shapes for width in WIDTHS)
     if len(shapes) != 1 or not any(shapes == {(width,)} for width in WIDTHS):
         raise ModelInvalid(
             f"Expected {len(EMOTIONS)} values from each output, one for each of "
             f"{', '.join(EMOTIONS)} ({WIDTHS[0]} to {WIDTHS[-1]} where some are missing or others "
-            f"are there). Received {sorted(map(list, shapes))} from {', '.join(names)[:200]}.",
+            f"are there). Received {sorted(map(list, shapes))} from {', '.join(names)[:200]}."
+            + (" Save a model of the emotions alone: keras.Model(m.input, m.outputs[i])." * others),
             check="outputs",
         )
     for variable in model.variables:
@@ -166,6 +180,14 @@ def _functional(model: Any) -> Any:
                 f"The weights {variable.path} are not finite (NaN or infinity).", check="weights"
             )
     return model
+
+
+def _way_out(shape: Sequence[int | None]) -> str:
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
+        return " The channels come first in it: build it with data_format='channels_last'."
+    if len(shape) == 4 and None in shape[1:3]:
+        return " Build it for the size that it was trained with: Input((48, 48, 1)), for example."
+    return ""
 
 
 def width_of(model: Any) -> int:

@@ -7,14 +7,17 @@ one folder per emotion of :data:`webapp.domain.EMOTIONS`.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.labels import why_not_numbered
 from training.data.walk import Labelled, walk
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
@@ -156,13 +159,15 @@ def grey_face(data: bytes) -> NDArray[np.uint8]:
         image = decode(data).grey
     except MienError as error:
         raise DatasetError(error.message) from error
-    if image.shape != (SIDE, SIDE):
-        shrinking = min(image.shape) > SIDE
-        resized = cv2.resize(
-            image, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-        )
-        image = np.asarray(resized, dtype=np.uint8)
-    return image
+    return to_side(image)
+
+
+def to_side(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey uint8 [h, w] as [48, 48]."""
+    if image.shape == (SIDE, SIDE):
+        return image
+    method = cv2.INTER_AREA if min(image.shape) > SIDE else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=method), dtype=np.uint8)
 
 
 def load_folder(
@@ -200,16 +205,18 @@ def load_files(
     labels: list[int] = []
     names: list[str] = []
     unreadable = [printable(path) for path in left_out]
-    for file in files:
-        try:
-            images.append(grey_face((folder / file.path).read_bytes()))
-        except (DatasetError, OSError):
-            unreadable.append(printable(file.path))
-            continue
-        labels.append(file.label)
-        names.append(printable(file.path.rpartition("/")[2]))
+    with click.progressbar(files, label="Reading pictures", file=sys.stderr) as shown:
+        for file in shown:
+            try:
+                images.append(grey_face((folder / file.path).read_bytes()))
+            except (DatasetError, OSError):
+                unreadable.append(printable(file.path))
+                continue
+            labels.append(file.label)
+            names.append(printable(file.path.rpartition("/")[2]))
     empty = [name for number, name in enumerate(EMOTIONS) if number not in set(labels)]
     if empty:
+        folders = {part for path in left_out for part in path.split("/")[:-1]}
         given = sorted({EMOTIONS[file.label] for file in files})
         broken = [name for name in empty if name in given]
         why = f"{', '.join(broken)} holds no readable picture. " if broken else ""
@@ -218,6 +225,7 @@ def load_files(
         raise DatasetError(
             f"Expected one folder per emotion in {printable(str(folder))}, called "
             f"{', '.join(EMOTIONS)} or alike (Anger, fearful, 0 to 6): {why}"
+            f"{why_not_numbered(folders)}"
             f"Left out: {', '.join(unreadable[:5]) or 'nothing'}."
         )
     nothing = np.zeros(len(FERPLUS_COLUMNS), dtype=np.float32)

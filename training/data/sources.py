@@ -12,6 +12,8 @@ given                          read as
 
 from __future__ import annotations
 
+import contextlib
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,6 @@ from numpy.typing import NDArray
 
 from training.data.dataset import (
     FERPLUS_COLUMNS,
-    SIDE,
     DatasetError,
     Fold,
     LabelledFaces,
@@ -30,14 +31,20 @@ from training.data.dataset import (
     load_folder,
     read_ferplus,
     stratified_split,
+    to_side,
     without_copies_of,
 )
-from training.data.labels import emotion_of
+from training.data.labels import emotion_of, why_not_numbered
 from training.data.walk import TEST, TRAINING, VALIDATION, set_of, walk
-from webapp.files.kinds import is_system_file
-from webapp.files.tables import TableError, open_table
+from webapp.files.kinds import HEAD_BYTES, UNKNOWN, is_system_file, kind_of, other_archive
+from webapp.files.tables import Table, TableError, open_table
+from webapp.files.text import printable
 
-_CSV_COLUMNS = {"emotion", "pixels"}
+# what tables call the two columns that are needed
+_LABEL_COLUMNS = ("emotion", "label", "expression", "class")
+_PIXEL_COLUMNS = ("pixels", "pixel")
+SMALLEST_SIDE = 8
+LARGEST_SIDE = 512
 _CSV_USAGES = {TRAINING: "Training", VALIDATION: "PublicTest", TEST: "PrivateTest"}
 
 
@@ -106,8 +113,8 @@ def _table_in(folder: Path) -> Path | None:
         if any(emotion_of(part) is not None for part in path.relative_to(folder).parts[:-1]):
             return None
         if path.suffix.lower() == ".csv" and not is_system_file(path.name):
-            with open_table(path) as table:
-                if set(table.columns) >= _CSV_COLUMNS:
+            with contextlib.suppress(TableError), open_table(path) as table:
+                if _columns(table) is not None:
                     tables.append(path)
     if len(tables) > 1:
         names = ", ".join(path.name for path in tables)
@@ -138,16 +145,16 @@ def read_csv(path: Path, ferplus: Path | None = None) -> Source:
     nothing = np.zeros(len(FERPLUS_COLUMNS), np.float32)
     rows: dict[str, list[tuple[NDArray[np.uint8], int, str]]] = {u: [] for u in _CSV_USAGES}
     unreadable: list[str] = []
+    labels: set[str] = set()
     try:
         with open_table(path) as table:
-            missing = _CSV_COLUMNS - set(table.columns)
-            if missing:
-                raise DatasetError(
-                    f"{path.name}: expected the columns of fer2013.csv, emotion, pixels and "
-                    f"Usage. Missing: {', '.join(sorted(missing))}."
-                )
+            columns = _columns(table)
+            if columns is None:
+                raise DatasetError(_no_faces(path, table))
             for number, (_, row) in enumerate(table):
-                face, usage = _csv_face(row), set_of(row.get("usage", TRAINING))
+                labels.add(row[columns[0]].removesuffix(".0"))
+                face = _csv_face(row[columns[0]], row[columns[1]])
+                usage = set_of(row.get("usage", TRAINING))
                 if face is None or usage is None:
                     unreadable.append(f"{path.name} row {number}")
                     continue
@@ -167,9 +174,16 @@ def read_csv(path: Path, ferplus: Path | None = None) -> Source:
             np.stack([votes_of.get(name, nothing) for name in names]),
         )
 
+    other = why_not_numbered(labels) if "7" in labels else ""
+    if other:
+        raise DatasetError(f"{path.name}: {other}".rstrip())
     training = gathered(TRAINING)
     if training is None:
-        raise DatasetError(f"{path.name} holds no readable row of Usage Training.")
+        raise DatasetError(
+            f"{path.name} holds no readable row of Usage Training: expected an emotion (0 to 6 or "
+            f"a name) and grey values from 0 to 255 of a square picture. Left out: "
+            f"{', '.join(unreadable[:5]) or 'nothing'}."
+        )
     empty = [name for name, count in training.class_counts.items() if not count]
     if empty:
         raise DatasetError(f"{path.name} holds no Training row of {', '.join(empty)}.")
@@ -177,15 +191,44 @@ def read_csv(path: Path, ferplus: Path | None = None) -> Source:
     return _with_votes(Source(training, gathered(VALIDATION), gathered(TEST)), ferplus)
 
 
-def _csv_face(row: dict[str, str]) -> tuple[NDArray[np.uint8], int] | None:
-    label = emotion_of(row["emotion"], numbered=True)
+def _columns(table: Table) -> tuple[str, str] | None:
+    """The columns of the labels and of the pixels, or None where it is no table of faces."""
+    label = next((name for name in _LABEL_COLUMNS if name in table.columns), None)
+    pixels = next((name for name in _PIXEL_COLUMNS if name in table.columns), None)
+    return None if label is None or pixels is None else (label, pixels)
+
+
+def _no_faces(path: Path, table: Table) -> str:
+    with path.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    name = printable(path.name)
+    if kind_of(head) != UNKNOWN or b"\0" in head[24:]:
+        why = other_archive(head) or f"{name} is something else"
+        return f"Expected a folder, a ZIP or tar, or a table of faces (CSV). {why}."
+    return (
+        f"{name}: expected the columns of fer2013.csv, emotion, pixels and Usage, "
+        f"named in its first line. That line names {table.named}."
+    )
+
+
+def _csv_face(label: str, pixels: str) -> tuple[NDArray[np.uint8], int] | None:
+    """One row; its grey values apart by spaces or commas, in brackets or not."""
+    emotion = emotion_of(label.removesuffix(".0"), numbered=True)
     try:
-        pixels = np.array(row["pixels"].split(), dtype=np.int64)
+        values = np.array(pixels.strip("[]").replace(",", " ").split(), dtype=np.float64)
     except ValueError:
         return None
-    if label is None or pixels.size != SIDE * SIDE or pixels.min() < 0 or pixels.max() > 255:
+    side = math.isqrt(values.size)
+    if (
+        emotion is None
+        or side * side != values.size
+        or not SMALLEST_SIDE <= side <= LARGEST_SIDE
+        or not 0 <= values.min() <= values.max() <= 255
+    ):
         return None
-    return pixels.reshape(SIDE, SIDE).astype(np.uint8), label
+    if values.max() <= 1 and (values % 1).any():
+        values = values * 255  # shares of white
+    return to_side(np.rint(values).reshape(side, side).astype(np.uint8)), emotion
 
 
 def prepare(

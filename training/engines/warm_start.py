@@ -45,7 +45,7 @@ class Start:
 
 def read_start(folder: Path, fingerprint: str, split_seed: int, fold: str | None = None) -> Start:
     """Open a version to go on from. Raises :class:`ModelInvalid` as :func:`check_same_split`."""
-    from training.evaluation.scoring import load_keras
+    from training.evaluation.keras2 import load_keras
 
     check_same_split(folder, fingerprint, split_seed, fold)
     model = one_view(load_keras(folder / KERAS_FILE))

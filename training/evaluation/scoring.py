@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from training.evaluation.keras2 import load_keras, load_older
 from training.evaluation.outputs import check_outputs
-from training.litert import convert, head_names, keras_logits, quieten
+from training.litert import convert, head_names, keras_logits
 from webapp.card import (
     CARD_FILE,
     KERAS_FILE,
@@ -163,24 +164,13 @@ def kinds_of(answers: Mapping[str, FloatArray]) -> dict[str, str]:
     }
 
 
-def load_keras(path: Path) -> Any:
-    """Load a Keras file. Raises :class:`ModelInvalid` when it is not one."""
-    quieten()
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        raise ModelInvalid(f"{path.name} cannot be loaded by Keras: {error}") from error
-
-
 def _keras_file(path: Path) -> Scorer:
     if path.suffix not in KERAS_SUFFIXES:
         raise ModelInvalid(
             f"Expected a version, a run or a file {', '.join(KERAS_SUFFIXES)}. "
             f"Received {path.name}."
         )
-    model = load_keras(path)
+    model = load_older(path) if path.suffix in (".h5", ".hdf5") else load_keras(path)
     spec = input_spec_of(model)
     sample = np.random.default_rng(0).uniform(0, 255, (4, spec.height, spec.width, spec.channels))
     names = head_names(model)

@@ -14,7 +14,7 @@ from typing import Any
 
 from training.data.dataset import Fold
 from training.data.lineage import check_same_split, version_facts
-from training.evaluation.scoring import load_keras
+from training.evaluation.keras2 import load_keras
 from training.publishing.compact import average_weights, fold_batch_norms, one_view
 from training.publishing.finished import FinishedRun, read_run
 from webapp.card import CARD_FILE, KERAS_FILE, ModelCard

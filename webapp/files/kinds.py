@@ -50,6 +50,12 @@ _VIDEOS: Final[tuple[bytes, ...]] = (
     b"\x00\x00\x00\x01\x67",  # H.264 without a container
     b"\x00\x00\x00\x01\x40\x01",  # H.265 without a container
     b"\x00\x00\x00\x01\x09",  # H.264 that begins with a delimiter
+    b"\x00\x00\x01\xb0",  # MPEG-4 without a container
+    b".RMF\x00",  # RealMedia
+    b"nut/multimedia container\x00",
+    b"\xb7\xd8\x00\x20\x37\x49\xda\x11\xa6\x4e\x00\x07\xe9\x5e\xad\x8d",  # WTV
+    b"\x1f\x07\x00",  # DV
+    b"\x12\x00\x0a",  # AV1 without a container
 )
 _OTHER_ARCHIVES: Final[tuple[tuple[bytes, int, str], ...]] = (
     (b"Rar!\x1a\x07", 0, "RAR"),
@@ -58,6 +64,28 @@ _OTHER_ARCHIVES: Final[tuple[tuple[bytes, int, str], ...]] = (
     (b"BZh", 0, "bzip2"),
     (b"\xfd7zXZ\x00", 0, "xz"),
     (b"ustar", 257, "tar"),
+)
+_AS_PICTURE: Final = "save it as JPEG or PNG"
+_OTHER_FILES: Final[tuple[tuple[bytes, int, str, str], ...]] = (
+    (b"\xff\x0a", 0, "a JPEG XL picture", _AS_PICTURE),
+    (b"JXL ", 4, "a JPEG XL picture", _AS_PICTURE),
+    (b"jxl ", 8, "a JPEG XL picture", _AS_PICTURE),
+    (b"8BPS", 0, "a Photoshop file", _AS_PICTURE),
+    (b"gimp xcf", 0, "a GIMP file", _AS_PICTURE),
+    (b"\x00\x00\x01\x00", 0, "an icon", _AS_PICTURE),
+    (b"crx ", 8, "a raw file of a camera", _AS_PICTURE),
+    (b"FUJIFILMCCD-RAW", 0, "a raw file of a camera", _AS_PICTURE),
+    (b"IIRO", 0, "a raw file of a camera", _AS_PICTURE),
+    (b"IIU\x00", 0, "a raw file of a camera", _AS_PICTURE),
+    (b"v/1\x01", 0, "an OpenEXR picture", _AS_PICTURE),
+    (b"#?RADIANCE", 0, "a Radiance picture", _AS_PICTURE),
+    (b"P7\n", 0, "a PAM picture", _AS_PICTURE),
+    (b"%PDF", 0, "a PDF", "save its pictures as JPEG or PNG"),
+    (b"M4A ", 8, "a sound recording", "send the film itself"),
+    (b"ID3", 0, "a sound recording", "send the film itself"),
+    (b"WAVE", 8, "a sound recording", "send the film itself"),
+    (b"\xd0\xcf\x11\xe0", 0, "an Office document", "save its pictures as files"),
+    (b"version https://git-lfs", 0, "a pointer of Git LFS", "fetch the file itself (git lfs pull)"),
 )
 _SYSTEM_FILES: Final = frozenset(
     {
@@ -146,12 +174,31 @@ def _is_rare_video(head: bytes) -> bool:
     )
 
 
-def why_unknown(head: bytes) -> str:
-    """Why a file of no known kind cannot be used, and what to do where that is known."""
+def other_archive(head: bytes) -> str | None:
+    """What to do with an archive that is not opened; None where it is none."""
     for magic, at, name in _OTHER_ARCHIVES:
         if head[at : at + len(magic)] == magic:
             return f"{name} archives are not opened; unpack it, or pack the files as ZIP"
-    return "not a picture or video in a format that can be read"
+    return None
+
+
+def other_file(head: bytes) -> str | None:
+    """What a file is that no decoder here reads, and what to do; None where that is not known."""
+    for magic, at, name, way_out in _OTHER_FILES:
+        if head[at : at + len(magic)] == magic:
+            return f"{name}, which is not read; {way_out}"
+    if b"<svg" in head[:512]:
+        return f"an SVG drawing, which is not read; {_AS_PICTURE}"
+    return None
+
+
+def why_unknown(head: bytes) -> str:
+    """Why a file of no known kind cannot be used, and what to do where that is known."""
+    return (
+        other_archive(head)
+        or other_file(head)
+        or "not a picture or video in a format that can be read"
+    )
 
 
 def is_system_file(path: str) -> bool:

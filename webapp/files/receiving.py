@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -14,8 +15,23 @@ BLOCK: Final = 1 << 18
 _STARTS: Final = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
 _PICKLES: Final = tuple(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))
 
-# an ONNX file begins with its version and who wrote it
-_ONNX_WRITERS: Final = (b"pytorch", b"tf2onnx", b"keras2onnx", b"onnx", b"skl2onnx", b"sklearn")
+_CONVERT: Final = (
+    "Mien serves Keras models only, which can be checked. Upload the Keras model it was made from "
+    "(.keras or .h5), or rebuild the network in Keras and copy its weights."
+)
+# what a file begins with, and what it is then
+_OTHERS: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = (
+    # protobuf: the version first, then who wrote it, the graph or the operators
+    (re.compile(rb"\x08[\x02-\x20][\x12\x1a\x22\x2a\x32\x3a\x42]", re.DOTALL), "an ONNX file"),
+    (re.compile(rb"\x08\x01\x12", re.DOTALL), "the graph of a TensorFlow SavedModel"),
+    (re.compile(rb"\x0a.{1,3}\x0a.{1,200}\x12.Placeholder", re.DOTALL), "a TensorFlow graph (.pb)"),
+    (re.compile(rb"node\s*\{"), "a TensorFlow graph (.pbtxt)"),
+    (re.compile(rb"\x00\x00.\x08\x01\x1a\x02\x08", re.DOTALL), "a TensorFlow checkpoint"),
+    (re.compile(rb".{8}\{\s*\"", re.DOTALL), "a safetensors file"),
+    (re.compile(rb"\x93NUMPY"), "a NumPy array"),
+    (re.compile(rb"GGUF"), "a GGUF file"),
+    (re.compile(rb"<\?xml|<net "), "an OpenVINO description"),
+)
 
 
 class Source(Protocol):
@@ -97,12 +113,15 @@ def _look(block: bytes) -> None:
             "upload that one.",
             check="format",
         )
-    if block[:1] == b"\x08" and any(name in block[:4096] for name in _ONNX_WRITERS):
+    if block.lstrip()[:1] == b"{" and b"class_name" in block:
         raise ModelInvalid(
-            "This is an ONNX file, which Mien does not serve. Upload the Keras model it was made "
-            "from, or convert it to Keras (onnx2keras, for example) and upload the .keras file.",
+            "This is the description of a network without its weights. Put it into a ZIP together "
+            'with the file of model.save_weights("weights.h5").',
             check="format",
         )
+    for begins, name in _OTHERS:
+        if begins.match(block):
+            raise ModelInvalid(f"This is {name}. {_CONVERT}", check="format")
     if not block[:4096].strip(b"\x00"):
         raise ModelInvalid(
             "The file begins with zeros and is no model; the rest of it was not taken.",

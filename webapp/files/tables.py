@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Final
 
-from webapp.files.text import encoding_of
+from webapp.files.text import encoding_of, printable
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1_000_000
 _WIDEST: Final = 100_000  # characters of a field
+_EXCELS_LINE: Final = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
+_NUL: Final = "\0"  # what editors and crashed programs leave in a text; it means nothing
 _WIDEST_IN_FILE: Final = 10_000_000  # the pixels of a face are one field
 
 
@@ -34,13 +38,18 @@ class Table:
         self._widest = widest
         first = stream.readline()
         self._skipped = 0
-        if first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == 5:  # Excel's own line
-            delimiter, first, self._skipped = first[4], stream.readline(), 1
+        while first and not first.strip():
+            first, self._skipped = stream.readline(), self._skipped + 1
+        stated = _EXCELS_LINE.match(first)
+        if stated is not None:
+            delimiter, first = stated[1], stream.readline()
+            self._skipped += 1
         else:
             delimiter = max(_DELIMITERS, key=_outside_quotes(first).count)
         # csv's own limit holds for the whole process
         csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-        self._reader = csv.reader(_behind(first, stream), delimiter=delimiter)
+        # strict: a quote that is never closed would make one field of all that follows
+        self._reader = csv.reader(_behind(first, stream), delimiter=delimiter, strict=True)
         names = next(self._lines(), (0, []))[1]
         self.columns = tuple(name.strip().lower() for name in names)
 
@@ -65,14 +74,20 @@ class Table:
                 {name: field.strip() for name, field in zip(self.columns, padded, strict=False)},
             )
 
+    @property
+    def named(self) -> str:
+        """The columns' names for a message; short whatever the file is."""
+        names = [printable(name)[:30] for name in self.columns if name][:6]
+        return ", ".join("".join(c if c.isprintable() else "?" for c in n) for n in names) or "none"
+
 
 def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
 
 
 def _behind(first: str, stream: IO[str]) -> Iterator[str]:
-    yield first
-    yield from stream
+    for line in chain((first,), stream):
+        yield line.replace(_NUL, "")
 
 
 def read_table(data: bytes) -> Table:

@@ -27,19 +27,38 @@ _SAMPLE_BYTES: Final = 50_000
 
 def encoding_of(data: bytes, encodings: Sequence[str] = TABLE_ENCODINGS) -> str:
     """The encoding of a text that begins with ``data``: by its byte-order mark, UTF-8, UTF-16
-    without a mark, or the best of ``encodings``. Never raises.
+    or UTF-32 without a mark, or the best of ``encodings``. Never raises.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return encoding
-    if b"\x00" in data[:400]:  # every other byte of Latin text in UTF-16
-        little = data[1:400:2].count(0) >= data[0:400:2].count(0)
-        return "utf-16-le" if little else "utf-16-be"
+    unmarked = _unmarked(data[:24])  # a table's first line names its columns in Latin letters
+    if unmarked is not None:
+        return unmarked
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data)  # the last letter may be cut
     except UnicodeDecodeError:
         return _guess(data, encodings)
     return "utf-8"
+
+
+def _unmarked(head: bytes) -> str | None:
+    """UTF-16 or UTF-32 without a mark, by where the zeros of Latin text stand; else None."""
+    head = head[: len(head) // 4 * 4]
+    quarter = len(head) // 4
+    zeros = [head[at::4].count(0) for at in range(4)]
+    for encoding, pattern in (
+        ("utf-32-le", (0, 1, 1, 1)),
+        ("utf-32-be", (1, 1, 1, 0)),
+        ("utf-16-le", (0, 1, 0, 1)),
+        ("utf-16-be", (1, 0, 1, 0)),
+    ):
+        if quarter and all(
+            count >= 0.75 * quarter if wanted else not count
+            for count, wanted in zip(zeros, pattern, strict=True)
+        ):
+            return encoding
+    return None
 
 
 def decoded(data: bytes, encodings: Sequence[str] = TABLE_ENCODINGS) -> str:
@@ -66,7 +85,7 @@ def _guess(data: bytes, encodings: Sequence[str]) -> str:
 
 def same_name(name: str) -> str:
     """What two spellings of one file name share: composed letters (macOS parts them), ``/``."""
-    return unicodedata.normalize("NFC", name.replace("\\", "/")).strip()
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).strip().removeprefix("./")
 
 
 def printable(text: str) -> str:

@@ -33,13 +33,17 @@ class People:
     def map(self, survey_id: str, mapping: Mapping[str, Respondent]) -> Mapped:
         """Set the respondent of the files that a CSV names, by path, its end or the bare name.
 
+        A name in the CSV may also begin further up than the path that was sent.
+
         Raises :class:`NotFound`, :class:`Conflict` while the survey is being analysed.
         """
         with self._store.session() as session:
             _idle(session, survey_id)
             matched, used = 0, set()
+            longer = beside_the_loop(_by_ending, mapping)
             for row in _uploads(session, survey_id):
-                found = next((name for name in endings_of(row.path) if name in mapping), None)
+                endings = endings_of(row.path)
+                found = next((name for name in endings if name in mapping), longer.get(endings[0]))
                 if found is not None:
                     row.respondent = mapping[found].name
                     row.attributes = dict(mapping[found].attributes) or None
@@ -73,6 +77,17 @@ class People:
         with self._store.session() as session:
             survey = find_survey(session, survey_id)
             return guess_of(session, survey)
+
+
+def _by_ending(mapping: Mapping[str, Respondent]) -> dict[str, str]:
+    """Names of a table, which begin on somebody's disk, by what they alone end in."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for name in mapping:
+        for ending in endings_of(name)[1:]:
+            if found.setdefault(ending, name) != name:
+                twice.add(ending)
+    return {ending: name for ending, name in found.items() if ending not in twice}
 
 
 def guess_of(session: Session, survey: Survey) -> Guess | None:

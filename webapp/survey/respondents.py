@@ -19,6 +19,16 @@ _FIELD = "{respondent}"
 _MAX_WILDCARDS = 3
 _MAX_NAME = 200
 MAX_ATTRIBUTES = 10
+# what people call the two columns; the first that is there is taken
+_FILE_COLUMNS = ("file", "filename", "file name", "file_name", "path", "image", "picture")
+_PERSON_COLUMNS = (
+    "respondent",
+    "participant",
+    "person",
+    "subject",
+    "respondent_id",
+    "participant_id",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +141,15 @@ def read_mapping(data: bytes) -> dict[str, Respondent]:
 
 
 def _mapping(table: Table) -> dict[str, Respondent]:
-    if not {"file", "respondent"} <= set(table.columns):
-        named = ", ".join(name for name in table.columns if name)
+    files = next((name for name in _FILE_COLUMNS if name in table.columns), None)
+    people = next((name for name in _PERSON_COLUMNS if name in table.columns), None)
+    if files is None or people is None:
         raise InvalidRequest(
             "Expected a CSV whose first line names the columns file and respondent. "
-            f"Received the columns {named or 'none'}.",
+            f"Received the columns {table.named}.",
             field="respondents",
         )
-    others = [name for name in table.columns if name and name not in ("file", "respondent")]
+    others = [name for name in table.columns if name and name not in (files, people)]
     if len(others) > MAX_ATTRIBUTES:
         raise InvalidRequest(
             f"Expected at most {MAX_ATTRIBUTES} columns beside file and respondent. "
@@ -147,7 +158,7 @@ def _mapping(table: Table) -> dict[str, Respondent]:
         )
     mapping: dict[str, Respondent] = {}
     for line, row in table:
-        file, name = same_name(row["file"]), row["respondent"][:_MAX_NAME]
+        file, name = same_name(row[files]), row[people][:_MAX_NAME]
         if not file or not name:
             continue
         known = tuple((key[:_MAX_NAME], row[key][:_MAX_NAME]) for key in others if row[key])
@@ -157,6 +168,11 @@ def _mapping(table: Table) -> dict[str, Respondent]:
                 f"Line {line} gives {file!r} a second respondent; expected one for each file.",
                 field="respondents",
             )
+    if not mapping:
+        raise InvalidRequest(
+            "The CSV names no file: below its first line no row has a file and a respondent.",
+            field="respondents",
+        )
     return mapping
 
 

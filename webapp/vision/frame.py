@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.errors import CorruptImage, ImageTooLarge, InvalidRequest, UnsupportedImage
-from webapp.files.kinds import HEAD_BYTES, image_type
+from webapp.files.kinds import ARCHIVE, HEAD_BYTES, VIDEO, image_type, kind_of, other_file
 
 FORMATS: Final = ("jpeg", "png", "webp", "bmp", "heif", "tiff", "gif", "avif", "jpeg 2000", "pnm")
 DEFAULT_MAX_PIXELS: Final = 40_000_000
@@ -176,13 +176,20 @@ def read_header(data: bytes) -> Header:
     if kind is None:
         raise UnsupportedImage(
             "Expected a JPEG, PNG, WebP, BMP, HEIC, AVIF, TIFF, GIF, JPEG 2000 or PNM picture. "
-            "Received something else; convert it to one of these formats.",
+            f"Received {_received(data[:HEAD_BYTES])}.",
             formats=list(FORMATS),
         )
     header = _HEADERS[kind](data) if kind in _HEADERS else _other(data, kind)
     if header.width <= 0 or header.height <= 0:
         raise _corrupt(header.format, f"its size is {header.width}x{header.height}")
     return header
+
+
+def _received(head: bytes) -> str:
+    kind = kind_of(head)
+    if kind in (VIDEO, ARCHIVE):
+        return f"{'a video' if kind == VIDEO else 'a ZIP'}; surveys and the command line read those"
+    return other_file(head) or "something else; convert it to one of these formats"
 
 
 def _corrupt(kind: str, why: str) -> CorruptImage:

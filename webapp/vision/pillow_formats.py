@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from PIL import (
     Jpeg2KImagePlugin,
     PpmImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
 )
 
 _PLUGINS = (
@@ -32,6 +34,7 @@ _PLUGINS = (
 )
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG2000", "PPM", "TIFF")
 _FAULTS = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError)
+_NEW_SUBFILE_TYPE, _SUB_IFDS = 254, 330  # of TIFF; cameras keep the picture in the second
 Image.MAX_IMAGE_PIXELS = None  # the limits are the caller's
 
 
@@ -54,7 +57,7 @@ def decode_grey(data: bytes) -> npt.NDArray[np.uint8]:
                 return np.asarray(picture.getchannel("L"), dtype=np.uint8)
             return np.asarray(picture.convert("L"), dtype=np.uint8)
     except (*_FAULTS, RuntimeError, MemoryError) as error:
-        raise ValueError(str(error) or type(error).__name__) from error
+        raise ValueError(_words(error)) from error
 
 
 def decode_rgb(data: bytes) -> npt.NDArray[np.uint8] | None:
@@ -66,7 +69,7 @@ def decode_rgb(data: bytes) -> npt.NDArray[np.uint8] | None:
                 return None
             return np.asarray(picture.convert("RGB"), dtype=np.uint8)
     except (*_FAULTS, RuntimeError, MemoryError) as error:
-        raise ValueError(str(error) or type(error).__name__) from error
+        raise ValueError(_words(error)) from error
 
 
 def _shared_out(values: npt.NDArray[np.float32], mode: str) -> npt.NDArray[np.uint8]:
@@ -82,6 +85,18 @@ def _shared_out(values: npt.NDArray[np.float32], mode: str) -> npt.NDArray[np.ui
 def _open(data: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings(action="ignore"):
-            return Image.open(io.BytesIO(data), formats=_FORMATS)
+            picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        raise ValueError("its header cannot be read") from error
     except _FAULTS as error:
-        raise ValueError(str(error) or type(error).__name__) from error
+        raise ValueError(_words(error)) from error
+    tags: Any = getattr(picture, "tag_v2", {})
+    if tags.get(_NEW_SUBFILE_TYPE, 0) & 1 and _SUB_IFDS in tags:
+        raise ValueError(
+            "it is a raw file of a camera, of which only a thumbnail can be read; save it as JPEG"
+        )
+    return picture
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -147,6 +147,39 @@ def test_a_video_cut_off_gives_its_frames_and_then_the_error(tmp_path: Path, sam
         list(sampler(path, 1, 60))
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("v.avi", "mjpeg"), ("v.avi", "mpeg4"), ("v.wmv", "wmv2")]
+)
+def test_containers_that_name_their_size_are_found_cut_off(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height = 64, 32
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.codec_context.gop_size = 5
+        for _ in range(100):
+            frame = av.VideoFrame.from_ndarray(corners(), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert len(list(sample(path, 1, 60))) == 10
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 6 // 10])
+    frames = []
+    with pytest.raises(CorruptImage, match="cut off"):
+        frames.extend(t_ms for t_ms, _ in sample(path, 1, 60))
+
+
+def test_an_error_names_no_path_of_this_machine(tmp_path: Path) -> None:
+    whole = write(tmp_path / "v.mp4", seconds=2).read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole[: len(whole) // 2])  # its index stood at the end
+    with pytest.raises(CorruptImage, match="cut off") as raised:
+        list(sample(path, 1, 60))
+    assert str(tmp_path) not in raised.value.message
+
+
 def test_a_survey_counts_what_could_be_read_and_says_what_could_not(tmp_path: Path) -> None:
     from tests.survey.analysis.test_video import Shades
 

@@ -13,6 +13,7 @@ import pytest
 from training.admission.admit import Request, admit
 from training.admission.files import recognise
 from training.admission.networks import open_network, seven_of
+from training.evaluation.keras2 import load_older
 from training.evaluation.outputs import check_outputs
 from training.evaluation.scoring import kinds_of
 from webapp.domain import EMOTIONS
@@ -25,6 +26,8 @@ import h5py
 import keras
 from keras import layers
 
+# Keras asks NumPy for copies in an older way, when it saves
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 PICTURES = np.random.default_rng(0).uniform(0, 255, (4, 48, 48, 1)).astype(np.float32)
 
 
@@ -79,7 +82,6 @@ def opened(path: Path, scratch: Path) -> Any:
     return open_network(recognise(path, scratch, 10**9), None)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_leftovers_of_keras_2_change_nothing_and_are_dropped(tmp_path: Path) -> None:
     model = network()
     found = opened(old_file(tmp_path / "m.h5", model), tmp_path / "scratch")
@@ -87,7 +89,6 @@ def test_leftovers_of_keras_2_change_nothing_and_are_dropped(tmp_path: Path) -> 
     assert difference < 1e-6
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_would_change_the_network_is_refused_in_one_sentence(tmp_path: Path) -> None:
     def grouped(layer: dict[str, Any]) -> None:
         back_in_time(layer)
@@ -132,7 +133,6 @@ def test_logits_and_probabilities_are_taken(activation: str) -> None:
     )
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_old_network_that_is_sure_is_served_as_keras_answers_it(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)  # others answer the same for every picture
     picture = keras.Input((48, 48, 1))
@@ -158,7 +158,6 @@ def written(model: Any, path: Path, weights: str, description: str) -> Path:
     return path
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_description_beside_its_weights_is_a_model(tmp_path: Path) -> None:
     model = network()
     path = written(model, tmp_path / "m.zip", "m.weights.h5", model.to_json())
@@ -222,3 +221,74 @@ def test_labels_of_other_sets_are_checked() -> None:
     for bad in (EIGHT[:4], (*EIGHT, "happy"), ("joy", *SIX), ("contempt",) * 7):
         with pytest.raises(InvalidRequest):
             check_labels(bad)
+
+
+@pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`")
+def test_old_forms_of_a_sequence_and_of_a_base_with_a_head_of_its_own(tmp_path: Path) -> None:
+    picture = keras.Input((48, 48, 1), name="picture")
+    pooled = layers.GlobalMaxPooling2D(name="pool")(layers.Conv2D(8, 3, name="conv")(picture))
+    base = keras.Model(picture, pooled, name="base")
+    model = keras.Sequential([base, layers.Dense(7, activation="softmax", name="head")])
+
+    def wrapped(layer: dict[str, Any]) -> None:
+        if layer["class_name"] == "Functional":  # as Keras 2 names the ends of a model
+            config = layer["config"]
+            for ends in ("input_layers", "output_layers"):
+                config[ends] = [config[ends]]
+
+    path = old_file(tmp_path / "m.h5", model, wrapped)
+    assert np.abs(answers(opened(path, tmp_path / "a")) - answers(model)).max() < 1e-6
+    model = keras.Sequential(
+        [keras.Input((48, 48, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")]
+    )
+    path = old_file(tmp_path / "s.h5", model, lambda layer: None)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"] = config["config"]["layers"]
+        file.attrs["model_config"] = json.dumps(config)
+    assert np.abs(answers(opened(path, tmp_path / "b")) - answers(model)).max() < 1e-6
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = "1.2.2"
+    with pytest.raises(ModelInvalid, match="saved by Keras 1"):
+        opened(path, tmp_path / "c")
+
+
+def test_mixed_precision_is_served_in_float32(tmp_path: Path) -> None:
+    def mixed(layer: dict[str, Any]) -> None:
+        policy = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
+        layer["config"]["dtype"] = policy | {"module": "keras.mixed_precision"}
+
+    model = network()
+    found = opened(old_file(tmp_path / "m.h5", model, mixed), tmp_path / "scratch")
+    assert np.abs(answers(found) - answers(model)).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [((1, 48, 48), "channels come first"), ((None, None, 1), "Build it for the size")],
+)
+def test_inputs_that_cannot_be_served_are_refused_with_the_way_out(
+    tmp_path: Path, shape: tuple[int | None, ...], words: str
+) -> None:
+    picture = keras.Input(shape)
+    pooled = layers.GlobalMaxPooling2D()(layers.Conv2D(8, 3, padding="same")(picture))
+    keras.Model(picture, layers.Dense(7)(pooled)).save(tmp_path / "m.keras")
+    with pytest.raises(ModelInvalid, match=words):
+        opened(tmp_path / "m.keras", tmp_path / "scratch")
+
+
+def test_separate_answers_are_refused_before_anybody_is_asked_for_labels(tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [keras.Input((48, 48, 1)), layers.Flatten(), layers.Dense(7, activation="sigmoid")]
+    )
+    model.save(tmp_path / "m.keras")
+    (tmp_path / "m.keras").rename(tmp_path / "incoming")
+    request = Request(tmp_path / "incoming", "m.keras", "v-1", 10**9)
+    with pytest.raises(ModelInvalid, match="sigmoid"):
+        admit(request, tmp_path, lambda _: None, lambda: None)
+
+
+def test_an_old_file_is_evaluated_as_it_is_admitted(tmp_path: Path) -> None:
+    model = network()
+    path = old_file(tmp_path / "m.h5", model)
+    assert np.abs(answers(load_older(path)) - answers(model)).max() < 1e-6

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
 import shutil
 import tarfile
 import zipfile
@@ -63,6 +66,103 @@ def test_class_folders_by_any_name_through_every_door(tmp_path: Path, names) -> 
     faces, left_out = read_zip(path, 10**8)
     assert faces.class_counts == dict.fromkeys(EMOTIONS, 2)
     assert [name.partition(":")[0] for name in left_out] == ["faces/README.txt"]
+
+
+GERMAN = ("Wut", "Ekel", "Angst", "Fröhlich", "Trauer", "U\u0308berraschung", "neutral")
+FRENCH = ("Colère", "dégoût", "PEUR", "joie", "tristesse", "surprise", "neutre")
+SPANISH = ("enojo", "asco", "miedo", "Felicidad", "tristeza", "sorpresa", "neutro")
+LOOSE = (
+    "(0) ANGRY",
+    "disgust_faces",
+    "fear (2)",
+    "3. Happy",
+    "emotion_sad",
+    "surprise7",
+    "6-Neutral",
+)
+
+
+@pytest.mark.parametrize("names", [GERMAN, FRENCH, SPANISH, LOOSE])
+def test_classes_in_other_languages_and_with_decoration(names) -> None:
+    assert [emotion_of(name) for name in names] == list(range(7))
+
+
+def test_codes_with_a_number_are_people_and_no_emotion() -> None:
+    assert [emotion_of(name) for name in ("fe3", "an12", "content", "happy_birthday")] == [None] * 4
+
+
+@pytest.mark.parametrize("numbers", ["1234567", "01234567"])
+def test_other_numberings_are_refused_with_the_reason(tmp_path: Path, numbers: str) -> None:
+    folder = tmp_path / "faces"
+    for number in numbers:
+        (folder / number).mkdir(parents=True)
+        Image.new("L", (48, 48)).save(folder / number / "a.png")
+    with pytest.raises(DatasetError, match=f"numbered {numbers[0]} to 7"):
+        read_source(folder)
+    rows = [f"{numbers[n % len(numbers)]},{'7 ' * 2304},Training" for n in range(24)]
+    path = tmp_path / "faces.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows]))
+    with pytest.raises(DatasetError, match=f"numbered {numbers[0]} to 7"):
+        read_source(path)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda pixels: "[" + ", ".join(pixels) + "]",
+        lambda pixels: "\n".join(pixels),
+        lambda pixels: " ".join(f"{value}.0" for value in pixels),
+        lambda pixels: " ".join(str(int(value) / 255) for value in pixels),
+    ],
+    ids=["list", "lines", "floats", "shares"],
+)
+def test_pixels_however_a_program_wrote_them(tmp_path: Path, form) -> None:
+    path = tmp_path / "faces.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("label", "pixels"))
+        for name, pixels, _ in rows_of(NOUNS):
+            writer.writerow((name, form(pixels.split())))
+    plain = table(tmp_path / "plain.csv", ("emotion", "pixels"), order=(0, 1))
+    found, expected = (read_source(one).training for one in (path, plain))
+    assert np.array_equal(found.images, expected.images)
+    assert np.array_equal(found.labels, expected.labels)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_one_compressed_table_and_files_that_are_none(tmp_path: Path, pack) -> None:
+    plain = table(tmp_path / "plain.csv", ("emotion", "pixels", "Usage"))
+    path = tmp_path / "fer2013.csv.packed"
+    path.write_bytes(pack(plain.read_bytes()))
+    with opened(path) as source:
+        assert read_source(source).training.fingerprint == read_source(plain).training.fingerprint
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DatasetError, match="cannot be unpacked"), opened(path):
+        pass
+    for data, words in ((b"7z\xbc\xaf\x27\x1c", "7z archives"), (b"PAR1", "something else")):
+        path.write_bytes(data + bytes(90))
+        with pytest.raises(DatasetError, match=words), opened(path) as source:
+            read_source(source)
+
+
+def test_hard_links_in_a_tar_are_files_and_what_points_outside_is_listed(tmp_path: Path) -> None:
+    folder = make_faces(tmp_path / "faces", 1)
+    path = tmp_path / "faces.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(folder, "faces")
+        first = next(info for info in archive.getmembers() if info.isfile())
+        for kind, name, target in (
+            (tarfile.LNKTYPE, "faces/happy/again.png", first.name),
+            (tarfile.SYMTYPE, "faces/happy/link.png", "/etc/hostname"),
+            (tarfile.REGTYPE, "../outside.png", ""),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            archive.addfile(info)
+    with opened(path) as source:
+        faces = read_source(source).training
+    assert len(faces) == 8
+    assert {name.rpartition("/")[2] for name in faces.unreadable} == {"link.png", "outside.png"}
 
 
 def test_names_that_mean_other_emotions_are_none() -> None:

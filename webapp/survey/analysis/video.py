@@ -32,6 +32,8 @@ MAX_MEMORY_MB = 2048
 # Containers whose header states the duration; others are guessed from the bitrate.
 _DURATION_STATED = frozenset({"mov", "matroska", "avi", "flv", "asf"})
 _CUT_SHORT_S = 1.0
+_ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
+_ASF_FILE_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MAX_PIXEL_ASPECT = 10.0
 
 
@@ -105,9 +107,26 @@ def _video_stream(container: Any) -> Any:
 
     found = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not found:
-        raise CorruptImage("The file holds no video.")
+        raise CorruptImage("The file holds no video, or was cut off before its film.")
     best = container.streams.best("video")
     return best if best in found else found[0]
+
+
+def _missing(path: Path) -> bool:
+    """Whether a file is shorter than it says: RIFF (AVI) and ASF (WMV) name their size, and a
+    transport stream is a whole number of packets."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(1 << 16)
+    if head[:4] == b"RIFF":
+        return size < int.from_bytes(head[4:8], "little") + 8
+    at = head.find(_ASF_FILE_PROPERTIES) if head.startswith(_ASF) else -1
+    if at >= 0:
+        return size < int.from_bytes(head[at + 40 : at + 48], "little")
+    for start, packet in ((0, 188), (4, 192)):
+        if all(head[n : n + 1] == b"G" for n in range(start, 8 * packet, packet)):
+            return bool(size % packet)
+    return False
 
 
 def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, bytes]]:
@@ -152,15 +171,20 @@ def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, by
             stated_s = (container.duration or 0) / 1_000_000
             states = bool(_DURATION_STATED & set(container.format.name.split(",")))
     except (FFmpegError, ValueError, OSError) as error:
+        why = getattr(error, "strerror", None) or str(error)  # str() names a path of this machine
         if slot < 0:
-            raise CorruptImage(f"The video cannot be decoded: {error}.") from error
-        raise CorruptImage(f"The video is damaged after {seconds:.1f} s: {error}.") from error
+            raise CorruptImage(
+                f"The video cannot be decoded: {why}. It may have been cut off."
+            ) from error
+        raise CorruptImage(f"The video is damaged after {seconds:.1f} s: {why}.") from error
     if slot < 0:
         raise CorruptImage("The video is cut off or damaged: no frame of it can be decoded.")
     if states and ended_s + _CUT_SHORT_S < stated_s:
         raise CorruptImage(
             f"The video is cut off: it ends after {seconds:.1f} s of {stated_s:.1f} s."
         )
+    if _missing(path):
+        raise CorruptImage(f"The video is cut off after {seconds:.1f} s.")
     if damaged:
         raise CorruptImage(f"The video is damaged: {damaged} parts of it cannot be decoded.")
 

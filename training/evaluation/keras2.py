@@ -1,17 +1,19 @@
-"""What Keras 2 wrote into ``.h5`` files that Keras 3 refuses although it changes nothing."""
+"""Keras files loaded: Keras 2 wrote what Keras 3 refuses although it changes nothing."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from training.admission.allowed import MODELS
+from training.litert import quieten
 from webapp.errors import ModelInvalid
 
+MODELS: Final = frozenset({"Functional", "Sequential", "Model"})
 # arguments that every layer takes, whatever its own signature says
 _OF_ALL: Final = frozenset(
     {"name", "trainable", "dtype", "autocast", "activity_regularizer", "batch_shape"}
@@ -57,9 +59,12 @@ def cleaned(value: Any) -> Any:
         return value
     found = {name: cleaned(inner) for name, inner in value.items()}
     config = found.get("config")
+    if found.get("class_name") == "Sequential" and isinstance(config, list):
+        found["config"] = {"name": "sequential", "layers": config}  # as Keras 2 did up to 2.2.2
     if isinstance(found.get("class_name"), str) and isinstance(config, dict):
         if found["class_name"] in _POLICIES:
-            return str(config.get("name") or "float32")
+            # mixed precision made training faster; the weights themselves are float32
+            return str(config.get("name") or "float32").replace("mixed_float16", "float32")
         if found["class_name"] in MODELS:
             return found | {"config": _renumbered(config)}
         found["config"] = _layer(found["class_name"], config)
@@ -102,8 +107,12 @@ def _renumbered(config: dict[str, Any]) -> dict[str, Any]:
         else layer
         for layer in layers
     ]
-    outputs = moved(config["output_layers"], True)
-    return config | {"layers": renumbered, "output_layers": outputs}
+    changed = config | {"layers": renumbered, "output_layers": moved(config["output_layers"], True)}
+    for ends in ("input_layers", "output_layers"):
+        # a list of one would be a list to the layer behind a model in a model
+        if len(changed.get(ends) or ()) == 1 and isinstance(changed[ends][0], list):
+            changed[ends] = changed[ends][0]
+    return changed
 
 
 def _is_link(value: list[Any], models: Mapping[str, Any]) -> bool:
@@ -150,10 +159,47 @@ def _layer(name: str, config: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def is_older(config: Mapping[str, Any]) -> bool:
+    """Whether Keras 2 wrote a description; ``keras_version`` in it says so."""
+    return not str(config.get("keras_version", "2")).startswith("3")
+
+
 def modern(config: dict[str, Any]) -> dict[str, Any]:
-    """A description as Keras 3 reads it; ``keras_version`` in it says who wrote it."""
-    is_new = str(config.get("keras_version", "2")).startswith("3")
-    return config if is_new else dict(cleaned(config))
+    """A description as Keras 3 reads it. Raises :class:`ModelInvalid` for one of Keras 1."""
+    if str(config.get("keras_version", "")).startswith(("0.", "1.")):
+        raise ModelInvalid(
+            "This network was saved by Keras 1, whose layers have other arguments. Load it with "
+            'Keras 2.2 and save it again: model.save("model.h5").',
+            check="load",
+        )
+    return dict(cleaned(config)) if is_older(config) else config
+
+
+def built(config: dict[str, Any]) -> Any:
+    """The network of a description by Keras 2, without its weights."""
+    from keras.src.legacy.saving.saving_utils import model_from_config
+
+    return model_from_config(modern(config))
+
+
+def load_keras(path: Path) -> Any:
+    """Load a Keras file. Raises :class:`ModelInvalid` when it is not one."""
+    quieten()
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, TypeError, KeyError) as error:
+        raise ModelInvalid(f"{path.name} cannot be loaded by Keras: {error}") from error
+
+
+def load_older(path: Path) -> Any:
+    """A whole ``.h5`` model, by whatever Keras it was saved. Raises :class:`ModelInvalid`."""
+    with tempfile.TemporaryDirectory(prefix="mien-keras-") as scratch:
+        try:
+            return load_keras(rewritten(path, Path(scratch) / "model.h5"))
+        except (OSError, KeyError) as error:
+            raise ModelInvalid(f"{path.name} cannot be loaded by Keras: {error}") from error
 
 
 def lists_layers(weights: Path) -> bool:
