@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.data import REPOSITORY
+from tools import licences
 from webapp.settings import markdown_table
 
 DOCUMENTS = sorted(
@@ -122,3 +123,15 @@ def test_the_table_of_settings_is_the_one_that_the_code_makes() -> None:
     begin = text.index("<!-- settings:")
     block = text[text.index("-->", begin) + 3 : text.index("<!-- end of settings -->")]
     assert block.strip() == markdown_table(), "run: python -m webapp.settings, paste it there"
+
+
+def test_the_page_of_licences_names_every_package_and_what_its_wheel_holds() -> None:
+    """Names and libraries: what a package declares may be reworded by its next release."""
+    rows = licences.table().splitlines()
+    page = licences.DOCUMENT.read_text(encoding="utf-8")
+    for name in licences.pinned():
+        assert f"| {name} |" in page, "run: python tools/licences.py"
+    for row in rows:
+        name, _, inside = (cell.strip() for cell in row.strip("|").split("|"))
+        if "GPL" in inside:
+            assert re.search(rf"^\| {re.escape(name)} \|.*{re.escape(inside)}", page, re.M), row
