@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "licences.md"
 BEGIN, END = "<!-- packages: by tools/licences.py -->\n", "<!-- end of packages -->\n"
 
-# Libraries inside wheels whose licences ask more of who passes them on, by the start of their names.
+# Libraries inside wheels whose licences ask more of who passes them on, by their names.
 COPYLEFT = {
     "libx264": "GPL-2.0-or-later",
     "libx265": "GPL-2.0-or-later",
@@ -56,7 +56,10 @@ def bundled(name: str) -> dict[str, str]:
 
 def table() -> str:
     """One line for each package that requirements.txt names."""
-    rows = ["| package | licence it declares | (L)GPL libraries inside its Linux wheel |", "|---|---|---|"]
+    rows = [
+        "| package | licence it declares | (L)GPL libraries inside its Linux wheel |",
+        "|---|---|---|",
+    ]
     for name in pinned():
         try:
             inside = ", ".join(f"{library} ({terms})" for library, terms in bundled(name).items())
