@@ -99,6 +99,13 @@ class RateLimited(MienError):
     status = 429
 
 
+class RequestTooSlow(MienError):
+    """The body of a request arrives too slowly to wait for its end."""
+
+    code = "request_too_slow"
+    status = 408
+
+
 class FrameInFlight(MienError):
     """A second frame came before the first was answered; the protocol allows one in flight."""
 
@@ -190,6 +197,7 @@ ERRORS_BY_CODE: dict[str, type[MienError]] = {
         CorruptImage,
         ImageTooLarge,
         RateLimited,
+        RequestTooSlow,
         FrameInFlight,
         TooManySessions,
         InferenceUnavailable,

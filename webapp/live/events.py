@@ -26,6 +26,7 @@ from flask_socketio import SocketIO
 from webapp.access.gate import admission
 from webapp.cluster.sockets import NodeManager
 from webapp.errors import InvalidRequest, MienError
+from webapp.live.bounded_packets import BoundedPacket
 from webapp.live.broken_packets import end_connections_of
 from webapp.live.hub import WATCH_EVERY_S, LiveHub
 from webapp.web.headers import allowed_origins, origin_allowed
@@ -85,7 +86,8 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
                 sid, clean_close=rest[:1] == [self.server.reason.CLIENT_DISCONNECT]
             )
         return InvalidRequest(
-            "Expected the event frame, options or baseline. Received another one."
+            "Expected the event frame, options or baseline in JSON of a few parts. Received "
+            "another one."
         ).to_json()
 
     def _connect(self, sid: str, environ: dict[str, Any], auth: object) -> None:
@@ -135,6 +137,7 @@ def init_live(app: Flask, services: Services) -> SocketIO:
         max_http_buffer_size=TRANSPORT_BYTES,
         manage_session=False,
         http_compression=False,
+        serializer=BoundedPacket,
     )
 
     end_connections_of(socket.server.eio)

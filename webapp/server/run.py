@@ -18,8 +18,9 @@ from typing import Any
 from flask import Flask
 
 from webapp.errors import SettingsError
+from webapp.live.handshakes import Handshakes
 from webapp.live.hub import LiveHub
-from webapp.server.connections import ConnectionLimiter, places
+from webapp.server.connections import Connection, ConnectionLimiter, PacedBody
 from webapp.server.tls import Tls, lan_addresses
 from webapp.settings import Settings
 from webapp.web.services import services_of
@@ -130,6 +131,7 @@ def serve(
     sio = app.extensions["socketio"]
     hub: LiveHub = app.extensions["mien.live"]
     sio.start_background_task(_announce, settings, port, tls, sio.sleep, ready)
+    sio.start_background_task(Handshakes(sio.server).watch)
 
     def drain() -> None:
         hub.drain(sio.sleep, timeout_s=settings.inference_timeout_ms / 1000 + 0.5)
@@ -154,9 +156,16 @@ def _eventlet(run: _Run) -> None:
     class Protocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]
         """eventlet's protocol with small packets sent at once and tracebacks kept in the log."""
 
+        place: Connection
+
         def __init__(self, conn_state: list[Any], server: Any) -> None:
-            with door.acquire(str(conn_state[0][0])) as allowed:
-                if allowed:  # otherwise the server closes it
+            def end(also_answers: bool) -> None:
+                how = socket.SHUT_RD if also_answers else socket.SHUT_RDWR
+                _shut(conn_state[1].fileno(), how)
+
+            with door.acquire(str(conn_state[0][0]), end) as place:
+                if place is not None:  # otherwise the server closes it
+                    self.place = place
                     super().__init__(conn_state, server)
 
         def setup(self) -> None:
@@ -172,7 +181,17 @@ def _eventlet(run: _Run) -> None:
             if str(environ.get("PATH_INFO", "")).startswith(STREAMS):
                 # otherwise events wait here until there are 4 KB of them
                 environ["eventlet.minimum_write_chunk_size"] = 0
+            body = environ["eventlet.input"]
+            body.rfile = PacedBody(body.rfile, self.place, door.clock)
+            self.place.works()
             return environ
+
+        def parse_request(self) -> bool:
+            whole: bool = super().parse_request()
+            if self.place.ended:  # in the middle of its headers
+                self.close_connection = True
+                return False
+            return whole
 
         def _read_request_line(self) -> bytes:
             try:
@@ -186,8 +205,11 @@ def _eventlet(run: _Run) -> None:
             return line
 
         def handle_one_request(self) -> None:
+            self.place.waits(door.clock())
             try:
                 super().handle_one_request()
+                if self.place.ended:
+                    self.close_connection = True
             except ssl.SSLError as error:
                 _log.debug("A TLS connection broke: %s", error.reason)
                 self.close_connection = True
@@ -212,7 +234,13 @@ def _eventlet(run: _Run) -> None:
         eventlet.spawn_after(GRACE_S, main.throw, SystemExit)  # a peer that never closes
         main.throw(SystemExit)
 
+    def end_overdue() -> None:
+        while True:
+            eventlet.sleep(1)
+            door.end_overdue()
+
     eventlet.spawn(wait_for_signal)
+    eventlet.spawn(end_overdue)
     family, _, _, _, address = socket.getaddrinfo(run.host, run.port, type=socket.SOCK_STREAM)[0]
     listener = eventlet.listen(address, family, backlog=BACKLOG)
     if run.tls is not None:
@@ -228,10 +256,16 @@ def _eventlet(run: _Run) -> None:
             protocol=Protocol,
             socket_timeout=STALL_S,
             keepalive=KEEP_ALIVE_S,
-            max_size=places(),
+            max_size=door.most,
         )
     finally:
         signal.set_wakeup_fd(-1)
+
+
+def _shut(descriptor: int, how: int) -> None:
+    """Shut a connection that another greenlet reads; below TLS, which that greenlet is in."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as plain:
+        plain.shutdown(how)
 
 
 def _answer_in_plain(descriptor: int) -> None:
