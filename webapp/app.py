@@ -19,6 +19,7 @@ from webapp.monitoring.status import init_figures
 from webapp.mood.routes import init_mood
 from webapp.settings import Settings
 from webapp.survey.routes import init_surveys
+from webapp.survey.sharing import init_sharing
 from webapp.web.assets import init_assets, version_of
 from webapp.web.bodies import SMALL_BODY_BYTES
 from webapp.web.extensions import limiter, limits_config
@@ -92,6 +93,7 @@ def create_app(
     init_mood(app)
     init_surveys(app)
     init_admin(app)
+    init_sharing(app)  # after the gate of init_admin: who is not known is refused first
     init_figures(app)
     believe_proxies(app, settings.trusted_proxies)
     app.wsgi_app = HostCheck(app.wsgi_app, settings)  # type: ignore[method-assign, assignment]

@@ -65,6 +65,9 @@ class Settings:
     session_hours: int = setting(
         12, "hours", "A browser unused for this long is logged out.", minimum=1
     )
+    session_max_hours: int = setting(
+        168, "hours", "A browser is logged out after this long, however much it is used.", minimum=1
+    )
     production: bool = setting(
         False,
         "switch",
@@ -189,6 +192,12 @@ class Settings:
         minimum=0,
     )
     surveys_per_hour: int = setting(600, "surveys/h", "Surveys made from one address.", minimum=1)
+    survey_max_surveys: int = setting(
+        2000,
+        "surveys",
+        "Surveys of one owner; where no login is required, of everybody together.",
+        minimum=1,
+    )
     survey_max_files: int = setting(
         50_000, "files", "Files in one survey, ZIP members counted.", minimum=1
     )

@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from tests.support.admin import PASSWORD, Browser
-from webapp.access import accounts, passwords
+from webapp.access import accounts, passwords, sessions
 from webapp.access.setup import print_first_run_link
 from webapp.cli import cli
 from webapp.database.access_tables import Account, AuditEntry, SetupLink
@@ -75,7 +75,7 @@ def test_without_a_database_nobody_is_told_to_log_in(
     def away(*_args: object) -> None:
         raise OperationalError("SELECT", {}, Exception("gone"))
 
-    monkeypatch.setattr(accounts, "by_id", away)
+    monkeypatch.setattr(sessions, "find", away)
     answer = admin.get("/admin/audit")
     assert answer.status_code == 503
     assert "cannot be read at the moment" in answer.text

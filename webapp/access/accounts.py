@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from webapp.access import passwords
-from webapp.database.access_tables import ADMIN, ROLES, Account, ApiToken, SetupLink
+from webapp.database.access_tables import ADMIN, ROLES, Account, ApiToken, LoginSession, SetupLink
 from webapp.database.base import utcnow
 from webapp.database.store import Store
 from webapp.errors import Conflict, InvalidRequest, NotFound
@@ -119,6 +119,7 @@ def _set_hash(session: Session, account_id: int, hashed: str) -> Account:
         raise NotFound("There is no such account.", account=account_id)
     account.password_hash = hashed
     account.generation += 1
+    session.execute(delete(LoginSession).where(LoginSession.account_id == account_id))
     session.execute(delete(SetupLink).where(SetupLink.account_id == account_id))
     return account
 
@@ -131,10 +132,14 @@ def end_sessions(store: Store, account_id: int) -> None:
             .where(Account.id == account_id)
             .values(generation=Account.generation + 1)
         )
+        session.execute(delete(LoginSession).where(LoginSession.account_id == account_id))
 
 
 def remove(store: Store, account_id: int) -> Account:
-    """Delete an account with its tokens and links; the last administrator cannot go."""
+    """Delete an account with its tokens, sessions and links; its surveys belong to nobody then.
+
+    The last administrator cannot go.
+    """
     with store.session() as session:
         account = session.get(Account, account_id)
         if account is None:

@@ -29,7 +29,7 @@ from flask_wtf.csrf import CSRFProtect, validate_csrf
 from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import ValidationError
 
-from webapp.access import accounts, tokens
+from webapp.access import accounts, sessions, tokens
 from webapp.database.access_tables import ADMIN, Account
 from webapp.errors import DatabaseUnavailable, Forbidden, MienError, Unauthorized
 from webapp.web.headers import allowed_origins, origin_allowed
@@ -49,7 +49,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Principal:
     """Whoever sent the present request: a browser session or a bearer token.
 
-    ``scopes`` is None for a session, which may do whatever its ``role`` may.
+    ``scopes`` is None for a session, which may do whatever its ``role`` may. ``credential`` is the
+    hash of the session's key, or the token's id.
     """
 
     kind: Literal["session", "token"]
@@ -58,6 +59,7 @@ class Principal:
     role: str
     label: str
     scopes: frozenset[str] | None = None
+    credential: str = ""
 
     def may(self, scope: str | None) -> bool:
         """Whether this principal may do what ``scope`` names; None is for sessions alone."""
@@ -65,34 +67,31 @@ class Principal:
 
 
 class SessionUser(UserMixin):  # type: ignore[misc]
-    """flask-login's view of an account. Its id carries the generation: raising that in the
-    database makes every cookie of the account worthless.
-    """
+    """flask-login's view of a session; its id is the session's key."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, key: str) -> None:
         self.account_id = account.id
         self.name = account.name
         self.role = account.role
-        self.generation = account.generation
+        self.key = key
 
     def get_id(self) -> str:
-        return f"{self.account_id}.{self.generation}"
+        return self.key
 
 
-def load_user(text: str) -> SessionUser | None:
-    """The account of a session cookie, or None where its generation has passed."""
-    number, _, generation = text.partition(".")
-    if not (number.isdigit() and generation.isdigit()):
-        return None
+def lifetime() -> sessions.Lifetime:
+    return sessions.Lifetime.of(services().settings)
+
+
+def load_user(key: str) -> SessionUser | None:
+    """The account of a session cookie, or None where the session has ended."""
     try:
-        account = accounts.by_id(store(), int(number))
+        account = sessions.find(store(), key, lifetime())
     except (MienError, SQLAlchemyError):
         _log.exception("The account of a session cannot be read.")
         g.mien_account_unread = True
         return None
-    if account is None or account.generation != int(generation):
-        return None
-    return SessionUser(account)
+    return None if account is None else SessionUser(account, key)
 
 
 def principal() -> Principal | None:
@@ -109,22 +108,25 @@ def principal() -> Principal | None:
 def _principal() -> Principal | None:
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        holder = tokens.check(store(), text)
-        label = f"{holder.account.name} (token {holder.name})"
-        return Principal(
-            "token",
-            holder.account.id,
-            holder.account.name,
-            holder.account.role,
-            label,
-            holder.scopes,
-        )
+        return principal_of(tokens.check(store(), text))
     if current_user and current_user.is_authenticated:
         user = cast(SessionUser, current_user)
-        return Principal("session", user.account_id, user.name, user.role, user.name)
+        key_hash = accounts.hash_of(user.key)
+        return Principal(
+            "session", user.account_id, user.name, user.role, user.name, credential=key_hash
+        )
     if g.get("mien_account_unread"):  # "log in first" would be wrong, and of no use
         raise DatabaseUnavailable("Who you are cannot be read at the moment; try again.")
     return None
+
+
+def principal_of(holder: tokens.TokenHolder) -> Principal:
+    """A token acts for its account."""
+    account = holder.account
+    label = f"{account.name} (token {holder.name})"
+    return Principal(
+        "token", account.id, account.name, account.role, label, holder.scopes, str(holder.token_id)
+    )
 
 
 def logged_in() -> Principal | None:
@@ -136,17 +138,27 @@ def logged_in() -> Principal | None:
 
 
 def log_in(account: Account) -> None:
-    """Begin a browser session; whatever the cookie held before is dropped."""
+    """Begin a browser session; the one that the cookie held before ends."""
+    _end_session()
+    key = sessions.begin(store(), account, lifetime())
     session.clear()
     session.permanent = True
-    flask_login_user(SessionUser(account))
+    flask_login_user(SessionUser(account, key))
     g.pop("mien_principal", None)
 
 
 def log_out() -> None:
+    """End this browser's session, for every copy of its cookie."""
+    _end_session()
     flask_logout_user()
     session.clear()
     g.pop("mien_principal", None)
+
+
+def _end_session() -> None:
+    key = session.get("_user_id")
+    if isinstance(key, str):
+        sessions.end(store(), accounts.hash_of(key))
 
 
 def check_csrf() -> None:
@@ -278,7 +290,7 @@ def init_auth(app: Flask) -> None:
     )
     CSRFProtect(app)
     manager = LoginManager(app)
-    manager.session_protection = None  # a laptop changes its network; the generation ends sessions
+    manager.session_protection = None  # a laptop changes its network; the database ends sessions
     manager.user_loader(load_user)
     app.before_request(_refuse_unmarked)
     app.context_processor(lambda: {"who": logged_in()})

@@ -6,8 +6,7 @@ connection needs a browser session, or a bearer token whose scope fits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
@@ -17,12 +16,16 @@ from webapp.access import tokens
 from webapp.access.auth import (
     ADMIN_PREFIX,
     SAFE_METHODS,
+    Principal,
     access_of,
     principal,
+    principal_of,
     require,
     to_login,
     wants_page,
 )
+from webapp.access.connections import GuardedNamespace, Open, connections_of, init_connections
+from webapp.database.access_tables import ADMIN
 from webapp.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauthorized
 from webapp.web.open_database import database_of
 from webapp.web.services import services_of
@@ -57,7 +60,8 @@ def _gate() -> ResponseReturnValue | None:
     if f"{rule.rule}/".startswith(f"{ADMIN_PREFIX}/"):
         return None  # refused by the guard of the admin area
     try:
-        require(scope_for(request.method, request.path), role=None)
+        role = ADMIN if request.path == "/metrics" else None
+        require(scope_for(request.method, request.path), role)
     except Unauthorized:
         if wants_page():
             return to_login()
@@ -65,48 +69,71 @@ def _gate() -> ResponseReturnValue | None:
     return None
 
 
-def admit(app: Flask, scope: str | None, environ: dict[str, Any], auth: object) -> None:
-    """Whether a Socket.IO connection may be made.
+def admit(app: Flask, scope: str | None, environ: dict[str, Any], auth: object) -> Principal | None:
+    """Who makes a Socket.IO connection, if they may; None where no login is required.
 
     ``environ`` is its first request, ``auth`` what the client gave along: ``{"token": text}``, or
     the header ``Authorization: Bearer``, or a browser's cookie. Raises :class:`Unauthorized` or
-    :class:`Forbidden`. Asked once: a connection that is open stays open.
+    :class:`Forbidden`.
     """
     if not services_of(app).settings.require_login:
-        return
+        return None
     try:
-        _admit(app, scope, environ, auth)
+        who = _who(app, environ, auth)
     except SQLAlchemyError as error:
         raise DatabaseUnavailable(
             "Whether you may connect cannot be read now; try again."
         ) from error
+    if who.scopes is not None and scope not in who.scopes:
+        raise Forbidden(f"This token is not good for {scope}.", scope=scope)
+    return who
 
 
-def _admit(app: Flask, scope: str | None, environ: dict[str, Any], auth: object) -> None:
+def _who(app: Flask, environ: dict[str, Any], auth: object) -> Principal:
     given = auth.get("token") if isinstance(auth, dict) else None
     if given is not None:
         if not isinstance(given, str):
             raise InvalidRequest('Expected auth as {"token": text}.')
-        _check_scope(tokens.check(database_of(app).open(), given).scopes, scope)
-        return
+        return principal_of(tokens.check(database_of(app).open(), given))
     with app.request_context(environ):
         who = principal()
     if who is None:
         raise Unauthorized("Log in first, or give a token.")
-    if who.scopes is not None:
-        _check_scope(who.scopes, scope)
+    return who
 
 
-def _check_scope(scopes: frozenset[str], scope: str | None) -> None:
-    if scope not in scopes:
-        raise Forbidden(f"This token is not good for {scope}.", scope=scope)
+class Admission(Protocol):
+    """Lets the first request of a connection in, or raises :class:`MienError`; says whose it is,
+    None where no login is required.
+    """
+
+    def __call__(
+        self, namespace: GuardedNamespace, sid: str, environ: dict[str, Any], auth: object
+    ) -> Principal | None: ...
 
 
-def admission(app: Flask, scope: str | None) -> Callable[[dict[str, Any], object], None]:
-    """:func:`admit` for one application and scope, as the namespaces call it."""
-    return lambda environ, auth: admit(app, scope, environ, auth)
+def admission(app: Flask, scope: str | None) -> Admission:
+    """:func:`admit` for one application and scope; the connection ends with its credential."""
+
+    def let_in(
+        namespace: GuardedNamespace, sid: str, environ: dict[str, Any], auth: object
+    ) -> Principal | None:
+        who = admit(app, scope, environ, auth)
+        if who is not None:
+            connections_of(app).add(
+                Open(
+                    who,
+                    lambda: bool(namespace.server.manager.is_connected(sid, namespace.namespace)),
+                    lambda: namespace.end(sid),
+                    lambda: namespace.recheck(sid),
+                )
+            )
+        return who
+
+    return let_in
 
 
 def init_gate(app: Flask) -> None:
+    init_connections(app)
     if services_of(app).settings.require_login:
         app.before_request(_gate)

@@ -19,6 +19,7 @@ from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from webapp.errors import RateLimited
+from webapp.web.headers import cookie_name
 from webapp.web.message_queue import RedisTrouble
 
 EXTENSION = "mien.throttle"
@@ -79,7 +80,7 @@ def _devices() -> URLSafeSerializer:
 def known_device(account: str) -> str | None:
     """The name of the browser that asks, where this account's owner used it before."""
     try:
-        owner, device = _devices().loads(request.cookies.get(DEVICE_COOKIE, ""))
+        owner, device = _devices().loads(request.cookies.get(cookie_name(DEVICE_COOKIE), ""))
     except (BadData, TypeError, ValueError):
         return None
     return str(device) if owner == account.strip().lower() else None
@@ -89,13 +90,13 @@ def remember_device(response: Response, account: str) -> None:
     """Have the browser that just logged in known for a year; the cookie opens nothing."""
     name = known_device(account) or secrets.token_urlsafe(16)
     response.set_cookie(
-        DEVICE_COOKIE,
+        cookie_name(DEVICE_COOKIE),
         str(_devices().dumps([account.strip().lower(), name])),
         max_age=365 * 86_400,
         secure=request.is_secure,
         httponly=True,
         samesite="Strict",
-        path="/admin",
+        path="/",
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.accounts import hash_of
 from webapp.database.access_tables import Account, ApiToken
@@ -31,6 +33,7 @@ SCOPES: Final = {
 PREFIX: Final = "mien"
 MAX_DAYS: Final = 3650
 USED_EVERY: Final = timedelta(minutes=1)
+_log = logging.getLogger(__name__)
 _NOBODYS_HASH: Final = hash_of(secrets.token_urlsafe(32))
 
 
@@ -96,11 +99,32 @@ def check(store: Store, text: str) -> TokenHolder:
     ):
         raise refused
     if token.last_used_at is None or now - token.last_used_at > USED_EVERY:
+        _used(store, token.id, now)
+    return TokenHolder(token.id, token.name, account, frozenset(token.scopes))
+
+
+def _used(store: Store, token_id: int, now: datetime) -> None:
+    """A full disk, or somebody else's lock, makes no token worthless."""
+    try:
         with store.session() as session:
             session.execute(
-                update(ApiToken).where(ApiToken.id == token.id).values(last_used_at=now)
+                update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now)
             )
-    return TokenHolder(token.id, token.name, account, frozenset(token.scopes))
+    except SQLAlchemyError as error:
+        _log.warning("That a token is used cannot be noted: %s", error)
+
+
+def living(store: Store, token_ids: Collection[int]) -> set[int]:
+    """Which of the tokens are neither revoked nor expired, and their accounts still there."""
+    if not token_ids:
+        return set()
+    query = select(ApiToken.id).where(
+        ApiToken.id.in_(token_ids),
+        ApiToken.revoked_at.is_(None),
+        or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > utcnow()),
+    )
+    with store.session() as session:
+        return set(session.scalars(query))
 
 
 def revoke(store: Store, token_id: int) -> ApiToken:

@@ -65,11 +65,11 @@ def change_password() -> ResponseReturnValue:
     """``{"current", "password"}``; the account's other browsers are logged out."""
     me, body = _me(), _body()
     password = accounts.check_password(_text(body, "password"))
-    throttle.attempt(me.name)
+    throttle.throttle().attempt(request.remote_addr or "?", me.name, me.credential)
     if accounts.log_in(store(), me.name, _text(body, "current")) is None:
         record("account.password_refused", me.name)
         raise InvalidRequest("The present password is wrong.", field="current")
-    throttle.throttle().succeeded(me.name)
+    throttle.throttle().succeeded(me.name, me.credential)
     changed = accounts.set_password(store(), me.account_id, password)
     record("account.password", changed.name)
     auth.log_in(changed)

@@ -17,6 +17,7 @@ AREAS = (
     ("token", "Tokens"),
     ("model", "Models"),
     ("shadow", "Shadow"),
+    ("survey", "Surveys"),
 )
 
 

@@ -173,6 +173,10 @@ SCHEMAS: dict[str, Any] = {
             "tags": _TAGS,
             "files": {"type": "integer", "minimum": 0},
             "job": {"oneOf": [schema("Job"), {"type": "null"}]},
+            "owner": {
+                "type": ["string", "null"],
+                "description": "Whose it is; null where it was made without a login.",
+            },
             "groups": {"type": "array", "items": {"type": "string"}},
             "ledger": {
                 "type": "object",
@@ -180,6 +184,22 @@ SCHEMAS: dict[str, Any] = {
             },
         },
         "required": ["id", "name", "purpose", "created_at", "files", "job"],
+    },
+    "Sharing": {
+        "type": "object",
+        "properties": {
+            "owner": {"type": ["string", "null"]},
+            "guests": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"name": {"type": "string"}, "since": _TIME},
+                    "required": ["name", "since"],
+                },
+            },
+            "may_share": {"type": "boolean", "description": "Whether the caller may invite."},
+        },
+        "required": ["owner", "guests", "may_share"],
     },
     "NewSurvey": {
         "type": "object",

@@ -114,6 +114,8 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         {"201": answer("The new survey.", schema("Survey"))},
         400,
         403,
+        409,
+        429,
         requestBody=json_body(schema("NewSurvey")),
     ),
     "survey_api.show": _operation(
@@ -124,6 +126,30 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     ),
     "survey_api.delete": _operation(
         "deleteSurvey", "Delete a survey with everything of it.", {"204": _EMPTY}, 403, 404, 409
+    ),
+    "survey_api.sharing_show": _operation(
+        "showSharing",
+        "Whose a survey is, who was invited to it, and whether the caller may invite.",
+        {"200": answer("The sharing.", schema("Sharing"))},
+        404,
+    ),
+    "survey_api.sharing_invite": _operation(
+        "inviteToSurvey",
+        "Let the account of that name work on a survey; for its owner and administrators.",
+        {"200": answer("The sharing as it is now.", schema("Sharing"))},
+        400,
+        403,
+        404,
+        409,
+    ),
+    "survey_api.sharing_withdraw": _operation(
+        "withdrawFromSurvey",
+        "Take an invitation back; whoever was invited may take back their own.",
+        {"204": _EMPTY},
+        400,
+        403,
+        404,
+        409,
     ),
     "survey_api.delete_pictures": _operation(
         "deletePictures",

@@ -23,7 +23,8 @@ import socketio
 from flask import Flask
 from flask_socketio import SocketIO
 
-from webapp.access.gate import admission
+from webapp.access.connections import GuardedNamespace
+from webapp.access.gate import Admission, admission
 from webapp.cluster.sockets import NodeManager
 from webapp.errors import InvalidRequest, MienError
 from webapp.live.bounded_packets import BoundedPacket
@@ -41,11 +42,7 @@ _log = logging.getLogger(__name__)
 TRANSPORT_BYTES = 8_000_000
 
 
-# Raises MienError where a connection may not be made; given its first request and auth.
-Admission = Callable[[dict[str, Any], object], None]
-
-
-class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
+class LiveNamespace(GuardedNamespace):
     """Hands events to the hub.
 
     Registered on the Socket.IO server itself: Flask-SocketIO's wrapper would build a Flask
@@ -92,21 +89,13 @@ class LiveNamespace(socketio.Namespace):  # type: ignore[misc]
 
     def _connect(self, sid: str, environ: dict[str, Any], auth: object) -> None:
         try:
-            self._admit(environ, auth)
+            self._admit(self, sid, environ, auth)
             self.hub.connect(sid, str(environ.get("REMOTE_ADDR", "unknown")))
         except MienError as error:
             refusal = socketio.exceptions.ConnectionRefusedError(error.message, error.to_json())
             raise refusal from error
         if self._watching.acquire(blocking=False):
             self.server.start_background_task(self._watch)
-
-    def end(self, sid: str) -> None:
-        """Tell the client that we disconnect it, then close its transport too."""
-        transport = self.server.manager.eio_sid_from_sid(sid, NAMESPACE)
-        self.disconnect(sid)
-        if transport is not None:
-            # waits for the peer to take what is still queued, which it may never do
-            self.server.start_background_task(self.server.eio.disconnect, transport)
 
     def _watch(self) -> None:
         while True:

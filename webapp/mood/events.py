@@ -22,6 +22,8 @@ from typing import Any
 import socketio
 import structlog
 
+from webapp.access.connections import GuardedNamespace
+from webapp.access.gate import Admission
 from webapp.domain import FrameResult
 from webapp.errors import InvalidRequest, MienError, RateLimited
 from webapp.mood.board import MoodBoard, Share
@@ -143,20 +145,18 @@ class _Subscriber:
         self._namespace.emit("end", {"reason": reason}, to=self.sid)
 
 
-class MoodNamespace(socketio.Namespace):  # type: ignore[misc]
+class MoodNamespace(GuardedNamespace):
     """Without a code nothing is ever said. Who may connect at all, ``admit`` decides."""
 
-    def __init__(self, board: MoodBoard, admit: Callable[[dict[str, Any], object], None]) -> None:
+    def __init__(self, board: MoodBoard, admit: Admission) -> None:
         super().__init__(NAMESPACE)
         self._board = board
         self._admit = admit
         self._subscribers: dict[str, _Subscriber] = {}
 
-    def on_connect(self, sid: str, environ: Any = None, auth: object = None, *_: Any) -> None:
-        if sid in self._subscribers:
-            return  # a client named an event of its own "connect"
+    def on_connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
         try:
-            self._admit(environ, auth)
+            self._admit(self, sid, environ, auth)
         except MienError as error:
             refusal = socketio.exceptions.ConnectionRefusedError(error.message, error.to_json())
             raise refusal from error

@@ -14,6 +14,8 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from webapp.access.auth import principal
+from webapp.access.connections import Open, connections_of
 from webapp.api import openapi
 from webapp.api.schemas import schema
 from webapp.errors import NotFound
@@ -57,6 +59,13 @@ class EventListener:
 
     def __init__(self) -> None:
         self._news = threading.Event()
+        self.left = False
+        self._logged_out = False
+
+    def log_out(self) -> None:
+        """End the stream: the login or token that opened it has ended."""
+        self._logged_out = True
+        self._news.set()
 
     def changed(self, share: Share) -> None:
         self._news.set()
@@ -71,6 +80,8 @@ class EventListener:
             self._news.clear()
             # the end first: whoever turned sharing off is not read a moment longer
             reason, number, mood = share.ended, share.number, share.mood
+            if self._logged_out:
+                reason = "logged_out"
             if reason is not None:
                 yield _event("end", {"reason": reason})
                 return
@@ -110,15 +121,23 @@ def stream(code: str) -> ResponseReturnValue:
     used = board()
     listener = EventListener()
     share = used.listen(code, listener)
+    who = principal() if services().settings.require_login else None
+    if who is not None:
+        connections_of(current_app).add(Open(who, lambda: not listener.left, listener.log_out))
     seen = request.headers.get("Last-Event-ID", "")
     heartbeat_s: float = services().settings.mood_heartbeat_s
     answer = Response(
         listener.events(share, int(seen) if seen.isascii() and seen.isdigit() else -1, heartbeat_s),
         mimetype="text/event-stream",
     )
-    answer.call_on_close(lambda: used.leave(share, listener))
+    answer.call_on_close(lambda: _left(used, share, listener))
     answer.headers["X-Accel-Buffering"] = "no"
     return _private(answer)
+
+
+def _left(used: MoodBoard, share: Share, listener: EventListener) -> None:
+    listener.left = True
+    used.leave(share, listener)
 
 
 def _private(answer: Response) -> Response:

@@ -19,6 +19,7 @@ from webapp.survey.ledger import current_ledger
 from webapp.survey.report.exports import FORMATS
 from webapp.survey.respondents import read_mapping
 from webapp.survey.service import surveys
+from webapp.survey.sharing import note, owner_name, owner_of_new, viewer, visible_to
 from webapp.web.bodies import LIST_BODY_BYTES
 from webapp.web.extensions import limiter
 from webapp.web.headers import allowed_origins, origin_allowed
@@ -91,6 +92,12 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
+def visible_rows() -> list[SurveyRow]:
+    """The surveys that the present request may see."""
+    account_id = viewer()
+    return surveys().catalog.rows(visible=None if account_id is None else visible_to(account_id))
+
+
 def survey_json(row: SurveyRow) -> dict[str, Any]:
     survey = row.survey
     return {
@@ -103,12 +110,13 @@ def survey_json(row: SurveyRow) -> dict[str, Any]:
         "pictures_deleted": survey.pictures_deleted_at is not None,
         "files": row.files,
         "job": None if row.job is None else job_json(row.job),
+        "owner": row.owner,
     }
 
 
 @blueprint.get("")
 def list_surveys() -> ResponseReturnValue:
-    return jsonify({"surveys": [survey_json(row) for row in surveys().catalog.rows()]})
+    return jsonify({"surveys": [survey_json(row) for row in visible_rows()]})
 
 
 def _creation_limit() -> str:
@@ -140,9 +148,16 @@ def create() -> ResponseReturnValue:
             video_fps=video_fps,
             primary_outcome=text_of(body, "primary_outcome"),
             tags=tags_of(body),
-        )
+        ),
+        owner_of_new(),
+        surveys().settings.survey_max_surveys,
     )
-    return jsonify(survey_json(SurveyRow(survey, 0))), 201
+    return jsonify(survey_json(_row(survey, 0))), 201
+
+
+def _row(survey: Survey, files: int, job: Job | None = None) -> SurveyRow:
+    with surveys().store.session() as session:
+        return SurveyRow(survey, files, job, owner_name(session, survey))
 
 
 @blueprint.get("/<survey_id>")
@@ -152,7 +167,7 @@ def show(survey_id: str) -> ResponseReturnValue:
     job = latest_job(opened.catalog, survey_id)
     with opened.store.session() as session:
         ledger = current_ledger(session, survey_id, job)
-    payload = survey_json(SurveyRow(survey, ledger.uploaded, job))
+    payload = survey_json(_row(survey, ledger.uploaded, job))
     payload["ledger"] = ledger.to_json()
     payload["groups"] = [group.name for group in opened.catalog.groups(survey_id)]
     return jsonify(payload)
@@ -160,7 +175,9 @@ def show(survey_id: str) -> ResponseReturnValue:
 
 @blueprint.delete("/<survey_id>")
 def delete(survey_id: str) -> ResponseReturnValue:
+    survey = surveys().catalog.get(survey_id)
     surveys().catalog.delete(survey_id)
+    note("survey.delete", survey)
     return "", 204
 
 

@@ -6,14 +6,15 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from webapp.database.access_tables import Account
 from webapp.database.base import utcnow
 from webapp.database.store import Store
 from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
@@ -90,7 +91,8 @@ class SurveyRow:
 
     survey: Survey
     files: int
-    job: Job | None = field(default=None)
+    job: Job | None = None
+    owner: str | None = None
 
 
 def _validated(new: NewSurvey) -> NewSurvey:
@@ -158,9 +160,17 @@ class Catalog:
         self.folders = Folders(instance)
         self.files: Files = files or LocalFiles()
 
-    def create(self, new: NewSurvey) -> Survey:
-        """Make a survey. Raises :class:`InvalidRequest`, or :class:`Forbidden` for its purpose."""
+    def create(
+        self, new: NewSurvey, owner_id: int | None = None, most: int | None = None
+    ) -> Survey:
+        """Make a survey. Raises :class:`InvalidRequest`, or :class:`Forbidden` for its purpose.
+
+        ``most`` surveys an owner may have, or all nobody's together; one more is a
+        :class:`Conflict`.
+        """
         new = _validated(new)
+        if most is not None:
+            self._check_room(owner_id, most)
         survey = Survey(
             id=secrets.token_hex(16),
             name=new.name,
@@ -175,6 +185,7 @@ class Catalog:
             primary_outcome=new.primary_outcome,
             tags=",".join(new.tags),
             created_at=utcnow(),
+            owner_id=owner_id,
         )
         with self.store.session() as session:
             session.add(survey)
@@ -182,6 +193,16 @@ class Catalog:
             for position, name in enumerate(new.groups):
                 session.add(Group(survey_id=survey.id, name=name, position=position))
         return survey
+
+    def _check_room(self, owner_id: int | None, most: int) -> None:
+        query = select(func.count()).where(Survey.owner_id.is_not_distinct_from(owner_id))
+        with self.store.session() as session:
+            count = session.scalar(query) or 0
+        if count >= most:
+            raise Conflict(
+                f"There are {count} surveys already, and {most} is the most. Delete some first.",
+                limit=most,
+            )
 
     def get(self, survey_id: str) -> Survey:
         """The survey. Raises :class:`NotFound`."""
@@ -221,11 +242,16 @@ class Catalog:
                     raise NotFound("There is no such survey.", survey=survey_id) from None
                 return found
 
-    def rows(self, limit: int = 200) -> list[SurveyRow]:
-        """The newest surveys with their number of files and latest job."""
+    def rows(self, limit: int = 200, visible: ColumnElement[bool] | None = None) -> list[SurveyRow]:
+        """The newest surveys, or of those that are ``visible``, with their number of files and
+        latest job.
+        """
         with self.store.session() as session:
-            query = select(Survey).order_by(Survey.created_at.desc()).limit(limit)
-            surveys = list(session.scalars(query))
+            query = select(Survey, Account.name).outerjoin(Account, Account.id == Survey.owner_id)
+            if visible is not None:
+                query = query.where(visible)
+            found = session.execute(query.order_by(Survey.created_at.desc()).limit(limit)).all()
+            surveys = [survey for survey, _ in found]
             ids = [survey.id for survey in surveys]
             jobs: dict[str, Job] = {}
             for job in session.scalars(select(Job).where(Job.survey_id.in_(ids)).order_by(Job.id)):
@@ -248,7 +274,7 @@ class Catalog:
                     .group_by(Upload.survey_id)
                 )
             } | settled
-        return [SurveyRow(s, counts.get(s.id, 0), jobs.get(s.id)) for s in surveys]
+        return [SurveyRow(s, counts.get(s.id, 0), jobs.get(s.id), owner) for s, owner in found]
 
     def delete(self, survey_id: str) -> None:
         """Remove rows, pictures, stills and reports at once. Raises :class:`NotFound`.
@@ -347,5 +373,10 @@ def find_survey(session: Session, survey_id: str) -> Survey:
     """The survey within a session. Raises :class:`NotFound`."""
     survey = session.get(Survey, survey_id) if _ID.fullmatch(survey_id) else None
     if survey is None:
-        raise NotFound("There is no such survey; it may have been deleted.", survey=survey_id)
+        raise no_such_survey(survey_id)
     return survey
+
+
+def no_such_survey(survey_id: str) -> NotFound:
+    """Said alike of surveys that are not there and of those that the asker may not see."""
+    return NotFound("There is no such survey; it may have been deleted.", survey=survey_id)

@@ -8,10 +8,12 @@ from typing import Any
 from flask import Blueprint, Flask, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from webapp.access.auth import logged_in
 from webapp.database.survey_tables import ENDED_JOB_STATES, Job
 from webapp.domain import EMOTIONS
 from webapp.errors import NotFound
 from webapp.survey import api, api_parts, api_report, api_review  # noqa: F401 - they add routes
+from webapp.survey.api_sharing import sharing_json
 from webapp.survey.catalog import find_survey
 from webapp.survey.events import NAMESPACE, init_events
 from webapp.survey.labels import UNUSABLE
@@ -29,7 +31,9 @@ blueprint = Blueprint("survey", __name__, url_prefix="/surveys")
 
 @blueprint.get("")
 def index() -> ResponseReturnValue:
-    return render_template("surveys.html", rows=surveys().catalog.rows())
+    return render_template(
+        "surveys.html", rows=api.visible_rows(), owners=surveys().settings.require_login
+    )
 
 
 @blueprint.get("/new")
@@ -47,6 +51,11 @@ def _jobs(survey_id: str) -> list[Job]:
     with surveys().store.session() as session:
         find_survey(session, survey_id)
         return list(session.query(Job).where(Job.survey_id == survey_id).order_by(Job.id.desc()))
+
+
+def _my_name() -> str:
+    who = logged_in()
+    return "" if who is None else who.name
 
 
 @blueprint.get("/<survey_id>")
@@ -67,6 +76,8 @@ def show(survey_id: str) -> ResponseReturnValue:
         "job": None if job is None else api.job_json(job),
         "uploaded": ledger.uploaded,
         "report": url_for("survey.report", survey_id=survey_id),
+        "sharing": sharing_json(survey_id) if settings.require_login else None,
+        "me": _my_name(),
         "limits": {
             "picture": settings.max_image_bytes,
             "video": settings.survey_max_video_bytes,

@@ -58,8 +58,20 @@ class _AnyFuture(TimestampSigner):
         return (value, signed_at) if return_timestamp else value
 
 
+def cookie_name(name: str) -> str:
+    """The name of a cookie of ours in the present request.
+
+    Over HTTPS it begins with ``__Host-``: browsers take such a cookie from this very host and over
+    HTTPS only, so that no other host of the domain, and nobody on the way, plants one.
+    """
+    return f"__Host-{name}" if request.is_secure else name
+
+
 class Sessions(SecureCookieSessionInterface):
     """Session cookies that a browser which got them over HTTPS never sends without it."""
+
+    def get_cookie_name(self, app: Flask) -> str:
+        return cookie_name(super().get_cookie_name(app))
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         serializer = super().get_signing_serializer(app)

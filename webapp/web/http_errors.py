@@ -97,6 +97,8 @@ def add_error_handlers(app: Flask) -> None:
         message = error.description or error.name
         if status == 413 and request.max_content_length is not None:
             message = f"Expected at most {request.max_content_length} bytes. Received more."
+        if status == 429:  # the library's description is the limit alone
+            message = f"Too many requests from this address: at most {message}. Try again later."
         body: dict[str, object] = {"error": {"code": code, "message": message, "detail": {}}}
         answer = app.make_response(_answer(status, code, message, body))
         for name, value in error.get_headers():

@@ -6,6 +6,7 @@ import { fromDrop, fromFiles, isSystemFile, placed } from "../survey/collect.js"
 import { sendInParts } from "../survey/parts.js";
 import { mappingWords, progressWords, watch } from "../survey/progress.js";
 import { UploadQueue } from "../survey/queue.js";
+import { sharingDialog } from "../survey/sharing.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const find = (name) => document.querySelector(`[data-${name}]`);
@@ -259,6 +260,17 @@ action("delete-pictures")?.addEventListener("click", async () => {
   });
   if (gone) location.reload();
 });
+
+if (find("share")) {
+  sharingDialog({
+    dialog: find("share"),
+    button: action("share"),
+    api: config.api,
+    me: config.me,
+    sharing: config.sharing,
+    left: () => location.assign("/surveys"),
+  });
+}
 
 if (config.job && !["done", "cancelled", "failed"].includes(config.job.state)) follow();
 

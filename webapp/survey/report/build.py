@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from webapp import ROOT
 from webapp.database.store import Store
-from webapp.database.survey_tables import Job
+from webapp.database.survey_tables import Job, Survey
 from webapp.errors import MienError
 from webapp.files.open_storage import open_files
 from webapp.files.storage import Files, LocalFiles, remove_tree
@@ -57,10 +57,20 @@ def build(
 
 
 def _earlier_figures(session: Session, job: Job) -> list[dict[str, Any]]:
-    """The figures of the newest finished analysis of each survey that was analysed before."""
+    """The figures of the newest finished analysis of each survey of the same owner that was
+    analysed before; surveys of nobody are compared with each other.
+    """
     latest: dict[str, dict[str, Any]] = {}
-    query = select(Job.survey_id, Job.summary).where(
-        Job.state == "done", Job.id < job.id, Job.survey_id != job.survey_id
+    owner_id = session.scalar(select(Survey.owner_id).where(Survey.id == job.survey_id))
+    query = (
+        select(Job.survey_id, Job.summary)
+        .join(Survey, Survey.id == Job.survey_id)
+        .where(
+            Job.state == "done",
+            Job.id < job.id,
+            Job.survey_id != job.survey_id,
+            Survey.owner_id.is_not_distinct_from(owner_id),
+        )
     )
     for survey_id, summary in session.execute(query.order_by(Job.id)):
         if figures := (summary or {}).get("figures"):
