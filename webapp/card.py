@@ -28,6 +28,10 @@ CARD_SCHEMA = 1
 GOLDEN_TOLERANCE = 1e-3
 HEAD_KINDS = ("logits", "probabilities")
 _LONGEST_TEXT = 20_000
+_LARGEST_FILE = 5_000_000  # bytes; ours have 50,000
+_MOST_VALUES, _DEEPEST = 200_000, 30
+_LARGEST_NUMBER = 1e15  # a whole one of this size is exact in every language
+_LARGEST_SIDE = 1024
 _NUMBERS = (
     *("n", "accuracy", "precision_macro", "recall_macro", "f1_macro", "loss", "ece", "ms_per_face"),
 )
@@ -73,6 +77,38 @@ class HeadSpec:
     output: int = 0
     kind: str = "logits"
     temperature: float = 1.0
+
+
+def _check_values(payload: object) -> None:
+    """Only what can be shown and sent on: finite numbers of a size, encodable texts, not too much
+    and not too deep. Raises :class:`ModelInvalid`.
+    """
+    level, seen = [payload], 0
+    for _ in range(_DEEPEST):
+        seen += len(level)
+        below: list[object] = []
+        for value in level:
+            if isinstance(value, (int, float)) and not abs(value) <= _LARGEST_NUMBER:
+                raise ModelInvalid("Model card: expected finite numbers of at most 1e15.")
+            if isinstance(value, str) and not value.isascii():
+                _check_text(value)
+            if isinstance(value, Mapping):
+                below += [*value, *value.values()]
+            elif isinstance(value, (list, tuple)):
+                below += value
+        if seen + len(below) > _MOST_VALUES:
+            raise ModelInvalid(f"Model card: expected at most {_MOST_VALUES} values.")
+        if not below:
+            return
+        level = below
+    raise ModelInvalid(f"Model card: expected at most {_DEEPEST} levels.")
+
+
+def _check_text(value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ModelInvalid("Model card: a text has half a surrogate pair.") from error
 
 
 def _check_types(card: ModelCard, refuse: Callable[[str, object], None]) -> None:
@@ -177,8 +213,12 @@ class ModelCard:
             refuse(f"the labels {EMOTIONS} in this order", self.emotions)
         if not self.version or "/" in self.version or self.version.startswith("."):
             refuse("a version that can be a folder name", self.version)
-        if self.input.channels not in (1, 3) or min(self.input.height, self.input.width) < 8:
-            refuse("an input of at least 8x8 with 1 or 3 channels", asdict(self.input))
+        sides = (self.input.height, self.input.width)
+        if self.input.channels not in (1, 3) or min(sides) < 8 or max(sides) > _LARGEST_SIDE:
+            refuse(
+                f"an input of 8x8 to {_LARGEST_SIDE}x{_LARGEST_SIDE}, 1 or 3 channels",
+                asdict(self.input),
+            )
         if not 0.2 <= self.crop.scale <= 5 or abs(self.crop.shift_up) > 1:
             refuse("a crop scale in [0.2, 5] and |shift_up| <= 1", asdict(self.crop))
         if not self.heads or len({head.name for head in self.heads}) != len(self.heads):
@@ -225,6 +265,7 @@ class ModelCard:
     @classmethod
     def from_json(cls, payload: Mapping[str, Any]) -> Self:
         """Parse a card. Raises :class:`ModelInvalid` naming what is wrong."""
+        _check_values(payload)
         try:
             fields = dict(payload)
             fields["input"] = InputSpec(**fields.get("input", {}))
@@ -237,8 +278,8 @@ class ModelCard:
                 fields["mixture"] = Mixture(**{**mixture, "adjustment": adjustment})
             fields["emotions"] = tuple(fields.get("emotions", ()))
             card = cls(**fields)
-        except (TypeError, ValueError) as error:
-            raise ModelInvalid(f"Model card cannot be read: {error}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ModelInvalid(f"Model card cannot be read: {str(error)[:500]}") from error
         for name, figures in card.metrics.items():
             if not _are_figures(figures):
                 raise ModelInvalid(f"Model card: expected numbers as the figures of {name!r}.")
@@ -249,7 +290,11 @@ class ModelCard:
         """Read ``card.json`` of a version folder. Raises :class:`ModelInvalid`."""
         path = folder / CARD_FILE
         try:
+            if path.stat().st_size > _LARGEST_FILE:
+                raise ValueError(f"it has more than {_LARGEST_FILE} bytes")
             payload = json.loads(path.read_text(encoding="utf-8"))
+        except RecursionError as error:
+            raise ModelInvalid(f"{path.name} of {folder.name} is nested too deeply.") from error
         except (OSError, ValueError) as error:
             raise ModelInvalid(f"{path.name} of {folder.name} cannot be read: {error}") from error
         if not isinstance(payload, dict):

@@ -222,6 +222,23 @@ def bring_versions(folder: Path) -> None:
         click.echo(f"{name} is new; activate it when you want it to serve")
 
 
+@models.command("delete")
+@click.argument("version")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete_version(version: str, yes: bool) -> None:
+    """Delete a version for good; not the active one, and not the last."""
+    from webapp.commands.admin import record_if_possible
+
+    if not yes:
+        click.confirm(f"Delete {version} with its files?", abort=True)
+    try:
+        _registry().remove(version)
+    except OSError as error:
+        raise click.ClickException(f"{version} cannot be deleted: {error}") from error
+    record_if_possible("model.delete", version, _who())
+    click.echo(f"{version} is deleted")
+
+
 def _who() -> str:
     try:
         return f"{getpass.getuser()} (command line)"

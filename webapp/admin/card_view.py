@@ -13,6 +13,7 @@ from webapp.domain import EMOTIONS
 LABELS: Final = {"fer2013": "FER2013 labels", "ferplus": "FER+ votes"}
 SETS: Final = {"test": "test pictures", "validation": "validation pictures"}
 HEAT_STEPS: Final = 10
+LARGEST: Final = 1e15
 _FIGURES: Final = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "ece", "loss")
 FIGURE_WORDS: Final = {
     "accuracy": "Accuracy",
@@ -136,7 +137,7 @@ def _evaluation(
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if value == value else None  # NaN is no figure
+    return float(value) if abs(value) <= LARGEST else None  # NaN is no figure
 
 
 def _intervals(given: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
@@ -167,7 +168,7 @@ def _matrix(given: Any) -> list[list[int]]:
         return []
     if not all(isinstance(row, list) and len(row) == size for row in given):
         return []
-    if not all(isinstance(n, int) and n >= 0 for row in given for n in row):
+    if not all(isinstance(n, int) and 0 <= n <= LARGEST for row in given for n in row):
         return []
     return given
 
@@ -189,6 +190,8 @@ def _bins(given: Any) -> list[Bin]:
         if None in numbers:
             return []
         count, confidence, accuracy = (number or 0.0 for number in numbers)
+        if count < 0 or not (0 <= confidence <= 1 and 0 <= accuracy <= 1):
+            return []
         made.append(Bin(place / width, (place + 1) / width, int(count), confidence, accuracy))
     return made
 
@@ -248,8 +251,11 @@ def _pictures(card: ModelCard, name: str) -> tuple[Any, ...] | None:
 
 
 def size_bytes(folder: Path) -> int:
-    """All files of a version together."""
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    """All files of a version together; 0 where it is being deleted at this moment."""
+    try:
+        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    except OSError:
+        return 0
 
 
 def _served(card: ModelCard) -> str:

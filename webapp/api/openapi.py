@@ -107,6 +107,14 @@ MODELS = {
     "tags": ["models"],
     "responses": {"200": answer("All versions.", schema("Models"))},
 }
+DELETE_MODEL = {
+    "operationId": "deleteModel",
+    "tags": ["models"],
+    "responses": {
+        "204": {"description": "It is gone."},
+        **errors(401, 403, 404, 409, 503),
+    },
+}
 DOCUMENT = {
     "operationId": "openapi",
     "tags": ["meta"],

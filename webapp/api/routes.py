@@ -9,9 +9,12 @@ from typing import IO, Any, ClassVar
 from flask import Blueprint, Request, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from webapp.access.auth import admin_required, principal
 from webapp.api import openapi, survey_operations
 from webapp.domain import THOROUGH
 from webapp.errors import InvalidRequest, MienError, PayloadTooLarge
+from webapp.models.removal import remove_version
+from webapp.models.services import models_of
 from webapp.web.bodies import PICTURES_BYTES, SMALL_BODY_BYTES, Room
 from webapp.web.extensions import limiter
 from webapp.web.services import services
@@ -104,7 +107,10 @@ def models() -> ResponseReturnValue:
     registry = services().registry
     if registry is None:
         return jsonify({"active": None, "serving": services().inference.version, "models": []})
-    active = registry.active().version
+    try:
+        active = registry.active().version
+    except MienError:  # none, or a damaged one: the others are listed all the same
+        active = None
     rows: list[dict[str, Any]] = [
         {
             "version": known.version,
@@ -121,6 +127,16 @@ def models() -> ResponseReturnValue:
         for known in registry.versions()
     ]
     return jsonify({"active": active, "serving": services().inference.version, "models": rows})
+
+
+@blueprint.delete("/models/<version>")
+@admin_required(scope="models:write")
+@openapi.operation(openapi.DELETE_MODEL)
+def delete_model(version: str) -> ResponseReturnValue:
+    """Delete a model version that nothing uses, for good; for administrators."""
+    who = principal()
+    remove_version(models_of(current_app), version, "nobody" if who is None else who.label)
+    return "", 204
 
 
 @blueprint.get("/openapi.json")

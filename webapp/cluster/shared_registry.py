@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from webapp.card import CARD_FILE
-from webapp.errors import MienError, ModelInvalid, NotFound
+from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
 from webapp.files.remote_store import RemoteStore
 from webapp.files.storage import remove_tree
 from webapp.models.registry import ACTIVE_FILE, HISTORY_FILE, ModelVersion, Registry
@@ -64,6 +64,17 @@ class NodeRegistry(Registry):
                 raise
             found = super().get(version)
         return found.folder
+
+    def remove(self, version: str) -> None:
+        """As :meth:`Registry.remove`, from the shared store too; copies that other nodes have made
+        stay there.
+        """
+        if self._remote is not None:
+            self._check_removable(version)
+            if version == self.wanted():
+                raise Conflict(f"{version} is active; activate another one first.")
+            self._remote.remove_tree(version)  # first: whoever looks for it copies it from there
+        super().remove(version)
 
     def wanted(self) -> str | None:
         """The name that all nodes shall serve; None without a shared store, and where none was

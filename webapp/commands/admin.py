@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access import accounts
 from webapp.access.audit import record_in
@@ -39,6 +40,15 @@ def _record(opened: Store, action: str, subject: str) -> None:
     except (KeyError, OSError):  # a container without a user table
         who = "somebody"
     record_in(opened, action, subject, actor=f"{who} (command line)")
+
+
+def record_if_possible(action: str, subject: str, actor: str) -> None:
+    """Add to the audit log what was done; a database that is away is told and changes nothing."""
+    try:
+        with _store() as opened:
+            record_in(opened, action, subject, actor=actor)
+    except (SQLAlchemyError, OSError) as error:
+        click.echo(f"The audit log cannot be written: {type(error).__name__}", err=True)
 
 
 @click.group()

@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -88,6 +89,23 @@ class Activation:
         if not earlier:
             raise Conflict("There is no earlier model to go back to.")
         return self._changed(earlier[-1], who, why, back=True)
+
+    @property
+    def serving(self) -> str:
+        """The version that reads faces now."""
+        return str(self._inference.version)
+
+    @contextmanager
+    def unchanging(self) -> Iterator[Registry]:
+        """The registry, while no version is put into service. Raises :class:`Conflict` where one
+        is at this moment.
+        """
+        if not self._swapping.acquire(blocking=False):
+            raise Conflict("Another change of the model is going on; wait for its end.")
+        try:
+            yield self._registry
+        finally:
+            self._swapping.release()
 
     def follow(self, version: str, written: Callable[[], None]) -> None:
         """Serve what another node activated; ``written`` then sets this node's ``ACTIVE``.

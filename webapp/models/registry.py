@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +17,14 @@ from typing import Any, Final
 from webapp.card import CARD_FILE, TFLITE_FILE, ModelCard
 from webapp.errors import Conflict, ModelInvalid, NotFound
 from webapp.files import atomic
+from webapp.files.storage import remove_tree
 from webapp.models.verify import verify
 
 ACTIVE_FILE: Final = "ACTIVE"
 HISTORY_FILE: Final = "HISTORY"
 NEEDED_FILES: Final = (CARD_FILE, TFLITE_FILE)
 HISTORY_LENGTH: Final = 50
+_REMOVED: Final = ".removed-"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -106,6 +109,33 @@ class Registry:
             if before is not None:
                 self._write(HISTORY_FILE, [*self.history(), before][-HISTORY_LENGTH:])
             self._write(ACTIVE_FILE, [version])
+
+    def remove(self, version: str) -> None:
+        """Delete a version, or a folder that is none, and its name from the history.
+
+        Raises :class:`NotFound`, :class:`Conflict` for the active and for the last version, and
+        OSError.
+        """
+        self._check_removable(version)
+        history = self.history()
+        if version in history:
+            self._write(HISTORY_FILE, [name for name in history if name != version])
+        folder = self.models_dir / version
+        if folder.is_symlink():
+            folder.unlink()
+            return
+        # out of sight at once; what a crash leaves goes with the next one
+        folder.rename(self.models_dir / f"{_REMOVED}{secrets.token_hex(4)}")
+        for gone in self.models_dir.glob(f"{_REMOVED}*"):
+            remove_tree(gone)
+
+    def _check_removable(self, version: str) -> None:
+        if not _NAME.fullmatch(version) or not (self.models_dir / version).is_dir():
+            raise NotFound(f"There is no model version {version!r}.", version=version[:100])
+        if version == self.active_name():
+            raise Conflict(f"{version} is active; activate another one first.", version=version)
+        if [found.version for found in self.versions()] == [version]:
+            raise Conflict(f"{version} is the last version; it stays.", version=version)
 
     def history(self) -> list[str]:
         """Names that were active before, oldest first; may name versions since deleted."""

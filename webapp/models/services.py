@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.audit import record_in
+from webapp.database.store import Store
 from webapp.models.activation import Activation, init_activation
 from webapp.models.evaluation_sets import EvaluationSets
 from webapp.models.shadow import Shadow
@@ -43,10 +44,14 @@ class Models:
         self.activation.stop()
         self.uploads.stop()
 
+    def store(self) -> Store:
+        """The database. Raises SQLAlchemyError or OSError where it cannot be opened."""
+        return database_of(self._app).open()
+
     def record(self, action: str, subject: str, detail: dict[str, Any], who: str) -> None:
         """Write the audit log, also outside of a request; without a database it is only logged."""
         try:
-            record_in(database_of(self._app).open(), action, subject, detail, actor=who)
+            record_in(self.store(), action, subject, detail, actor=who)
         except (SQLAlchemyError, OSError) as error:
             _log.error("the audit log cannot be written: %s", type(error).__name__)
 

@@ -1,4 +1,4 @@
-// The model pages: measure, activate, go back.
+// The model pages: measure, activate, go back, delete.
 
 import { call, press } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
@@ -10,10 +10,11 @@ function versionOf(button) {
   return button.dataset.version ?? button.closest("[data-version]").dataset.version;
 }
 
-/** Says what was done and shows the page as it is now. */
-function shown(text) {
+/** Says what was done and shows the page as it is now, or another one. @param {string} [page] */
+function shown(text, page) {
   sessionStorage.setItem("admin-done", text);
-  location.reload();
+  if (page) location.assign(page);
+  else location.reload();
 }
 
 async function measure(button) {
@@ -49,11 +50,27 @@ async function rollback(button) {
   if (state !== undefined) shown(`${version} serves again.`);
 }
 
+async function remove(button) {
+  const version = versionOf(button);
+  const yes = await confirmed({
+    title: `Delete ${version}?`,
+    text: "Its files are deleted for good. Reports that were made with it stay as they are.",
+    yes: "Delete",
+  });
+  if (!yes) return;
+  const gone = await press(button, error, async () => {
+    await call("DELETE", `/api/v1/models/${encodeURIComponent(version)}`);
+    return true;
+  });
+  if (gone) shown(`${version} is deleted.`, button.dataset.then);
+}
+
 document.addEventListener("click", (event) => {
-  const button = /** @type {Element} */ (event.target).closest("[data-measure], [data-activate], [data-rollback]");
+  const button = /** @type {Element} */ (event.target).closest("[data-measure], [data-activate], [data-rollback], [data-delete]");
   if (!button) return;
   if ("measure" in button.dataset) measure(button);
   else if ("activate" in button.dataset) activate(button);
+  else if ("delete" in button.dataset) remove(button);
   else rollback(button);
 });
 
