@@ -182,7 +182,7 @@ def test_crops_alone_resize_faces_for_the_network() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "cv2.resize"
     }
     # detectors resize what they see themselves, never what the network sees
-    detectors = {"blazeface.py", "detector.py", "two_looks.py", "yunet.py"}
+    detectors = {"blazeface.py", "detector.py", "windows.py", "yunet.py"}
     assert resizing == {"webapp/vision/crops.py", *(f"webapp/vision/{n}" for n in detectors)}
 
 

@@ -54,7 +54,7 @@ def test_a_camera_sees_in_turn_what_one_scan_sees_at_once(
     assert all(max(box.iou(other) for other in in_turn) > 0.6 for box in (d.box for d in at_once))
 
 
-@pytest.mark.parametrize("degrees", [-60, -30, 0, 30, 60])
+@pytest.mark.parametrize("degrees", [-90, -60, -30, 0, 30, 60, 90])
 def test_tilted_faces_have_the_upright_geometry(
     detector: TwoLooks, astronaut_rgb: Pixels, degrees: int
 ) -> None:
@@ -81,6 +81,20 @@ def test_small_faces_beside_a_large_one_are_found(
     picture[20:480, 20:480] = cv2.resize(head, (460, 460))
     picture[300:400, 600:700] = cv2.resize(head, (100, 100), interpolation=cv2.INTER_AREA)
     assert len(detector.scan(frame_of(picture), thorough=True)) == 2
+
+
+def test_every_small_face_of_a_large_picture_is_found(
+    detector: TwoLooks, astronaut_rgb: Pixels
+) -> None:
+    picture = np.full((900, 1200, 3), 120, np.uint8)
+    head = cv2.resize(astronaut_rgb[0:230, 110:340], (80, 80), interpolation=cv2.INTER_AREA)
+    corners = [(x, y) for y in (60, 400, 760) for x in (70, 560, 1050)]
+    for x, y in corners:
+        picture[y : y + 80, x : x + 80] = head
+    found = detector.scan(frame_of(picture), thorough=True)
+    faces = [Box(x + 23, y + 25, x + 57, y + 59) for x, y in corners]
+    assert all(any(d.box.iou(face) > 0.4 for d in found) for face in faces)
+    assert len(found) == len(faces)
 
 
 def test_a_face_that_fills_the_picture_is_found(detector: TwoLooks, astronaut_rgb: Pixels) -> None:

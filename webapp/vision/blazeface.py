@@ -59,6 +59,11 @@ class Window:
     y: float
     side: float
 
+    def scaled(self, factor: float) -> Window:
+        """The window with the same middle, ``factor`` times as large."""
+        margin = self.side * (factor - 1) / 2
+        return Window(self.x - margin, self.y - margin, self.side * factor)
+
 
 class Pyramid:
     """A picture, uint8 ``[H, W]`` grey or ``[H, W, 3]`` RGB, its half, its quarter and so on.
