@@ -16,6 +16,7 @@ from webapp import ROOT, __version__
 from webapp.app import create_app
 from webapp.errors import Conflict
 from webapp.settings import Settings
+from webapp.survey.service import surveys_of
 from webapp.web.headers import content_security_policy, origin_allowed
 
 
@@ -47,6 +48,31 @@ def test_readyz_follows_the_workers(client: FlaskClient, inference: FakeInferenc
     assert ready.json == {"ok": True, "model": "fake-1", "workers": {"ready": 1, "total": 2}}
     inference.workers = [Worker("starting")]
     assert client.get("/readyz").status_code == 503
+
+
+@pytest.mark.parametrize("damage", ["all", "head", "middle"])
+def test_a_damaged_database_is_not_ready_and_never_an_internal_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings = Settings(async_mode="threading", instance_dir=str(tmp_path))
+    whole = create_app(settings, FakeInference())
+    assert whole.test_client().get("/api/v1/surveys").status_code == 200
+    assert whole.test_client().get("/readyz").status_code == 200
+    surveys_of(whole).close()  # and the database: its journal is written into the file
+
+    file = tmp_path / "mien.db"
+    data = bytearray(file.read_bytes())
+    begin, end = {"all": (0, len(data)), "head": (0, 50), "middle": (5000, 60_000)}[damage]
+    data[begin:end] = b"\xa5" * (end - begin)
+    file.write_bytes(data)
+    client = create_app(settings, FakeInference()).test_client()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json["ok"]) == (503, False)
+    assert "damaged" in answer.json["database"]
+    for path in ("/api/v1/surveys", "/surveys", "/admin/login", "/readyz"):
+        assert client.get(path).status_code in (200, 302, 503), path
+    assert client.get("/healthz").status_code == 200
 
 
 def test_metrics_count_pictures_and_errors_by_code(client: FlaskClient) -> None:

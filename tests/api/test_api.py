@@ -265,3 +265,20 @@ def test_curl_without_a_type_sends_a_picture(tmp_path: Path, inference: FakeInfe
     assert done.returncode == 0
     assert "faces" in json.loads(done.stdout)
     assert inference.calls == [{"image": b"picture", "request": THOROUGH}]
+
+
+@pytest.mark.parametrize(("killed", "status", "calls"), [(True, 200, 2), (False, 502, 1)])
+def test_a_picture_whose_worker_was_killed_is_tried_once_more(
+    killed: bool, status: int, calls: int
+) -> None:
+    detail = {"killed": True} if killed else {}
+
+    class Once(FakeInference):
+        def analyze(self, image: bytes, **options: Any) -> Any:
+            self.error = None if self.calls else WorkerCrashed("It ended.", **detail)
+            return super().analyze(image, **options)
+
+    inference = Once()
+    client = create_app(Settings(async_mode="threading"), inference).test_client()
+    assert client.post(ANALYZE, data=b"jpeg").status_code == status
+    assert len(inference.calls) == calls

@@ -12,6 +12,7 @@ from webapp.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, ModelCa
 from webapp.errors import Conflict, ModelInvalid, NotFound
 from webapp.models import verify as module
 from webapp.models.registry import ACTIVE_FILE, HISTORY_FILE, Registry
+from webapp.sandbox import seccomp
 
 
 @pytest.fixture
@@ -71,6 +72,13 @@ def test_verify_reports_hashes_and_differences(models: Path) -> None:
     assert report["version"] == "test-1"
     assert report["files"][TFLITE_FILE] == sha256_of(models / "test-1" / TFLITE_FILE)
     assert set(report["differences"]) == {"fer2013", "ferplus"}
+
+
+@pytest.mark.skipif(not seccomp.supported(), reason="needs seccomp: no filter for this system")
+@pytest.mark.parametrize("timed", [False, True])
+def test_whoever_verifies_and_measures_is_confined_and_says_so(models: Path, timed: bool) -> None:
+    report = module.verify(models / "test-1", timed=timed)
+    assert "no network, no writing, no programs" in report["confinement"]
 
 
 @pytest.mark.parametrize("name", [TFLITE_FILE, KERAS_FILE, GOLDEN_FILE])

@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 
 from webapp.access.auth import admin_required, principal
 from webapp.api import openapi, survey_operations
-from webapp.domain import THOROUGH
-from webapp.errors import InvalidRequest, MienError, PayloadTooLarge
+from webapp.domain import THOROUGH, FrameResult
+from webapp.errors import InvalidRequest, MienError, PayloadTooLarge, WorkerCrashed
 from webapp.models.removal import remove_version
 from webapp.models.services import models_of
 from webapp.web.bodies import PICTURES_BYTES, SMALL_BODY_BYTES, Room
@@ -83,6 +83,17 @@ def _picture() -> bytes:
     return image
 
 
+def _read(image: bytes) -> FrameResult:
+    """The result; asked for once more where somebody ended the worker that had the picture."""
+    inference = services().inference
+    try:
+        return inference.analyze(image, request=THOROUGH)
+    except WorkerCrashed as error:
+        if not error.detail.get("killed"):
+            raise
+    return inference.analyze(image, request=THOROUGH)
+
+
 @blueprint.post("/analyze")
 @limiter.limit(_analyze_limit)
 @openapi.operation(openapi.ANALYZE)
@@ -92,7 +103,7 @@ def analyze() -> ResponseReturnValue:
     metrics = services().metrics
     try:
         with _room.held(request.remote_addr or "", _announced_bytes()):
-            result = services().inference.analyze(_picture(), request=THOROUGH)
+            result = _read(_picture())
     except MienError as error:
         metrics.failed("api", error.code)
         raise

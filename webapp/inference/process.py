@@ -298,9 +298,13 @@ class WorkerProcess:
         self._ready.set()
         self._on_death()
 
-    @staticmethod
-    def _crash() -> WorkerCrashed:
+    def _crash(self) -> WorkerCrashed:
+        """``killed``: somebody else ended it and not the picture, which may be tried again."""
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(ABORT_GRACE_S)
+        killed = self._popen.poll() in (-signal.SIGTERM, -getattr(signal, "SIGKILL", 9))
         return WorkerCrashed(
             "The inference worker ended while it held this request. Only this request is lost; "
-            "a new worker is being started."
+            "a new worker is being started.",
+            **({"killed": True} if killed else {}),
         )

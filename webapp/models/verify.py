@@ -50,8 +50,8 @@ def check_files(folder: Path, card: ModelCard) -> dict[str, str]:
 def verify(folder: Path, *, timed: bool = False) -> dict[str, Any]:
     """Check a version's hashes and golden pictures; ``timed`` also measures its speed.
 
-    Returns ``{"files": {name: sha256}, "differences": {head: float}}`` and what
-    :func:`webapp.vision.timing.time_faces` returns. Raises :class:`ModelInvalid` saying what
+    Returns ``{"confinement": text, "files": {name: sha256}, "differences": {head: float}}`` and
+    what :func:`webapp.vision.timing.time_faces` returns. Raises :class:`ModelInvalid` saying what
     does not fit.
     """
     command = [sys.executable, "-m", "webapp.models.verify", str(folder.resolve())]
@@ -84,9 +84,9 @@ def _report(folder: Path, timed: bool) -> dict[str, Any]:
     from webapp.vision.classifier import MAX_MEMORY_MB, check_golden
     from webapp.vision.timing import time_faces
 
-    confine(memory_mb=MAX_MEMORY_MB)
+    held = confine(memory_mb=MAX_MEMORY_MB)
     card = ModelCard.load(folder)
-    report: dict[str, Any] = {"files": check_files(folder, card)}
+    report: dict[str, Any] = {"confinement": str(held), "files": check_files(folder, card)}
     report["differences"] = check_golden(folder)
     return report | (time_faces(folder, card) if timed else {})
 

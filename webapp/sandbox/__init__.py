@@ -8,6 +8,7 @@ open no connection, write no file and start no program, and that is not root whe
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import struct
@@ -139,6 +140,15 @@ def drop_capabilities() -> bool:
     return bool(libc.capset(header, struct.pack("=6I", read, read, 0, 0, 0, 0)) == 0)
 
 
+def is_filtered() -> bool:
+    """Whether the kernel says that this process's system calls are filtered (proc(5): Seccomp)."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True  # no /proc here: the filter itself said nothing against it
+    return "\nSeccomp:\t2" in status
+
+
 def confine(mode: str = AUTO, *, user: str = "", memory_mb: int = 0) -> Confinement:
     """Give up everything that ``mode`` asks for and this system can take.
 
@@ -154,6 +164,8 @@ def confine(mode: str = AUTO, *, user: str = "", memory_mb: int = 0) -> Confinem
         landlock.restrict()
         try:
             seccomp.install()
+            if not is_filtered():
+                raise OSError(errno.ENOSYS, "the kernel took it and does not use it")
             filtered = True
         except OSError as error:
             if mode == REQUIRE:

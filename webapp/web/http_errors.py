@@ -8,7 +8,7 @@ import logging
 from flask import Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from jinja2 import TemplateNotFound
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import HTTPException
 
@@ -83,6 +83,12 @@ def add_error_handlers(app: Flask) -> None:
     @app.errorhandler(NoConnectionFree)
     def database(error: DBAPIError | NoConnectionFree) -> ResponseReturnValue:
         return known(trouble_of(error))
+
+    @app.errorhandler(DatabaseError)
+    def damaged(error: DatabaseError) -> ResponseReturnValue:
+        text = str(error.orig)
+        is_file = "malformed" in text or "not a database" in text
+        return known(trouble_of(error)) if is_file else unforeseen(error)
 
     @app.errorhandler(OSError)
     def system(error: OSError) -> ResponseReturnValue:

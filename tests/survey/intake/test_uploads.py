@@ -3,12 +3,16 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
+import warnings
 import zipfile
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from tests.survey.doubles import picture
-from webapp.database.survey_tables import Upload
+from webapp.database.store import Store
+from webapp.database.survey_tables import Survey, Upload
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.settings import Settings
 from webapp.survey.intake.receipts import clean_path
@@ -169,3 +173,34 @@ def test_paths_are_cleaned(given, expected):
 def test_an_empty_path_is_refused():
     with pytest.raises(InvalidRequest):
         clean_path("../..")
+
+
+def test_thousands_of_refused_members_take_few_transactions(
+    store: Store, survey: Survey, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(1000):
+            archive.writestr(f"{number}.txt", b"text")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a name that is there twice
+            archive.writestr("0.txt", b"text")
+        archive.writestr("smile.jpg", picture("happy:1"))
+    transactions = 0
+    plain = Store.session
+
+    def counted(self: Store) -> Any:
+        nonlocal transactions
+        transactions += 1
+        return plain(self)
+
+    monkeypatch.setattr(Store, "session", counted)
+    packed.seek(0)
+    receipt = uploads.receive(survey.id, "A", "all.zip", packed)
+    assert (receipt.status, receipt.files) == ("unpacked", 1002)
+    assert transactions < 30
+    with store.session() as session:
+        refused = session.scalars(select(Upload.path).where(Upload.refused.is_not(None))).all()
+    assert len(set(refused)) == len(refused) == 1000
+    packed.seek(0)
+    assert uploads.receive(survey.id, "A", "all.zip", packed).status in ("known", "unpacked")

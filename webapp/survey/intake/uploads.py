@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +33,7 @@ from webapp.survey.respondents import respondent_of
 from webapp.web.turns import beside_the_loop, taking_turns
 
 _BLOCK = 1 << 18
+REFUSED_AT_ONCE = 200  # rows in one transaction, which others wait for
 
 
 def _digest(source: BinaryIO) -> str:
@@ -39,6 +41,24 @@ def _digest(source: BinaryIO) -> str:
     while block := source.read(_BLOCK):
         digest.update(block)
     return digest.hexdigest()
+
+
+def _unusable(head: bytes, size: int) -> str | None:
+    if size == 0:
+        return "the file is empty"
+    return media.why_unknown(head) if media.kind_of(head) == media.UNKNOWN else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A member of a ZIP that is no picture of the survey, and why."""
+
+    group_id: int
+    path: str
+    sha: str
+    size: int
+    kind: str
+    reason: str
 
 
 class Uploads:
@@ -203,11 +223,7 @@ class Uploads:
     def _keep(
         self, survey: Survey, group_id: int, path: str, file: Path, sha: str, size: int, head: bytes
     ) -> Receipt:
-        refused, kind = None, media.kind_of(head)
-        if size == 0:
-            refused = "the file is empty"
-        elif kind == media.UNKNOWN:
-            refused = media.why_unknown(head)
+        refused, kind = _unusable(head, size), media.kind_of(head)
         if refused is None:
             final = self._catalog.folders.picture(survey.id, sha)
             if not self._catalog.files.exists(final):
@@ -229,9 +245,16 @@ class Uploads:
                 skipped = archive.skipped
                 members: list[Member] = beside_the_loop(list, archive.members())
                 group_ids = self._groups_of(survey, group, members)
-                for member, group_id in taking_turns(zip(members, group_ids, strict=True), 1):
-                    self._unpack_member(survey, group_id, path, archive, member)
-                    count += 1
+                refused: list[Refused] = []
+                try:
+                    for member, group_id in taking_turns(zip(members, group_ids, strict=True), 1):
+                        refused += self._unpack_member(survey, group_id, path, archive, member)
+                        count += 1
+                        if len(refused) >= REFUSED_AT_ONCE:
+                            self._record_refused(survey, refused)
+                            refused = []
+                finally:
+                    self._record_refused(survey, refused)
         except (CorruptImage, PayloadTooLarge) as error:
             group_id = self._catalog.ensure_group(survey.id, group)
             return self.record(survey, group_id, path, sha, size, media.UNKNOWN, error.message)
@@ -256,11 +279,11 @@ class Uploads:
 
     def _unpack_member(
         self, survey: Survey, group_id: int, path: str, archive: Archive, member: Member
-    ) -> None:
+    ) -> list[Refused]:
+        """Keep a member; or what the ledger has to say of it."""
         inner = clean_path(f"{path}/{member.path}"[:1000])
         if member.refused is not None:
-            self.record(survey, group_id, inner, "", 0, media.UNKNOWN, member.refused)
-            return
+            return [Refused(group_id, inner, "", 0, media.UNKNOWN, member.refused)]
         self.check_room(survey, member.info.file_size)
         with self._incoming(survey.id) as temporary:
             try:
@@ -271,16 +294,51 @@ class Uploads:
                     source.seek(0)
                     sha = _digest(source)
             except MemberRefused as refusal:
-                self.record(survey, group_id, inner, "", 0, media.UNKNOWN, str(refusal))
-                return
+                return [Refused(group_id, inner, "", 0, media.UNKNOWN, str(refusal))]
             size, kind = temporary.stat().st_size, media.kind_of(head)
+            reason: str | None
             if kind == media.ARCHIVE:
-                self.record(survey, group_id, inner, sha, size, media.UNKNOWN, "a ZIP inside a ZIP")
+                kind, reason = media.UNKNOWN, "a ZIP inside a ZIP"
             elif size > self._limit(kind):
                 reason = f"larger than {self._limit(kind)} bytes"
-                self.record(survey, group_id, inner, sha, size, kind, reason)
             else:
-                self._keep(survey, group_id, inner, temporary, sha, size, head)
+                reason = _unusable(head, size)
+            if reason is not None:
+                return [Refused(group_id, inner, sha, size, kind, reason)]
+            self._keep(survey, group_id, inner, temporary, sha, size, head)
+            return []
+
+    def _record_refused(self, survey: Survey, refused: Sequence[Refused]) -> None:
+        """Rows of the ledger in one transaction; those that are there already stay."""
+        if not refused:
+            return
+        rows = {path_hash(one.group_id, one.path, one.sha): one for one in refused}
+        try:
+            with self._store.session() as session:
+                there = select(Upload.path_hash).where(
+                    Upload.survey_id == survey.id, Upload.path_hash.in_(rows)
+                )
+                for known in session.scalars(there).all():
+                    del rows[known]
+                session.add_all(
+                    Upload(
+                        survey_id=survey.id,
+                        group_id=one.group_id,
+                        path=one.path,
+                        path_hash=key,
+                        sha256=one.sha,
+                        size_bytes=one.size,
+                        kind=one.kind,
+                        respondent=respondent_of(
+                            one.path, survey.respondent_rule, survey.respondent_pattern
+                        ),
+                        refused=one.reason,
+                    )
+                    for key, one in rows.items()
+                )
+        except IntegrityError:  # another request sends the same ZIP, or the survey is deleted
+            for one in rows.values():
+                self.record(survey, one.group_id, one.path, one.sha, one.size, one.kind, one.reason)
 
     def record(
         self,
