@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
@@ -221,6 +222,60 @@ def test_a_login_leads_nowhere_strange(app: Flask, people: dict[str, int], targe
     browser.log_in()
     answer = browser.get(f"/admin/login?next={target}")
     assert (answer.status_code, answer.headers["Location"]) == (302, "/admin")
+
+
+STRANGE = [
+    "//evil.test",
+    "///evil.test",
+    "//evil.test/surveys/",
+    "/%5Cevil.test",
+    "/%5C%5Cevil.test/%2e%2e",
+    "/%2f%2fevil.test",
+    "/%2f%5cevil.test",
+    "/%09/evil.test",
+    "/..//evil.test",
+    "/surveys//evil.test",
+    "/admin//evil.test/",
+    "/%0d%0aLocation:%20//evil.test",
+    "/%E2%80%A8//evil.test",
+    "/@evil.test",
+    "/%40evil.test%2f..",
+    "/" + "a" * 5000,
+]
+
+
+@pytest.mark.parametrize("path", STRANGE)
+def test_no_redirect_leaves_the_server(
+    make_app: Callable[..., Flask], people: dict[str, int], path: str
+) -> None:
+    """Neither that of a page which asks for a login, nor that of the login itself."""
+    app = make_app(require_login=True, secret_key="k" * 40)
+    browser = Browser(app)
+    asked = browser.client.get(
+        "/", environ_overrides={"RAW_URI": path, "PATH_INFO": unquote(path, "latin-1")}
+    )
+    answers = [asked, browser.get(f"/admin/login?next={path}")]
+    answers += [browser.log_in(next=path), browser.get(f"/admin/login?next={path}")]
+    answers.append(browser.get(f"/admin/login?next={quote(path, safe='')}"))
+    redirects = 0
+    for answer in answers:
+        assert answer.status_code < 500
+        if 300 <= answer.status_code < 400:
+            redirects += 1
+            location = answer.headers["Location"]
+            assert location.isprintable()
+            landed = urlsplit(urljoin("http://localhost/x", location.replace("\\", "/")))
+            assert (landed.scheme, landed.netloc) == ("http", "localhost"), location
+    assert redirects >= 3
+
+
+def test_a_member_who_is_logged_in_is_not_sent_to_the_administrators(
+    app: Flask, people: dict[str, int]
+) -> None:
+    mira = Browser(app)
+    assert mira.log_in("mira").location == "/"
+    assert mira.get("/admin/login").location == "/"
+    assert mira.get("/admin/login?next=/surveys").location == "/surveys"
 
 
 def test_a_success_forgets_the_accounts_failures(app: Flask, people: dict[str, int]) -> None:

@@ -40,6 +40,7 @@ CSRF_HEADER = "X-CSRFToken"
 CSRF_FIELD = "csrf_token"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 ADMIN_PREFIX = "/admin"
+MAX_TARGET = 2000
 _MARK = "mien_access"
 _log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -260,8 +261,8 @@ def to_login() -> ResponseReturnValue:
 
 def safe_target(target: str | None) -> str | None:
     """``target`` if it is a path of ours; otherwise None, so that a login leads nowhere else."""
-    if not target or not target.isprintable():  # a line feed would end the header
-        return None
+    if not target or len(target) > MAX_TARGET or not target.isprintable():
+        return None  # a line feed would end the header
     if not target.startswith("/") or target.startswith(("//", "/\\")):
         return None
     parts = urlsplit(target)

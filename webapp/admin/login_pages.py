@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from webapp.access import accounts, auth, throttle
 from webapp.access.audit import record
 from webapp.access.auth import admin_required, public
-from webapp.database.access_tables import ADMIN, Account
+from webapp.database.access_tables import ADMIN
 from webapp.errors import InvalidRequest, MienError, NotFound, RateLimited
 from webapp.web.open_database import store
 
@@ -32,11 +32,12 @@ def navigation() -> dict[str, object]:
     return {"admin_nav": [(label, end) for label, end in NAVIGATION if end in known]}
 
 
-def _home(account: Account) -> str:
-    wanted = auth.safe_target(request.form.get("next"))
+def _home(role: str) -> str:
+    """Where a login leads: to the page that was wanted, or to the role's first one."""
+    wanted = auth.safe_target(request.values.get("next"))
     if wanted is not None:
         return wanted
-    return url_for("admin.home") if account.role == ADMIN else "/"
+    return url_for("admin.home") if role == ADMIN else "/"
 
 
 @blueprint.get("")
@@ -51,8 +52,9 @@ def home() -> ResponseReturnValue:
 @public
 def login() -> ResponseReturnValue:
     """The form; whoever is logged in already is sent on."""
-    if auth.logged_in() is not None:
-        return redirect(auth.safe_target(request.args.get("next")) or url_for("admin.home"))
+    who = auth.logged_in()
+    if who is not None:
+        return redirect(_home(who.role))
     return _login_page()
 
 
@@ -86,7 +88,7 @@ def log_in() -> ResponseReturnValue:
     throttle.throttle().succeeded(name, throttle.known_device(name))
     auth.log_in(account)
     record("login", account.name, actor=account.name)
-    answer = current_app.make_response(redirect(_home(account)))
+    answer = current_app.make_response(redirect(_home(account.role)))
     throttle.remember_device(answer, account.name)
     return answer
 
@@ -134,7 +136,7 @@ def set_up() -> ResponseReturnValue:
         return _setup_again(error)
     auth.log_in(account)
     record("account.set_up", account.name, actor=account.name)
-    return redirect(_home(account))
+    return redirect(_home(account.role))
 
 
 def _setup_again(error: MienError) -> ResponseReturnValue:
