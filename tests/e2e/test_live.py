@@ -113,12 +113,12 @@ def test_the_box_is_painted_on_the_canvas_and_mirrored_with_the_picture(
         in_frame, on_stage = wait_until(page, look, "a face away from the middle")
         return in_frame, on_stage
 
-    mirror = page.get_by_role("switch", name="Mirror")
-    expect(mirror).to_be_checked()
+    mirror = page.get_by_role("button", name="Mirror")
+    expect(mirror).to_have_attribute("aria-pressed", "true")
     in_frame, on_stage = off_middle()
     assert abs(on_stage - (1 - in_frame)) < 0.07
-    page.get_by_text("Mirror", exact=True).click()
-    expect(mirror).not_to_be_checked()
+    mirror.click()
+    expect(mirror).to_have_attribute("aria-pressed", "false")
     wait_until(page, lambda: page.evaluate(_PAINT), "a box again")
     in_frame, on_stage = off_middle()
     assert abs(on_stage - in_frame) < 0.07
@@ -182,7 +182,7 @@ def test_a_video_file_is_read_like_a_camera(
     movie = tmp_path / "recorded.webm"
     movie.write_bytes(bytes(page.evaluate(_RECORD)))
     page.locator("[data-file]").set_input_files(movie)
-    expect(page.get_by_role("switch", name="Mirror")).not_to_be_checked()
+    expect(page.get_by_role("button", name="Mirror")).to_have_attribute("aria-pressed", "false")
     wait_until(page, lambda: (state(page)["result"] or {}).get("faces"), "a face in the video")
 
 

@@ -16,11 +16,13 @@ def test_a_resting_face_is_measured_shown_and_forgotten(
 ) -> None:
     page = camera_page
     start(page, real.url)
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Measure resting face").click()
     text = page.locator("[data-baseline-text]")
     expect(text).to_contain_text("to go")
     page.get_by_role("button", name="Cancel").click()
     expect(text).to_have_text("")
+    page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Measure resting face").click()
     expect(text).to_contain_text("adjusted to your resting face")
     wait_until(
@@ -29,7 +31,7 @@ def test_a_resting_face_is_measured_shown_and_forgotten(
         "scores with and without it",
     )
     # how much it changes depends on the model and the face: here only that it ends when told
-    page.get_by_role("button", name="Forget resting face").click()
+    page.get_by_role("button", name="Forget").click()
     wait_until(
         page,
         lambda: all(not face["unadjusted"] for face in state(page)["result"]["faces"]),
@@ -40,10 +42,12 @@ def test_a_resting_face_is_measured_shown_and_forgotten(
 def test_the_steadiness_is_sent_and_remembered(camera_page: Page, real: ServerProcess) -> None:
     page = camera_page
     start(page, real.url)
+    page.get_by_role("button", name="More").click()
     choice = page.get_by_role("combobox", name="Labels")
     expect(choice).to_have_value("balanced")
     choice.select_option("calm")
     expect(page.locator("[data-steadiness]")).to_have_attribute("data-applied", "calm")
     start(page, real.url)
+    page.get_by_role("button", name="More").click()
     expect(choice).to_have_value("calm")
     expect(page.locator("[data-steadiness]")).to_have_attribute("data-applied", "calm")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -12,3 +12,10 @@ for (const name of readdirSync(folder, { recursive: true }).filter((file) => fil
     assert.equal(status, 0, stderr);
   });
 }
+
+test("requests are sent by lib/http.js alone", () => {
+  const asking = readdirSync(folder, { recursive: true })
+    .filter((file) => file.endsWith(".js"))
+    .filter((file) => /\bfetch\s*\(|XMLHttpRequest|sendBeacon|new EventSource/.test(readFileSync(folder + file, "utf8")));
+  assert.deepEqual(asking, ["lib/http.js"]);
+});

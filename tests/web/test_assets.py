@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
 
@@ -79,10 +80,15 @@ def test_pages_are_not_compressed(client: FlaskClient) -> None:
 
 def test_the_live_page_names_every_module_at_once(app: Flask, client: FlaskClient) -> None:
     html = client.get("/").get_data(as_text=True)
-    named = re.findall(r'rel="modulepreload" href="([^"]+)"', html)
-    assert named == [address(app, name) for name in modules_of(STATIC, "js/pages/live.js")]
+    first = re.findall(r'rel="modulepreload" href="([^"]+)"', html)
+    assert first == [address(app, name) for name in modules_of(STATIC, "js/pages/live.js")]
+    assert len(first) == 1, "Start waits for no other module"
+    found = re.search(r'id="modules">(.*?)</script>', html)
+    assert found
+    named = json.loads(found.group(1))
+    assert named == [address(app, name) for name in modules_of(STATIC, "js/live/app.js")]
     assert len(named) == len(set(named)) > 20
-    assert not any("echarts" in name for name in named), "no report is shown here"
+    assert not any("echarts" in name or "uPlot" in name for name in named), "drawn later, or never"
 
 
 def test_modules_are_found_however_they_are_imported(tmp_path: Path) -> None:

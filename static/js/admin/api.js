@@ -1,8 +1,6 @@
-// Requests of the admin pages: JSON in and out, the CSRF token, errors as ApiError, and back to
-// the login where the session has ended.
+// Requests of the admin pages: those of lib/http.js, and back to the login where the session ended.
 
-import { ApiError, read } from "../lib/http.js";
-import { csrfHeaders } from "../lib/csrf.js";
+import { ApiError, call as plainCall, sendFile } from "../lib/http.js";
 
 export { ApiError };
 
@@ -12,34 +10,27 @@ export function loginUrl(place = globalThis.location) {
   return `/admin/login?next=${encodeURIComponent(here)}`;
 }
 
-/**
- * Sends `body` (an object as JSON; a Blob, File or FormData as it is) and returns the JSON answer.
- * Throws ApiError with the server's words; an ended login leads to the login page.
- * @param {string} method @param {string} url @param {any} [body]
- * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal, leave?: (to: string) => void}} [options]
- */
-export async function call(
-  method, url, body,
-  { fetchFunction = fetch, signal, leave = (to) => globalThis.location.assign(to) } = {},
-) {
-  const plain = body === undefined || body instanceof Blob || body instanceof FormData;
-  const headers = { Accept: "application/json", ...csrfHeaders() };
-  if (!plain) headers["Content-Type"] = "application/json";
-  let response;
+async function loggedIn(work, leave = (to) => globalThis.location.assign(to)) {
   try {
-    response = await fetchFunction(url, {
-      method, signal, headers, body: plain ? body : JSON.stringify(body),
-    });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ApiError("The server cannot be reached.");
-  }
-  try {
-    return await read(response);
+    return await work();
   } catch (error) {
     if (error.status === 401) leave(loginUrl());
     throw error;
   }
+}
+
+/**
+ * lib/http.js's call(); an ended login leads to the login page.
+ * @param {string} method @param {string} url @param {any} [body]
+ * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal, leave?: (to: string) => void}} [options]
+ */
+export function call(method, url, body, { leave, ...options } = {}) {
+  return loggedIn(() => plainCall(method, url, body, options), leave);
+}
+
+/** lib/http.js's sendFile(), likewise. */
+export function send(url, file, progress) {
+  return loggedIn(() => sendFile(url, file, progress));
 }
 
 /**

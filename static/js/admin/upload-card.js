@@ -1,6 +1,6 @@
 // One upload as the page shows it: how far it is, why it was refused, or what was measured.
 
-import { el } from "../lib/dom.js";
+import { el, row } from "../lib/dom.js";
 import { bytes, ms } from "../lib/format.js";
 
 const WORDS = {
@@ -25,6 +25,35 @@ function closed(enforced) {
   return `${kernel}; ${folder}${enforced.limits ? "memory and time limited" : "no memory limit on this system"}`;
 }
 
+const VERDICTS = {
+  better: ["better than the serving model", "good"],
+  worse: ["worse than the serving model", "bad"],
+  unclear: ["no clear difference", "soft"],
+};
+const range = (interval) => (interval ? el("small", {}, `${percent(interval[0])} to ${percent(interval[1])}`) : null);
+
+/**
+ * Both versions' accuracy in one row, on the same faces and with the answers that people would see;
+ * null where there is nothing to compare.
+ */
+export function comparison(compared, version) {
+  if (compared?.verdict === undefined) return null;
+  const [words, tone] = VERDICTS[compared.verdict];
+  const difference = 100 * (compared.accuracy_candidate - compared.accuracy_active);
+  const signed = `${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(1)} points`;
+  const paired = compared.p_value === null ? "" : `, p = ${compared.p_value < 0.001 ? "under 0.001" : compared.p_value.toFixed(3)}`;
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Both versions on the same faces" },
+    el("table", { class: "data" },
+      el("caption", {}, `What each would show for the same ${compared.faces.toLocaleString("en")} faces, with 95 % intervals. They agree on ${percent(compared.agreement)}.`),
+      el("thead", {}, el("tr", {}, ...["", `${compared.active} (serves)`, version, "Difference"].map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", {}, row([
+        "Accuracy",
+        el("span", {}, percent(compared.accuracy_active), range(compared.interval_active)),
+        el("span", {}, percent(compared.accuracy_candidate), range(compared.interval_candidate)),
+        el("span", { class: tone }, words, el("small", {}, `${signed}${paired}`)),
+      ]))));
+}
+
 function measured(config, state) {
   const { report } = state;
   const found = report.measured ?? {};
@@ -37,23 +66,21 @@ function measured(config, state) {
     ["Per face, one core", perFace(found.ms_per_face_cpu || found.ms_per_face)],
     ["LiteRT against Keras", difference(Math.max(...Object.values(report.golden_differences)))],
   ];
-  if (found.accuracy !== undefined) {
-    pairs.push(["Accuracy", `${percent(found.accuracy)}${interval ? ` (95 %: ${percent(interval[0])} to ${percent(interval[1])})` : ""} on ${found.n} faces`]);
-  } else {
+  const both = comparison(compared, state.version);
+  if (found.accuracy === undefined) {
     pairs.push(["Accuracy", "not measured: no evaluation set was chosen"]);
+  } else if (!both) {
+    // without a model beside it: the head that fits the labels of the set
+    pairs.push(["Accuracy", `${percent(found.accuracy)}${interval ? ` (95 %: ${percent(interval[0])} to ${percent(interval[1])})` : ""} on ${found.n} faces`]);
   }
-  if (compared?.agreement !== undefined) {
-    pairs.push([`Beside ${compared.active}`, `${percent(compared.accuracy_active)} for ${compared.active}; the two agree on ${percent(compared.agreement)}`]);
-  } else if (compared?.error) {
-    pairs.push(["Comparison", compared.error]);
-  }
+  if (compared?.error) pairs.push(["Comparison", compared.error]);
   if (report.left_out?.length) pairs.push(["Left out", `${report.left_out.join(", ")}; the other outputs share its probability`]);
   if (report.missing?.length) pairs.push(["Never said", `${report.missing.join(", ")}: the model has no output for it`]);
   pairs.push(["Checked with", closed(report.enforced)]);
   const link = el("a", {
     class: "button button--primary", href: config.activate.replace("VERSION", encodeURIComponent(state.version)),
   }, "Compare and put into service…");
-  return [facts(pairs), el("div", { class: "actions" }, link)];
+  return [...(both ? [both] : []), facts(pairs), el("div", { class: "actions" }, link)];
 }
 
 function question(config, state, answer) {

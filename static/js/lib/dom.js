@@ -1,4 +1,4 @@
-// Small parts of admin pages, made of DOM nodes so that no text is ever read as HTML.
+// Small parts of pages, made of DOM nodes so that no text is ever read as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -44,4 +44,9 @@ export function spark(label, values, shown, { width = 240, height = 48 } = {}) {
   svg.append(line);
   return el("figure", { class: "spark" },
     el("figcaption", {}, label, " ", el("strong", {}, shown)), svg);
+}
+
+/** Changes a text only when it differs: an unchanged one should cost no layout and no speech. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,4 +1,5 @@
-// Requests to the survey API: JSON in and out, and errors in the one shape.
+// Every request of every page goes through here: JSON or bytes out, JSON or a page back, the CSRF
+// token where the page has one, and errors in the one shape.
 
 import { csrfHeaders } from "./csrf.js";
 
@@ -36,24 +37,65 @@ export async function read(response) {
   });
 }
 
+/** Whether `body` is sent as it is; anything else goes as JSON. */
+function isPlain(body) {
+  return body === undefined || body instanceof Blob || body instanceof FormData || body instanceof ArrayBuffer;
+}
+
 /**
- * fetch with JSON; `body` may be an object. Throws ApiError.
+ * fetch that throws ApiError where the server cannot be reached, and returns the Response.
  * @param {string} method @param {string} url @param {any} [body]
- * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal}} [options]
+ * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal, accept?: string}} [options]
  */
-export async function call(method, url, body, { fetchFunction = fetch, signal } = {}) {
-  /** @type {RequestInit & {headers: Record<string, string>}} */
-  const options = { method, signal, headers: { Accept: "application/json", ...csrfHeaders() } };
-  if (body !== undefined) {
-    options.headers["Content-Type"] = "application/json";
-    options.body = JSON.stringify(body);
-  }
-  let response;
+async function request(
+  method, url, body, { fetchFunction = fetch, signal, accept = "application/json" } = {},
+) {
+  const plain = isPlain(body);
+  const headers = { Accept: accept, ...csrfHeaders() };
+  if (!plain) headers["Content-Type"] = "application/json";
   try {
-    response = await fetchFunction(url, options);
+    return await fetchFunction(url, { method, signal, headers, body: plain ? body : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The server cannot be reached.");
   }
-  return read(response);
+}
+
+/**
+ * Sends `body` (an object as JSON; a Blob, File, ArrayBuffer or FormData as it is) and returns the
+ * JSON answer. Throws ApiError.
+ * @param {string} method @param {string} url @param {any} [body]
+ * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal}} [options]
+ */
+export async function call(method, url, body, options) {
+  return read(await request(method, url, body, options));
+}
+
+/** Fetches one of our pages: a Document. Throws ApiError. */
+export async function page(url, options = {}) {
+  const response = await request("GET", url, undefined, { ...options, accept: "text/html" });
+  if (!response.ok) throw new ApiError(`The server answered ${response.status}.`, { code: "http_error", status: response.status });
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+/**
+ * POSTs one large file and resolves to the JSON answer; `progress(sentBytes)`, which fetch does not
+ * tell. Throws ApiError.
+ */
+export function sendFile(url, file, progress) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    sending.open("POST", url);
+    const headers = { Accept: "application/json", "Content-Type": "application/octet-stream", ...csrfHeaders() };
+    for (const [name, value] of Object.entries(headers)) sending.setRequestHeader(name, value);
+    sending.upload.addEventListener("progress", (event) => progress(event.loaded));
+    sending.addEventListener("load", () => {
+      const { status, responseText } = sending;
+      resolve(read({ ok: status >= 200 && status < 300, status, text: async () => responseText }));
+    });
+    sending.addEventListener("error", () => reject(new ApiError(
+      "The connection ended while the file was sent. The server may have refused it; nothing of it was kept.",
+    )));
+    sending.send(file);
+  });
 }

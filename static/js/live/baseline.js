@@ -1,6 +1,6 @@
 // The resting face: ten seconds of measuring, shown step by step, and what became of it.
 
-import { setText } from "./panel.js";
+import { setText } from "../lib/dom.js";
 
 const TROUBLE = Object.freeze({
   no_face: "No face in view. The count goes on when you are back.",
@@ -30,39 +30,52 @@ export function describeBaseline({ state, progress, remainingS, trouble }) {
       action: "reset",
     };
   }
-  const text = state === "failed" ? `${FAILED[trouble] ?? "It did not work."} Try again.` : "";
+  const text = state === "failed" ? FAILED[trouble] ?? "It did not work." : "";
   return { text, progress: null, action: "start" };
 }
 
-const ACTIONS = Object.freeze({ start: "Measure resting face", cancel: "Cancel", reset: "Forget resting face" });
+const BUTTON = Object.freeze({ start: "Try again", cancel: "Cancel", reset: "Forget" });
 
-/** The page's part; `request` as for the other tools. Returns {hello, result, phase}. */
+/**
+ * The page's part: the button under More that begins, and the line on the picture that says how far
+ * it is, or that scores are adjusted, with the button that ends it. `request` as for the other
+ * tools. Returns {hello, result}.
+ */
 export function startBaseline({ request }) {
   const root = document.querySelector("[data-baseline]");
-  const find = (name) => root.querySelector(`[data-baseline-${name}]`);
-  const button = find("action");
-  const bar = find("progress");
+  const [bar, text, end] = ["progress", "text", "end"].map((name) => root.querySelector(`[data-baseline-${name}]`));
+  const begin = document.querySelector("[data-baseline-start]");
   let action = "start";
 
   function show(baseline) {
     const said = describeBaseline(baseline);
     action = said.action;
     root.dataset.state = baseline.state;
-    setText(button, ACTIONS[action]);
-    setText(find("text"), said.text);
+    root.hidden = !said.text;
+    setText(text, said.text);
     bar.hidden = said.progress === null;
     if (said.progress !== null) bar.value = said.progress;
+    end.hidden = false;
+    setText(end, BUTTON[action]);
+    begin.disabled = action === "cancel";
   }
   const none = () => show({ state: "none", progress: 0, remainingS: 0, trouble: null });
-
-  button.addEventListener("click", async () => {
+  const ask = async (wanted) => {
     try {
-      const answer = await request("baseline", { action });
+      const answer = await request("baseline", { action: wanted });
       if (answer?.error) throw new Error(answer.error.message);
     } catch (error) {
-      setText(find("text"), `It did not work: ${error.message}`);
+      root.hidden = false;
+      bar.hidden = true;
+      setText(text, `It did not work: ${error.message}`);
     }
+  };
+
+  begin.addEventListener("click", () => {
+    ask("start");
+    begin.closest("[popover]").hidePopover(); // what follows is said on the picture
   });
+  end.addEventListener("click", () => ask(action));
   none();
   return {
     hello: none, // a new connection knows no resting face

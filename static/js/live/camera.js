@@ -1,10 +1,7 @@
 // The picture's source: a camera or a video file. Every way it can fail has words of its own.
 
-const WANTED = Object.freeze({
-  width: { ideal: 1280 },
-  height: { ideal: 720 },
-  frameRate: { ideal: 30 },
-});
+const WANTED = Object.freeze({ width: 1280, height: 720 });
+const FRAMES_PER_S = 30;
 const FIRST_PICTURE_MS = 10_000;
 
 const FAILURES = Object.freeze({
@@ -116,19 +113,28 @@ export async function listCameras() {
     .map((device, i) => ({ id: device.deviceId, label: device.label || `Camera ${i + 1}` }));
 }
 
+function constraints({ deviceId, facing, size }) {
+  const wanted = {
+    width: { ideal: size.width }, height: { ideal: size.height }, frameRate: { ideal: FRAMES_PER_S },
+  };
+  if (deviceId) return { ...wanted, deviceId: { exact: deviceId } };
+  return facing ? { ...wanted, facingMode: { ideal: facing } } : wanted;
+}
+
 /**
- * Opens a camera into `video`. `onLost(SourceError)` is called when it goes away later.
- * Returns {kind, deviceId, facing, ended, muted, stop()}; whoever opens it stops it: `muted` while
+ * Opens a camera into `video`: the one with `deviceId`, else one that looks in the direction
+ * `facing` ("user" or "environment"), as near to `size` (pixels) as it can. `onLost(SourceError)` is called when it goes away later.
+ * Returns {kind, deviceId, facing, turns, ended, muted, stop()}; whoever opens it stops it: `muted` while
  * the track says that it sends nothing, `ended` once it never will. Throws SourceError.
  */
-export async function openCamera(video, { deviceId = null, onLost }) {
+export async function openCamera(video, { deviceId = null, facing = null, size = WANTED, onLost }) {
   if (!window.isSecureContext) throw new SourceError("insecure");
   if (!navigator.mediaDevices?.getUserMedia) throw new SourceError("unsupported");
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({
       audio: false,
-      video: deviceId ? { ...WANTED, deviceId: { exact: deviceId } } : WANTED,
+      video: constraints({ deviceId, facing, size }),
     });
   } catch (error) {
     throw new SourceError(reasonOf(error, { chosen: deviceId !== null }), error);
@@ -156,6 +162,7 @@ export async function openCamera(video, { deviceId = null, onLost }) {
     kind: "camera",
     deviceId: settings.deviceId ?? deviceId,
     facing: settings.facingMode ?? "user",
+    turns: Boolean(settings.facingMode), // it says where it looks, as those of phones do
     get muted() {
       return track.muted;
     },
@@ -190,7 +197,7 @@ export async function openFile(video, file, { onLost }) {
     throw error;
   }
   video.addEventListener("error", failed);
-  return { kind: "file", deviceId: null, facing: "environment", muted: false, ended: false, stop };
+  return { kind: "file", deviceId: null, facing: "environment", turns: false, muted: false, ended: false, stop };
 }
 
 /** Resolves when `video` shows a picture; otherwise rejects with SourceError(reason). */

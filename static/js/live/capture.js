@@ -1,4 +1,4 @@
-// Takes the picture a video element shows now, as JPEG bytes of at most 640 x 480 pixels.
+// Takes the picture a video element shows now, as JPEG bytes of a bounded size.
 
 const BOUND = Object.freeze({ width: 640, height: 480 });
 
@@ -27,9 +27,10 @@ function makeCanvas() {
 
 /**
  * Returns capture({quality, scale}) for the Sender. It resolves with null while the video has no
- * picture yet. `capturedMs` is on performance.now()'s clock, `epochMs` since 1970.
+ * picture yet. `capturedMs` is on performance.now()'s clock, `epochMs` since 1970. bound() is the
+ * largest {width, height} to take, in pixels.
  */
-export function makeCapture(video) {
+export function makeCapture(video, bound = () => BOUND) {
   const { canvas, encode } = makeCanvas();
   // Every picture is read back to be encoded, so it may as well be drawn in main memory.
   const context = /** @type {CanvasRenderingContext2D} */ (
@@ -37,7 +38,7 @@ export function makeCapture(video) {
   );
   return async ({ quality, scale }) => {
     if (video.readyState < 2 || !video.videoWidth) return null;
-    const size = fit(video.videoWidth, video.videoHeight, scale);
+    const size = fit(video.videoWidth, video.videoHeight, scale, bound());
     if (canvas.width !== size.width || canvas.height !== size.height) {
       canvas.width = size.width;
       canvas.height = size.height;

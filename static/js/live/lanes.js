@@ -5,7 +5,7 @@
 import { EMOTIONS, shapeOf, UNCERTAIN } from "../lib/emotions.js";
 import { faceTag } from "../lib/face-tag.js";
 import { HISTORY } from "./history.js";
-import { setText } from "./panel.js";
+import { setText } from "../lib/dom.js";
 import { laneWords } from "../lib/words.js";
 
 const SHAPE = 10; // CSS px

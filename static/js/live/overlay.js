@@ -4,6 +4,7 @@
 import { describe, EMOTIONS, shapeOf, UNCERTAIN } from "../lib/emotions.js";
 import { FACE_COLOURS, faceColour } from "../lib/face-tag.js";
 import { area, contain, contains, iou, toView } from "../lib/geometry.js";
+import { FaceBlur } from "./blur.js";
 
 const LABEL_EVERY_MS = 250; // a percentage that changes faster cannot be read
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
@@ -12,14 +13,22 @@ const EDGE = 8; // room between a label and the edge of the stage, CSS px
 export class Overlay {
   #canvas; #context; #field; #colours = {}; #paths = new Map(); #labels = new Map();
   #handle = null; #observer; #view = { width: 0, height: 0, dpr: 1 };
-  #mirror = false; #chosen = null; #drawn = []; #several = false; #numberOf;
+  #mirror = false; #chosen = null; #drawn = []; #several = false; #numberOf; #video; #blurred;
+
+  /** Whether boxes and labels are drawn. */
+  boxes = true;
+  /** Whether faces are covered; while no reading is `fresh`, the whole picture is. */
+  blur = false;
+  fresh = false;
 
   /**
-   * `canvas` covers the stage; `field` is the MotionField that holds the boxes; numberOf(key) is
-   * the face's number for people.
+   * `canvas` covers the stage with its `video`; `field` is the MotionField that holds the boxes;
+   * numberOf(key) is the face's number for people.
    */
-  constructor(canvas, field, { numberOf }) {
+  constructor(canvas, field, { numberOf, video }) {
     this.#numberOf = numberOf;
+    this.#video = video;
+    this.#blurred = new FaceBlur(video);
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
     this.#field = field;
@@ -78,6 +87,7 @@ export class Overlay {
     this.#handle = null;
     this.#drawn = [];
     this.#labels.clear();
+    this.#blurred.clear();
     this.#context.setTransform(1, 0, 0, 1, 0, 0);
     this.#context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
@@ -102,7 +112,22 @@ export class Overlay {
     this.#canvas.height = Math.max(1, Math.round(height * dpr));
   }
 
-  draw(nowMs) {
+  /**
+   * Draws with or without boxes and hands {canvas, placed, dpr} to use(), before the next drawing:
+   * `placed` is where the picture lies, in CSS pixels.
+   */
+  layer(boxes, use) {
+    this.draw(performance.now(), boxes);
+    use({ canvas: this.#canvas, placed: this.#placed(), dpr: this.#view.dpr });
+    this.draw(performance.now());
+  }
+
+  #placed() {
+    const { videoWidth: width, videoHeight: height } = this.#video;
+    return contain({ width: width || 4, height: height || 3 }, this.#view);
+  }
+
+  draw(nowMs, boxes = this.boxes) {
     if ((window.devicePixelRatio || 1) !== this.#view.dpr) this.#resize();
     const context = this.#context;
     const { width, height, dpr } = this.#view;
@@ -110,13 +135,25 @@ export class Overlay {
     context.clearRect(0, 0, width, height);
     const frame = this.#field.frame;
     const shown = frame ? this.#field.at(nowMs) : [];
-    const placed = frame && contain(frame, this.#view);
+    const placed = this.#placed();
+    const scaled = frame && { ...placed, scale: placed.width / frame.width };
     this.#drawn = shown.map(({ key, face, box, opacity }) => ({
       key,
       face,
       opacity,
-      box: toView(box, frame, placed, this.#mirror),
+      box: toView(box, frame, scaled, this.#mirror),
     }));
+    if (this.blur) {
+      const { fresh } = this;
+      this.#blurred.paint(context, this.#drawn, { placed, mirror: this.#mirror, fresh, nowMs });
+    }
+    if (boxes) this.#boxes(context, nowMs);
+    for (const key of this.#labels.keys()) {
+      if (!this.#drawn.some((item) => item.key === key)) this.#labels.delete(key);
+    }
+  }
+
+  #boxes(context, nowMs) {
     // The chosen face first, so that its label takes the best place; painted last, on top.
     const order = [...this.#drawn].sort((a, b) => Number(b.key === this.#chosen) - Number(a.key === this.#chosen));
     const taken = [];
@@ -130,9 +167,6 @@ export class Overlay {
       this.#label(labels[i]);
     }
     context.globalAlpha = 1;
-    for (const key of this.#labels.keys()) {
-      if (!this.#drawn.some((item) => item.key === key)) this.#labels.delete(key);
-    }
   }
 
   /** The outline has the face's own colour: whose it is. What it shows is said in the label. */

@@ -1,26 +1,13 @@
 // The reading beside the picture: the headline, seven bars, the choice of a face, the timeline.
 
-import { describe, EMOTIONS, likelihood, nameOf, shapeOf } from "../lib/emotions.js";
+import { describe, EMOTIONS, likelihood, nameOf } from "../lib/emotions.js";
 import { faceTag, showTag } from "../lib/face-tag.js";
+import { setText } from "../lib/dom.js";
+import { icon } from "../lib/shape-icon.js";
 import { Timeline } from "./timeline.js";
 import { summary } from "../lib/words.js";
 
 const MARK_FROM = 0.01; // a smaller effect of the baseline cannot be seen
-const SVG = "http://www.w3.org/2000/svg";
-
-/** An <svg> of a label's shape in its colour (by CSS class), hidden from screen readers. */
-export function icon(label) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("class", `shape shape--${label}`);
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", shapeOf(label));
-  path.setAttribute("fill-rule", "evenodd");
-  svg.append(path);
-  return svg;
-}
-
 export class Panel {
   #root; #find; #bars = new Map(); #timeline; #onChoose; #icon = null; #chips = new Map();
 
@@ -31,7 +18,6 @@ export class Panel {
     this.#onChoose = onChoose;
     this.#timeline = new Timeline(this.#find("timeline"));
     for (const emotion of EMOTIONS) this.#addBar(emotion);
-    this.blank("No face yet", "Press Start and look at the camera.");
   }
 
   /** Nothing to show, and why. */
@@ -161,9 +147,4 @@ export class Panel {
     this.#chips.set(key, chip);
     return chip;
   }
-}
-
-/** Changes a text only when it differs: an unchanged one should cost no layout and no speech. */
-export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

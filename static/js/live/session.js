@@ -60,6 +60,11 @@ export class LiveSession {
     return { target_fps: this.#config.target_fps ?? SENDER.targetFps };
   }
 
+  /** Whether frames are being sent. */
+  get active() {
+    return this.#active;
+  }
+
   get notice() {
     return this.#notice.shown;
   }
@@ -185,6 +190,11 @@ export class LiveSession {
   /** Says in words that nothing is read, and why; the next reading follows. */
   say(text) {
     this.#speaker.offer(text, performance.now());
+  }
+
+  /** Shows a line about the page itself for some seconds. */
+  inform(text) {
+    this.#notice.passing(text, performance.now());
   }
 
   tick(nowMs) {

@@ -1,21 +1,32 @@
 // The last minute of one face as a stacked area: each band's height is a probability.
 
-import uPlot from "../../vendor/uPlot.esm.js";
 import { shapeOf } from "../lib/emotions.js";
 import { STACK } from "./history.js";
 
 const MARK_FROM_MS = 4000; // a label that lasted as long gets its shape drawn into its band
 const MARK_SIZE = 11;
 
+/** uPlot and its style sheet, loaded when the first timeline is made: reading can begin without. */
+function loadPlot() {
+  const style = document.createElement("link");
+  style.rel = "stylesheet";
+  style.href = new URL("../../vendor/uPlot.min.css", import.meta.url).href;
+  document.head.append(style);
+  return import("../../vendor/uPlot.esm.js");
+}
+
 export class Timeline {
-  #root; #plot = null; #observer; #history = null; #nowMs = 0; #paths;
+  #root; #plot = null; #observer; #history = null; #nowMs = 0; #paths; #uPlot = null; #closed = false;
 
   constructor(root) {
     this.#root = root;
     this.#paths = new Map(STACK.map((emotion) => [emotion, new Path2D(shapeOf(emotion))]));
     this.#observer = new ResizeObserver(() => this.#resize());
     this.#observer.observe(root);
-    this.rebuild();
+    loadPlot().then(({ default: uPlot }) => {
+      this.#uPlot = uPlot;
+      if (!this.#closed) this.rebuild();
+    }, console.error); // the reading goes on without the drawing; its summary is in words
   }
 
   /** Draws the minute before `nowMs` of `history` (null: none). */
@@ -23,17 +34,18 @@ export class Timeline {
     this.#history = history;
     this.#nowMs = nowMs;
     history?.prune(nowMs);
-    this.#plot.setData(history ? history.columns(nowMs) : this.#blank());
+    this.#plot?.setData(history ? history.columns(nowMs) : this.#blank());
   }
 
   /** Reads the colours again, for example after the theme changed. */
   rebuild() {
+    if (!this.#uPlot) return;
     this.#plot?.destroy();
     const style = getComputedStyle(this.#root);
     const colour = (name) => style.getPropertyValue(name).trim();
     const colours = STACK.map((emotion) => colour(`--emotion-${emotion}`));
     const seam = colour("--surface");
-    this.#plot = new uPlot(
+    this.#plot = new this.#uPlot(
       {
         ...this.#size(),
         padding: [0, 0, 0, 0],
@@ -59,8 +71,9 @@ export class Timeline {
   }
 
   close() {
+    this.#closed = true;
     this.#observer.disconnect();
-    this.#plot.destroy();
+    this.#plot?.destroy();
   }
 
   #blank() {
@@ -75,6 +88,7 @@ export class Timeline {
   }
 
   #resize() {
+    if (!this.#plot) return;
     const size = this.#size();
     if (this.#plot.width !== size.width || this.#plot.height !== size.height) {
       this.#plot.setSize(size);
@@ -84,7 +98,7 @@ export class Timeline {
   #marks(plot, fill) {
     if (!this.#history) return;
     const context = plot.ctx;
-    const size = MARK_SIZE * uPlot.pxRatio;
+    const size = MARK_SIZE * this.#uPlot.pxRatio;
     const [xs] = plot.data;
     for (const { label, fromMs, toMs } of this.#history.runs()) {
       const band = STACK.indexOf(label);

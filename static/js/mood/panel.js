@@ -1,6 +1,6 @@
 // Sharing the mood: off until the person turns it on, visible while it is on, off with one click.
 
-import { setText } from "../live/panel.js";
+import { setText } from "../lib/dom.js";
 import { span, stateName } from "../recordings/words.js";
 
 const SINCE_EVERY_MS = 1000;

@@ -3,7 +3,8 @@
 
 import { Leader, Settler, SETTLE } from "./settle.js";
 import { remember, remembered } from "../lib/memory.js";
-import { icon, setText } from "../live/panel.js";
+import { setText } from "../lib/dom.js";
+import { icon } from "../lib/shape-icon.js";
 import { span, stateName } from "../recordings/words.js";
 import { CATALOGUE, CatalogueError, keptEntries, parseCatalogue, readCatalogue } from "./suggest-catalogue.js";
 import { choose, isMood, RULES } from "./suggest-choose.js";

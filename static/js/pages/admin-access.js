@@ -2,6 +2,7 @@
 
 import { call, press } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
+import { page } from "../lib/http.js";
 
 const find = (name, root = document) => root.querySelector(`[data-${name}]`);
 const peopleError = find("people-error");
@@ -28,8 +29,7 @@ function showLink({ name, link }) {
 
 /** Fetches this page again and puts its tables in place of ours; forms and secrets stay. */
 async function refreshTables() {
-  const response = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  const fresh = await page(location.pathname);
   for (const name of ["people", "tokens"]) {
     const now = document.querySelector(`[data-table="${name}"]`);
     const next = fresh.querySelector(`[data-table="${name}"]`);

@@ -1,4 +1,4 @@
-// The model pages: measure, activate, go back, delete.
+// The model pages: measure, keep notes, go back, delete.
 
 import { call, press } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
@@ -26,17 +26,13 @@ async function measure(button) {
     : `${version} takes ${found.cpu_ms.toFixed(2)} ms for a face here; its files are whole.`);
 }
 
-async function activate(button) {
-  const version = versionOf(button);
-  const yes = await confirmed({
-    title: `Activate ${version}?`,
-    text: "Every worker loads it beside the present one and changes between two frames. It goes back by itself when errors rise in the first minute.",
-    yes: "Activate",
-  });
-  if (!yes) return;
-  const state = await press(button, error, () =>
-    call("POST", `/admin/api/models/${encodeURIComponent(version)}/activate`, { why: "" }));
-  if (state !== undefined) shown(`${version} serves now.`);
+async function saveNotes(form) {
+  const { tags, note } = Object.fromEntries(new FormData(form));
+  const kept = await press(form.querySelector("[type=submit]"), error, () => call(
+    "PUT", `/admin/api/models/${encodeURIComponent(form.dataset.notes)}/notes`,
+    { tags: tags.split(",").map((tag) => tag.trim()).filter(Boolean), note },
+  ));
+  if (kept) shown("Tags and note are saved.");
 }
 
 async function rollback(button) {
@@ -66,12 +62,16 @@ async function remove(button) {
 }
 
 document.addEventListener("click", (event) => {
-  const button = /** @type {Element} */ (event.target).closest("[data-measure], [data-activate], [data-rollback], [data-delete]");
+  const button = /** @type {Element} */ (event.target).closest("[data-measure], [data-rollback], [data-delete]");
   if (!button) return;
   if ("measure" in button.dataset) measure(button);
-  else if ("activate" in button.dataset) activate(button);
   else if ("delete" in button.dataset) remove(button);
   else rollback(button);
+});
+
+document.querySelector("[data-notes]")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  saveNotes(event.target);
 });
 
 const said = sessionStorage.getItem("admin-done");

@@ -1,9 +1,8 @@
 // Uploading a model: the form, the evaluation sets, and the state of every upload.
 
-import { call, press } from "../admin/api.js";
+import { call, press, send } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
 import { bytes } from "../lib/format.js";
-import { send } from "../admin/send.js";
 import { uploadCard } from "../admin/upload-card.js";
 import { zipOf } from "../lib/zip.js";
 

@@ -3,7 +3,8 @@
 
 import { EMOTIONS, likelihood, nameOf } from "../lib/emotions.js";
 import { FACE_COLOURS, faceColour } from "../lib/face-tag.js";
-import { icon, setText } from "../live/panel.js";
+import { setText } from "../lib/dom.js";
+import { icon } from "../lib/shape-icon.js";
 import { PlaybackChart } from "../recordings/chart.js";
 import { columnsOf, MEASURES, nextChange, readAt, zoomed } from "../recordings/columns.js";
 import { drawStrip } from "../recordings/strip.js";

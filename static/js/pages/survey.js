@@ -1,7 +1,6 @@
 // The page of one survey: upload, start, progress, delete. Only wires the other modules together.
 
-import { csrfHeaders } from "../lib/csrf.js";
-import { ApiError, call, read } from "../lib/http.js";
+import { ApiError, call } from "../lib/http.js";
 import { fromDrop, fromFiles, isSystemFile, placed } from "../survey/collect.js";
 import { sendInParts } from "../survey/parts.js";
 import { mappingWords, progressWords, watch } from "../survey/progress.js";
@@ -30,23 +29,13 @@ async function attempt(work) {
 
 // upload
 
-async function put(url, body) {
-  let response;
-  try {
-    response = await fetch(url, { method: "PUT", headers: csrfHeaders(), body });
-  } catch {
-    throw new ApiError("The server cannot be reached.");
-  }
-  return read(response);
-}
-
 const send = ({ file, path, group }) =>
-  put(`${config.api}/files?${new URLSearchParams({ path, group })}`, file);
+  call("PUT", `${config.api}/files?${new URLSearchParams({ path, group })}`, file);
 
 const sendLarge = (item, to) => sendInParts(item, {
   partBytes: config.limits.part,
   announce: (announcement) => call("POST", `${config.api}/large`, announcement),
-  put: (upload, number, part) => put(`${config.api}/large/${upload}/${number}`, part),
+  put: (upload, number, part) => call("PUT", `${config.api}/large/${upload}/${number}`, part),
   finish: (upload) => call("POST", `${config.api}/large/${upload}/finish`),
   persistently: (action) => to.persistently(action),
   onBytes: (arrived, already) => to.arrived(item, arrived, already),
@@ -182,10 +171,7 @@ if (drop) {
   find("mapping").addEventListener("change", async (event) => {
     const file = event.target.files[0];
     if (!file) return;
-    const answer = await attempt(async () =>
-      read(await fetch(`${config.api}/respondents`, {
-        method: "PUT", headers: csrfHeaders(), body: file,
-      })));
+    const answer = await attempt(() => call("PUT", `${config.api}/respondents`, file));
     event.target.value = ""; // the same file, mended, can be chosen again
     if (answer) {
       find("mapping-result").textContent = mappingWords(answer);

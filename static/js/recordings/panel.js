@@ -1,7 +1,7 @@
 // The recording's part of the live page: buttons, markers, export, and the offer to recover what
 // an earlier visit left behind.
 
-import { setText } from "../live/panel.js";
+import { setText } from "../lib/dom.js";
 import { exportAs } from "./download.js";
 import { markerKeys } from "./markers.js";
 import { RecordKeeper, RecordStore } from "./store.js";

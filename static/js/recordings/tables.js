@@ -1,6 +1,6 @@
 // Fills the lists and tables of the page of recordings: what is kept, what happened, the summary.
 
-import { setText } from "../live/panel.js";
+import { setText } from "../lib/dom.js";
 import { aboutText, CAUTION, faceTable, figures, leadText, segmentTable } from "./summary.js";
 import { clock, eventText, span, stateName } from "./words.js";
 

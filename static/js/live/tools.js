@@ -1,9 +1,9 @@
-// What people do with the reading: each part has a module, and live.js knows only this one.
+// What people do with the reading: each part has a module, and app.js knows only this one.
 
-import { startBaseline } from "../live/baseline.js";
+import { startBaseline } from "./baseline.js";
 import { startSharing } from "../mood/panel.js";
 import { startRecording } from "../recordings/panel.js";
-import { startSteadiness } from "../live/steadiness.js";
+import { startSteadiness } from "./steadiness.js";
 import { startSuggestions } from "../mood/suggest-panel.js";
 
 /**
