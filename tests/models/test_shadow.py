@@ -218,6 +218,8 @@ def test_every_kept_picture_of_a_survey_is_read_by_both(app: Flask, shadow: Shad
     for number in range(3):
         content = io.BytesIO(b"\xff\xd8\xff picture %d" % number)
         opened.uploads.receive(survey.id, "A", f"{number}.jpg", content)
+    opened.catalog.create(NewSurvey("Without pictures", "product", True, ("A",)))
+    assert [one["name"] for one in shadow.kept_surveys()] == ["Packages"]
     trial = shadow.begin("new", "ada", survey=survey.id)
     until(lambda: trial.state not in ("starting", "running"))
     found = trial.tally.to_json()

@@ -125,11 +125,50 @@ def test_only_intervals_apart_make_a_verdict(
 
 def test_a_lower_calibration_error_is_better() -> None:
     def with_ece(ece: float) -> cards.Evaluation:
-        known = facts(ece=ece, intervals={"ece": [ece - 0.001, ece + 0.001]})
+        interval = {"ece": [ece - 0.001, ece + 0.001]}
+        known = facts(ece=ece, intervals=interval, ece_interval="bias taken out")
         return cards.evaluations(card({"test": known}))[0]
 
     found = {d.words: d.verdict for d in cards.compare(with_ece(0.05), with_ece(0.02))}
     assert found["Calibration error (ECE)"] == "better"
+
+
+def test_an_interval_of_the_calibration_error_that_is_biased_is_not_shown() -> None:
+    known = facts(ece=0.009, intervals={"accuracy": [0.79, 0.81], "ece": [0.010, 0.024]})
+    assert set(cards.evaluations(card({"test": known}))[0].intervals) == {"accuracy"}
+
+
+def test_training_curves_are_drawn_where_a_card_has_them() -> None:
+    curves = {"loss": [2.0, 1.0, 0.5], "broken": [1.0, None], "odd": "x", "one": [1.0]}
+    (drawn,) = cards.curves(card({}, training={"curves": curves}))
+    assert (drawn.words, drawn.epochs, drawn.first, drawn.last) == ("Loss", 3, 2.0, 0.5)
+    assert drawn.path.startswith("M0.0 3.0L120.0 ")
+    assert cards.curves(card({})) == []
+
+
+def test_tags_and_a_note_are_kept_and_shown(admin: Browser, tmp_path: Path) -> None:
+    fake_version(tmp_path / "models", card({"test": facts(0.70)}, "first"))
+    path = "/admin/api/models/first/notes"
+    kept = admin.send("PUT", path, {"tags": ["lab", " lab ", "<i>"], "note": "Good by night."})
+    assert kept.status_code == 200
+    assert kept.json["tags"] == ["lab", "<i>"]
+    for page in (admin.get("/admin/models").text, admin.get("/admin/models/first").text):
+        assert "lab" in page and "Good by night." in page and "<i>" not in page
+    for wrong in (
+        {"tags": "lab", "note": ""},
+        {"tags": ["x" * 31], "note": ""},
+        {"tags": [""], "note": ""},
+        {"tags": [str(n) for n in range(11)], "note": ""},
+        {"tags": [], "note": "x" * 2001},
+        {"tags": [], "note": 5},
+    ):
+        refused = admin.send("PUT", path, wrong)
+        assert refused.status_code == 400
+        assert refused.json["error"]["code"] == "invalid_request"
+    assert admin.send("PUT", path.replace("first", "none"), {"tags": []}).status_code == 404
+    (note,) = (tmp_path / "model-notes").iterdir()
+    note.write_text("[]")
+    assert "Good by night." not in admin.get("/admin/models/first").text
 
 
 def test_the_same_pictures_are_told_by_their_fingerprint() -> None:

@@ -40,6 +40,7 @@ from webapp.card import (
 )
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError, ModelInvalid
+from webapp.models.paired import compared
 from webapp.vision.classifier import check_golden
 
 UNKNOWN_LICENCE: Final = "Not stated when it was uploaded."
@@ -297,11 +298,19 @@ def _against(serving: Scorer, candidate: Answers, faces: LabelledFaces) -> dict[
     """What would change: what each version serves on the same faces."""
     ours = answer(serving, faces).served.argmax(axis=1)
     theirs = candidate.served.argmax(axis=1)
+    right, also = ours == faces.labels, theirs == faces.labels
+    pairs = int((right & ~also).sum()), int((also & ~right).sum())
+    first, second = float(right.mean()), float(also.mean())
     return {
         "active": serving.card.version,
         "faces": len(faces),
-        "accuracy_active": float((ours == faces.labels).mean()),
-        "accuracy_candidate": float((theirs == faces.labels).mean()),
+        "heads": {
+            "active": serving.card.serving_head,
+            "candidate": candidate.card.serving_head,
+        },
+        "accuracy_active": first,
+        "accuracy_candidate": second,
+        **compared(len(faces), first, second, pairs),
         "agreement": float((ours == theirs).mean()),
         # rows: what the serving version says; columns: what the candidate says
         "matrix": confusion_matrix(ours.astype(np.int64), theirs.astype(np.int64)).tolist(),

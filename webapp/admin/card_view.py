@@ -120,13 +120,15 @@ def _evaluation(
     title = f"{labels}, {pictures}"
     if head != label_set:
         title += f" (answers of the head {head})"
-    intervals = facts.get("intervals")
+    intervals = dict(found) if isinstance(found := facts.get("intervals"), Mapping) else {}
+    if facts.get("ece_interval") != "bias taken out":
+        intervals.pop("ece", None)  # of earlier cards: it lies above its own figure
     return Evaluation(
         key=".".join(path),
         title=title,
         served=served,
         figures=figures,
-        intervals=_intervals(intervals if isinstance(intervals, Mapping) else {}),
+        intervals=_intervals(intervals),
         n=int(n),
         per_class=_per_class(facts.get("per_class")),
         confusion=_matrix(facts.get("confusion")),
@@ -248,6 +250,34 @@ def _pictures(card: ModelCard, name: str) -> tuple[Any, ...] | None:
     if not isinstance(facts, Mapping) or not facts.get("fingerprint"):
         return None
     return tuple(facts.get(field) for field in fields)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One figure over the epochs of training; ``path`` draws it in an SVG of 240 x 48."""
+
+    words: str
+    epochs: int
+    first: float
+    last: float
+    path: str
+
+
+def curves(card: ModelCard) -> list[Curve]:
+    """The training curves of cards that have them: ``training.curves``, a list by figure."""
+    given = card.training.get("curves")
+    made = []
+    for name, values in given.items() if isinstance(given, Mapping) else ():
+        points = [_number(value) for value in values] if isinstance(values, list) else []
+        known = [value for value in points if value is not None]
+        if len(known) < 2 or len(known) != len(points):
+            continue
+        low, high = min(known), max(known)
+        step, span = 240 / (len(known) - 1), (high - low) or 1.0
+        places = (f"{i * step:.1f} {45 - 42 * (v - low) / span:.1f}" for i, v in enumerate(known))
+        words = str(name).replace("_", " ").capitalize()
+        made.append(Curve(words, len(known), known[0], known[-1], "M" + "L".join(places)))
+    return made
 
 
 def size_bytes(folder: Path) -> int:

@@ -12,6 +12,7 @@ from webapp.card import TFLITE_FILE
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
 from webapp.models import measurements
+from webapp.models.paired import with_verdict
 from webapp.models.registry import ModelVersion, Registry
 from webapp.models.services import models
 from webapp.models.wanted import RECIPES
@@ -91,9 +92,8 @@ def confirm(version: str) -> ResponseReturnValue:
     except MienError:
         active = None
     upload = candidate.card.metrics.get("upload")
-    compared = upload.get("comparison") if isinstance(upload, dict) else None
-    if not isinstance(compared, dict) or "matrix" not in compared:
-        compared = None
+    found = upload.get("comparison") if isinstance(upload, dict) else None
+    compared = with_verdict(found) if isinstance(found, dict) and "matrix" in found else None
     return render_template(
         "admin/model_activate.html",
         candidate=figures_of(candidate),

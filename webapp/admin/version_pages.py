@@ -14,10 +14,12 @@ from webapp.access.audit import record
 from webapp.access.auth import admin_required
 from webapp.admin import card_view as cards
 from webapp.admin.login_pages import blueprint
+from webapp.admin.requests import WRITE, body, who
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid
-from webapp.models import measurements
+from webapp.models import measurements, notes
+from webapp.models.notes import Notes
 from webapp.models.registry import ModelVersion, Registry
 from webapp.web.services import services
 
@@ -31,6 +33,7 @@ class Row:
     evaluation: cards.Evaluation | None
     size_bytes: int
     measured: dict[str, Any] | None
+    notes: Notes
 
 
 def _registry() -> Registry:
@@ -48,6 +51,7 @@ def _row(found: ModelVersion) -> Row:
         cards.primary(found.card),
         cards.size_bytes(found.folder),
         measurements.known(_instance(), found.version, found.folder),
+        notes.known(_instance(), found.version),
     )
 
 
@@ -103,6 +107,8 @@ def model(version: str) -> ResponseReturnValue:
     return render_template(
         "admin/model.html",
         row=_row(found),
+        notes=notes.known(_instance(), version),
+        curves=cards.curves(found.card),
         evaluations=cards.evaluations(found.card),
         facts=cards.facts(found.card),
         words=cards.FIGURE_WORDS,
@@ -136,7 +142,7 @@ def compare_models() -> ResponseReturnValue:
 
 
 @blueprint.post("/api/models/<version>/measure")
-@admin_required(scope="models:write")
+@admin_required(scope=WRITE)
 def measure_model(version: str) -> ResponseReturnValue:
     """Check a version's files and time it on this machine, in a process of its own."""
     found = _registry().get(version)
@@ -150,3 +156,16 @@ def measure_model(version: str) -> ResponseReturnValue:
         {"error": measured["error"]} if "error" in measured else {"ms": measured["ms"]},
     )
     return jsonify({key: value for key, value in measured.items() if key != "key"})
+
+
+@blueprint.put("/api/models/<version>/notes")
+@admin_required(scope=WRITE)
+def keep_notes(version: str) -> ResponseReturnValue:
+    """Tags and a note of a version: ``{"tags": [...], "note": "..."}`` in place of those before."""
+    found = _registry().get(version)
+    given = body()
+    made = notes.keep(
+        _instance(), found.version, given.get("tags", []), given.get("note", ""), who()
+    )
+    record("model.notes", found.version, {"tags": list(made.tags)})
+    return jsonify(made.to_json())

@@ -44,6 +44,8 @@ KEPT_RESULTS: Final = 20
 START_TIMEOUT_MS: Final = 120_000  # it gives way while it starts, too
 MAX_MINUTES: Final = 24 * 60
 _log = logging.getLogger("mien.shadow")
+# what a picture that is held looks like in the table of uploads
+_HELD: Final = (Upload.kind == IMAGE, Upload.refused.is_(None), Upload.content_key.is_not(None))
 Record = Callable[[str, str, dict[str, Any], str], None]
 
 
@@ -167,12 +169,13 @@ class Shadow:
         )
 
     def kept_surveys(self) -> list[dict[str, Any]]:
-        """Surveys whose pictures are still there, newest first."""
+        """Surveys that hold pictures, newest first."""
         opened = surveys_of(self._app).open()
         with opened.store.session() as session:
             rows = session.scalars(
                 select(Survey)
                 .where(Survey.pictures_deleted_at.is_(None))
+                .where(select(Upload.id).where(Upload.survey_id == Survey.id, *_HELD).exists())
                 .order_by(Survey.created_at.desc())
                 .limit(100)
             )
@@ -187,10 +190,7 @@ class Shadow:
         with opened.store.session() as session:
             rows = session.execute(
                 select(Upload.id, Upload.path, Upload.sha256).where(
-                    Upload.survey_id == survey_id,
-                    Upload.kind == IMAGE,
-                    Upload.refused.is_(None),
-                    Upload.content_key.is_not(None),
+                    Upload.survey_id == survey_id, *_HELD
                 )
             ).all()
         if not rows:

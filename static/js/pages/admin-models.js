@@ -27,10 +27,10 @@ async function measure(button) {
 }
 
 async function saveNotes(form) {
-  const { tags, note } = Object.fromEntries(new FormData(form));
+  const { tags, note } = form.elements;
   const kept = await press(form.querySelector("[type=submit]"), error, () => call(
     "PUT", `/admin/api/models/${encodeURIComponent(form.dataset.notes)}/notes`,
-    { tags: tags.split(",").map((tag) => tag.trim()).filter(Boolean), note },
+    { tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean), note: note.value },
   ));
   if (kept) shown("Tags and note are saved.");
 }

@@ -73,6 +73,19 @@ def test_intervals_hold_the_value_and_narrow_with_more_pictures():
     assert bootstrap(*few, resamples=200) == small
 
 
+def test_the_interval_of_the_calibration_error_is_one_of_the_figure_itself():
+    """Of answers that are perfectly calibrated, resamples alone would lie above the figure."""
+    rng = np.random.default_rng(3)
+    confidence = rng.uniform(0.4, 1.0, 2000)
+    probabilities = np.repeat((1 - confidence)[:, None] / 6, 7, axis=1)
+    probabilities[:, 0] = confidence
+    labels = np.where(rng.uniform(size=2000) < confidence, 0, 1)
+    found = score(probabilities, labels, resamples=200)
+    low, high = found["intervals"]["ece"]
+    assert low < found["ece"] < high
+    assert found["ece_interval"] == "bias taken out"
+
+
 def test_thresholded_precision_and_recall_pool_the_classes():
     probabilities = np.array(
         [[0.6, 0.4, 0, 0, 0, 0, 0], [0.4, 0.3, 0.3, 0, 0, 0, 0], [0, 0.9, 0.1, 0, 0, 0, 0]]
