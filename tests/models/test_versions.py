@@ -166,6 +166,11 @@ def test_tags_and_a_note_are_kept_and_shown(admin: Browser, tmp_path: Path) -> N
         assert refused.status_code == 400
         assert refused.json["error"]["code"] == "invalid_request"
     assert admin.send("PUT", path.replace("first", "none"), {"tags": []}).status_code == 404
+    fake_version(tmp_path / "other", card({"test": facts(0.70)}, "first", created="2026-02-02"))
+    (tmp_path / "other" / "first" / "card.json").replace(
+        tmp_path / "models" / "first" / "card.json"
+    )
+    assert "Good by night." not in admin.get("/admin/models/first").text
     (note,) = (tmp_path / "model-notes").iterdir()
     note.write_text("[]")
     assert "Good by night." not in admin.get("/admin/models/first").text

@@ -51,7 +51,7 @@ def _row(found: ModelVersion) -> Row:
         cards.primary(found.card),
         cards.size_bytes(found.folder),
         measurements.known(_instance(), found.version, found.folder),
-        notes.known(_instance(), found.version),
+        notes.known(_instance(), found.version, found.card.created),
     )
 
 
@@ -107,7 +107,7 @@ def model(version: str) -> ResponseReturnValue:
     return render_template(
         "admin/model.html",
         row=_row(found),
-        notes=notes.known(_instance(), version),
+        notes=notes.known(_instance(), version, found.card.created),
         curves=cards.curves(found.card),
         evaluations=cards.evaluations(found.card),
         facts=cards.facts(found.card),
@@ -165,7 +165,12 @@ def keep_notes(version: str) -> ResponseReturnValue:
     found = _registry().get(version)
     given = body()
     made = notes.keep(
-        _instance(), found.version, given.get("tags", []), given.get("note", ""), who()
+        _instance(),
+        found.version,
+        found.card.created,
+        given.get("tags", []),
+        given.get("note", ""),
+        who(),
     )
     record("model.notes", found.version, {"tags": list(made.tags)})
     return jsonify(made.to_json())

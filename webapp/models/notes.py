@@ -37,17 +37,22 @@ def _file(instance: Path, version: str) -> Path:
     return instance / "model-notes" / f"{version}.json"
 
 
-def known(instance: Path, version: str) -> Notes:
-    """What is kept of a version that exists; empty notes where nothing is, or it is damaged."""
+def known(instance: Path, version: str, created: str) -> Notes:
+    """What is kept of the version with this name whose card says ``created``.
+
+    Empty notes where nothing is kept, it is damaged, or another version had the name before.
+    """
     try:
         kept = json.loads(_file(instance, version).read_text(encoding="utf-8"))
+        if kept["created"] != created:
+            return Notes()
         tags = tuple(str(tag) for tag in kept["tags"])
         return Notes(tags, str(kept["note"]), str(kept["by"]), str(kept["at"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Notes()
 
 
-def keep(instance: Path, version: str, tags: Any, note: Any, by: str) -> Notes:
+def keep(instance: Path, version: str, created: str, tags: Any, note: Any, by: str) -> Notes:
     """Write notes in place of those before. Raises :class:`InvalidRequest`."""
     if (
         not isinstance(tags, list)
@@ -67,5 +72,5 @@ def keep(instance: Path, version: str, tags: Any, note: Any, by: str) -> Notes:
     made = Notes(unique, note.strip(), by, at)
     path = _file(instance, version)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(path, json.dumps(made.to_json(), indent=2))
+    atomic.write(path, json.dumps(made.to_json() | {"created": created}, indent=2))
     return made
