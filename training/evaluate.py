@@ -19,6 +19,7 @@ from training.litert import quieten
 from training.runs import read_history, tell_left_out
 from webapp.errors import MienError
 from webapp.files.atomic import replacing
+from webapp.files.text import forgiving_console
 
 
 @click.command()
@@ -34,6 +35,7 @@ def main(
     folder: Path | None, report_sample: int,
 ) -> None:  # fmt: skip
     """Measure a model on a folder, archive or table of labelled faces; on its test set if any."""
+    forgiving_console()
     quieten()
     try:
         with opened(data) as source:

@@ -19,6 +19,7 @@ from training.publishing.golden import golden_inputs
 from training.runs import save_through
 from webapp.card import KERAS_FILE
 from webapp.errors import MienError, ModelInvalid
+from webapp.files.text import forgiving_console
 from webapp.models.registry import Registry
 
 SUFFIXES = (".h5", ".keras")
@@ -56,6 +57,7 @@ def export(version: Path, out: Path) -> tuple[int, ...]:
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
 def main(version: str, out: Path, models_dir: Path) -> None:
     """Write the network of VERSION (a name, or ACTIVE) as .h5 or .keras, one view."""
+    forgiving_console()
     quieten()
     try:
         registry = Registry(models_dir)

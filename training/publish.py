@@ -43,6 +43,7 @@ from training.publishing.heldback import check_same_model, read_data
 from training.publishing.members import Member, average_members, open_member, open_run
 from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
+from webapp.files.text import forgiving_console
 from webapp.models.registry import Registry
 
 _STAGING = ".publishing-"
@@ -283,6 +284,7 @@ def main(
     h5: bool, serving_head: str | None, crop_scale: float, crop_shift_up: float, activate: bool,
 ) -> None:  # fmt: skip
     """Make a model version of a finished RUN."""
+    forgiving_console()
     quieten()
     crop = CropSpec(crop_scale, crop_shift_up)
     options = Options(

@@ -19,6 +19,7 @@ from training.engines.distil import write_answers
 from training.recipes.networks import MienSpec
 from training.runs import RUN_FILE, read_json
 from webapp.errors import MienError, ModelInvalid
+from webapp.files.text import forgiving_console
 
 
 def teach(run: Path, data: Path, out: Path, device: str = "auto") -> int:
@@ -65,6 +66,7 @@ def _spec(stored: dict[str, Any]) -> MienSpec:
 @click.option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto")
 def main(run: Path, data: Path, out: Path, device: str) -> None:
     """Keep what RUN answers for all training pictures of --data."""
+    forgiving_console()
     try:
         with opened(data) as source:
             count = teach(run, source, out, device)

@@ -35,6 +35,7 @@ from training.recipes.recipes import MIEN_RECIPES, MienRecipe
 from training.recipes.weights import WeightsError
 from training.runs import HISTORY_FILE, RUN_FILE, TimeUp, tell_left_out
 from webapp.errors import MienError
+from webapp.files.text import forgiving_console
 
 _CONTINUING = ", ".join(name for name, recipe in MIEN_RECIPES.items() if recipe.continues)
 
@@ -154,6 +155,7 @@ def main(
     weights: str | None, name: str | None, models_dir: Path, threads: int,
 ) -> None:  # fmt: skip
     """Train a model from labelled faces."""
+    forgiving_console()
     quieten()
     recipe = recipe_named(recipe_name, epochs, batch)
     engine = engine_for(recipe, engine)

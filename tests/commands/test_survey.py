@@ -24,6 +24,9 @@ def folder(tmp_path: Path) -> Path:
     (root / "B" / "torn.jpg").write_bytes((root / "B" / "1.jpg").read_bytes()[:2000])
     (root / "B" / "copy.jpg").write_bytes((root / "A" / "1.jpg").read_bytes())
     (root / "B" / ".DS_Store").write_bytes(b"x")
+    name = os.fsdecode(os.fsencode(root / "A") + b"/M\xfcller.jpg")  # of a system without UTF-8
+    cv2.imwrite(str(root / "A" / "2.jpg"), face, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    (root / "A" / "2.jpg").rename(name)
     return root
 
 
@@ -40,12 +43,17 @@ def test_a_folder_becomes_a_report(folder, tmp_path, monkeypatch):
     refused = CliRunner().invoke(cli, arguments)
     assert refused.exit_code == 1
     assert "agreed" in refused.output
-    done = CliRunner().invoke(cli, [*arguments, "--consent"])
+    people = tmp_path / "people.csv"
+    people.write_text("file;respondent;age\n1.jpg;Anna;30\nnobody.jpg;Bo;40\n", "utf-16")
+    arguments += ["--respondents-file", str(people)]
+    done = CliRunner(charset="ascii").invoke(cli, [*arguments, "--consent"])
     assert done.exit_code == 0, done.output
     report = json.loads((out / "report.json").read_text())
-    assert report["ledger"]["uploaded"] == 5
+    assert report["ledger"]["uploaded"] == 6
     counts = {name: n for name, n in report["ledger"]["counts"].items() if n}
-    assert counts == {"used": 2, "no_face": 1, "unreadable": 1, "duplicate": 1}
+    assert counts == {"used": 3, "no_face": 1, "unreadable": 1, "duplicate": 1}
+    assert "1 rows name no file: nobody.jpg" in done.output
+    assert "M_udcfcller.jpg" in (out / "pictures.csv").read_text(encoding="utf-8-sig")
     assert report["model"]["version"] == "test-1"
     names = {path.name for path in out.iterdir()}
     assert names == {"report.html", "report.json", "report.xlsx", "faces.csv", "pictures.csv"}

@@ -172,6 +172,25 @@ def test_respondents_from_a_csv(client, survey):
     assert client.put(f"{API}/{survey}/respondents", data=b"\xff\xfe").status_code == 400
 
 
+def test_a_report_of_some_people_and_in_other_groups(app, client, survey):
+    for number in range(12):
+        put(client, survey, f"{number}.jpg", picture(f"happy:{number}"), "AB"[number % 2])
+    rows = [f"{number}.jpg,p{number},{('DE', 'US')[number // 6]}" for number in range(12)]
+    table = "\n".join(["file,respondent,market", *rows])
+    client.put(f"{API}/{survey}/respondents", data=table.encode())
+    run(app, client, survey)
+    url = f"/surveys/{survey}/report"
+    assert b">market: DE</option>" in client.get(url).data
+    page = client.get(url, query_string={"only": "market: US"}).get_data(as_text=True)
+    assert "Only market: US." in page
+    assert "<dt>Faces read</dt><dd>6</dd>" in page
+    page = client.get(url, query_string={"by": "market"}).get_data(as_text=True)
+    assert "DE − US" in page
+    assert "A − B" not in page
+    for bad in ({"only": "market: FR"}, {"by": "age"}):
+        assert client.get(url, query_string=bad).status_code == 400
+
+
 def test_people_are_guessed_confirmed_and_used(app, client, survey):
     for person in range(6):
         for number in range(3):

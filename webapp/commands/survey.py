@@ -24,11 +24,12 @@ from webapp.survey.analysis.progress import Progress
 from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.intake.uploads import Uploads
+from webapp.survey.people import People
 from webapp.survey.purposes import PURPOSES
 from webapp.survey.report.build import build
 from webapp.survey.report.exports import FORMATS
 from webapp.survey.report.facts import model_facts
-from webapp.survey.respondents import RULES
+from webapp.survey.respondents import RULES, Respondent, read_mapping
 
 STATE = ".mien-survey"
 MARK = "survey.json"
@@ -40,7 +41,7 @@ def group_of(file: Path, root: Path) -> str:
     Empty for what lies right in ``root``: a ZIP there brings its groups.
     """
     parts = file.relative_to(root).parts
-    return printable(parts[0]) if len(parts) > 1 else ""
+    return printable(parts[0]).replace("\\", "_") if len(parts) > 1 else ""
 
 
 @click.command()
@@ -57,6 +58,11 @@ def group_of(file: Path, root: Path) -> str:
 @click.option("--consent", is_flag=True, help="Everybody in the pictures agreed to this analysis.")
 @click.option("--respondents", type=click.Choice(RULES), default="none", show_default=True)
 @click.option("--pattern", default="", help="For --respondents pattern, e.g. {respondent}_*.jpg")
+@click.option(
+    "--respondents-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with the columns file and respondent; other columns become segments.",
+)
 @click.option("--several-faces", type=click.Choice(["exclude", "largest"]), default="exclude")
 @click.option("--video-fps", type=float, default=2.0, show_default=True)
 @click.option("--workers", type=int, default=0, help="Worker processes; 0 means one for each core.")
@@ -69,6 +75,7 @@ def survey(
     consent: bool,
     respondents: str,
     pattern: str,
+    respondents_file: Path | None,
     several_faces: str,
     video_fps: float,
     workers: int,
@@ -81,6 +88,8 @@ def survey(
     settings = Settings.from_environment(
         instance_dir=str(out / STATE), workers=workers or os.cpu_count() or 1
     )
+    # read first: a table that cannot be used ends the command before anything else is done
+    mapping = read_mapping(respondents_file.read_bytes()) if respondents_file else {}
     store = Store(f"sqlite:///{(out / STATE / 'mien.db').resolve()}")
     try:
         store.migrate()
@@ -98,6 +107,8 @@ def survey(
         )
         survey_id = _survey(catalog, out, new)
         _take(folder, survey_id, Uploads(catalog, settings))
+        if mapping:
+            _name(catalog.store, survey_id, mapping)
         report = _analyse(survey_id, catalog, settings)
         for name, _ in FORMATS.values():
             (report / name).replace(out / name)
@@ -110,7 +121,7 @@ def survey(
 def _groups(folder: Path) -> list[str]:
     """Folders with something to read in them; what systems leave behind is no group."""
     return sorted(
-        printable(path.name)
+        printable(path.name).replace("\\", "_")
         for path in folder.iterdir()
         if path.is_dir() and not is_system_file(f"{path.name}/x")
     )
@@ -136,7 +147,8 @@ def _take(folder: Path, survey_id: str, uploads: Uploads) -> None:
     skipped = len(found) - len(files)
     with click.progressbar(files, label="Reading files", show_pos=True) as listed:
         for path in listed:
-            name = printable(path.relative_to(folder).as_posix())
+            # a backslash would part folders where a name is taken from another system
+            name = printable(path.relative_to(folder).as_posix()).replace("\\", "_")
             group = group_of(path, folder)
             try:
                 with path.open("rb") as source:
@@ -150,6 +162,16 @@ def _take(folder: Path, survey_id: str, uploads: Uploads) -> None:
                 uploads.refuse(survey_id, "", name[-900:], error.message)
     if skipped:
         click.echo(f"{skipped} files that operating systems left behind were skipped.")
+
+
+def _name(store: Store, survey_id: str, mapping: dict[str, Respondent]) -> None:
+    """Give the files the respondents of a table, and say which rows name no file."""
+    named = People(store).map(survey_id, mapping)
+    click.echo(f"{named.matched} files have a respondent.")
+    if named.unmatched:
+        shown = ", ".join(named.unmatched[:5])
+        more = f" and {len(named.unmatched) - 5} more" if len(named.unmatched) > 5 else ""
+        click.echo(f"{len(named.unmatched)} rows name no file: {shown}{more}")
 
 
 def _analyse(survey_id: str, catalog: Catalog, settings: Settings) -> Path:

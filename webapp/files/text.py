@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -90,6 +91,11 @@ def same_name(name: str) -> str:
 
 def printable(text: str) -> str:
     """``text`` with what cannot be written as UTF-8 (file names of other systems) escaped."""
+    try:
+        # where the locale is no UTF-8 one, the bytes of a name may still be
+        return os.fsencode(text).decode("utf-8") if not text.isascii() else text
+    except UnicodeError:
+        pass
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

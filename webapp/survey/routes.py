@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -24,6 +25,8 @@ from webapp.survey.report.facts import compare_reports
 from webapp.survey.report.html_export import FILTERS
 from webapp.survey.report.narrative import ADJECTIVES
 from webapp.survey.report.page_cache import PAGE, for_page, read_report
+from webapp.survey.report.part import choices, part_in_process
+from webapp.survey.report.part import chosen as chosen_part
 from webapp.survey.service import EXTENSION, LazySurveys, surveys
 
 blueprint = Blueprint("survey", __name__, url_prefix="/surveys")
@@ -119,7 +122,7 @@ def _report(survey_id: str, job_id: int) -> dict[str, Any]:
 @blueprint.get("/<survey_id>/report")
 def report(survey_id: str) -> ResponseReturnValue:
     """The report of the newest finished analysis, or of ``?job=``; ``?against=`` sets two side
-    by side.
+    by side, ``?only=`` shows some people alone, ``?by=`` makes a column of the CSV the groups.
     """
     opened = surveys()
     survey = opened.catalog.get(survey_id)
@@ -129,6 +132,13 @@ def report(survey_id: str) -> ResponseReturnValue:
     if chosen is None:
         raise NotFound("This survey has no finished analysis yet.", survey=survey_id)
     found = _report(survey_id, chosen.id)
+    whole = found
+    only, by = chosen_part(found, request.args.get("only", ""), request.args.get("by", ""))
+    if only or by:
+        made = hashlib.sha256(json.dumps(found["overall"]).encode()).hexdigest()
+        cell = opened.settings.survey_min_cell
+        instance = opened.settings.instance_path.resolve()
+        found = part_in_process(opened.store.url, instance, chosen.id, cell, only, by, made)
     against = request.args.get("against", type=int)
     other = next((job for job in done if job.id == against and job.id != chosen.id), None)
     changes = None if other is None else compare_reports(_report(survey_id, other.id), found)
@@ -141,6 +151,9 @@ def report(survey_id: str) -> ResponseReturnValue:
         other=other,
         changes=changes,
         report=found,
+        parts=choices(whole),
+        only=request.args.get("only", ""),
+        by=by,
         pictures=survey.pictures_deleted_at is None,
         review_url=url_for("survey.review", survey_id=survey_id, job=chosen.id, queue="uncertain"),
         still_url=lambda frame: (

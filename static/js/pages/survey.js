@@ -261,3 +261,17 @@ if (find("share")) {
 if (config.job && !["done", "cancelled", "failed"].includes(config.job.state)) follow();
 
 document.documentElement.dataset.ready = "yes"; // every control above works from here on
+
+// tags
+
+find("tags-form")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const field = event.target.elements.tags;
+  const said = find("tags-said");
+  const tags = field.value.split(",").map((tag) => tag.trim()).filter(Boolean);
+  said.textContent = "";
+  const kept = await attempt(() => call("PUT", `${config.api}/tags`, { tags }));
+  if (kept === undefined) return;
+  field.value = kept.tags.join(", ");
+  said.textContent = "Saved.";
+});

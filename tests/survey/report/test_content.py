@@ -13,11 +13,13 @@ import pytest
 from tests.survey.doubles import FakeInference, picture
 from webapp.card import HeadSpec, ModelCard
 from webapp.domain import EMOTIONS
+from webapp.errors import InvalidRequest
 from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.report.build import build, build_in_process
 from webapp.survey.report.content import build_report
 from webapp.survey.report.exports import safe_cell
 from webapp.survey.report.facts import compare_reports, model_facts
+from webapp.survey.report.part import choices, chosen, part_report
 from webapp.survey.report.records import read_records
 from webapp.survey.report.timeline import _curve_of_group, cluster_videos, curve
 
@@ -268,3 +270,34 @@ def test_a_curve_leaves_seconds_without_a_face_out(records):
     face = records.faces[0]
     points = curve([replace(face, t_ms=t) for t in (0, 400, 2100)])
     assert [(p["t_s"], p["faces"]) for p in points] == [(0.0, 2), (2.0, 1)]
+
+
+def test_a_part_of_the_people_and_other_groups_recompute_every_figure(records, settings):
+    from dataclasses import replace
+
+    files = tuple(
+        replace(f, attributes={"age": "young" if f.upload // 2 % 2 else "old"} if n < 20 else None)
+        for n, f in enumerate(records.files)
+    )
+    told = replace(records, files=files)
+    whole = build_report(told, settings)
+    only, by = choices(whole)
+    assert (list(only), by) == (["age: old", "age: young"], ["age"])
+    part = part_report(told, settings, only["age: young"], "")
+    assert part["overall"]["faces"] == sum(
+        row["faces"]
+        for row in whole["segments"][0]["rows"]
+        if (row["value"], row["group"]) == ("young", None)
+    )
+    assert part["ledger"]["uploaded"] == 10
+    assert part["ledger"]["adds_up"]
+    assert {one["certainty"] for one in (part["story"], *part["story"]["takeaways"])}.isdisjoint(
+        {"clear"}
+    )
+    other = part_report(told, settings, None, "age")
+    assert other["survey"]["groups"] == ["old", "young", "not told"]
+    assert sum(group["faces"] for group in other["groups"]) == whole["overall"]["faces"]
+    with pytest.raises(InvalidRequest, match="no part called"):
+        chosen(whole, "age: 7", "")
+    with pytest.raises(InvalidRequest, match="no column called"):
+        chosen(whole, "", "market")

@@ -1,0 +1,168 @@
+"""A part of a report: only some people, or other groups, by a column of the respondents' CSV.
+
+``python -m webapp.survey.report.part --instance DIR --job N --min-cell M --only '["age", "18-29"]'
+--by market`` writes the report of that part, as a page shows it, to standard output as JSON. It
+computes for seconds where there are many faces, so the server runs it as a process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from webapp import ROOT
+from webapp.errors import InvalidRequest, MienError
+
+if TYPE_CHECKING:
+    from webapp.survey.report.records import Records
+
+NOT_TOLD: Final = "not told"
+KEPT_PARTS: Final = 16
+LONGEST_S: Final = 120.0
+_POLL_S: Final = 0.05
+
+
+def choices(report: dict[str, Any]) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """What a report can be narrowed to, by its words, and the columns that can be its groups."""
+    only = {
+        f"{segment['column']}: {row['value']}": (segment["column"], row["value"])
+        for segment in report["segments"]
+        for row in segment["rows"]
+    }
+    return only, [segment["column"] for segment in report["segments"]]
+
+
+def chosen(report: dict[str, Any], only: str, by: str) -> tuple[tuple[str, str] | None, str]:
+    """The filter and the column that a request names. Raises :class:`InvalidRequest`."""
+    values, columns = choices(report)
+    if only and only not in values:
+        raise InvalidRequest(f"This report has no part called {only[:200]!r}.", field="only")
+    if by and by not in columns:
+        raise InvalidRequest(f"This report has no column called {by[:200]!r}.", field="by")
+    return values.get(only), by
+
+
+def part_of(records: Records, only: Sequence[str] | None, by: str) -> Records:
+    """The files and faces of some people, or of all, in the groups that a column names."""
+    from webapp.survey.ledger import LABELS, Ledger
+
+    told = {file.upload: file.attributes or {} for file in records.files}
+
+    def kept(upload: int) -> bool:
+        return only is None or told.get(upload, {}).get(only[0]) == only[1]
+
+    def group(upload: int, group: str) -> str:
+        return (told.get(upload, {}).get(by) or NOT_TOLD) if by else group
+
+    files = [
+        replace(file, group=group(file.upload, file.group))
+        for file in records.files
+        if kept(file.upload)
+    ]
+    faces = [
+        replace(face, group=group(face.upload, face.group))
+        for face in records.faces
+        if kept(face.upload)
+    ]
+    there = {file.group for file in files}
+    groups = sorted(there - {NOT_TOLD}) if by else [g for g in records.groups if g in there]
+    if by and NOT_TOLD in there:
+        groups.append(NOT_TOLD)
+    counts = {name: Counter(f.category for f in files if f.group == name) for name in groups}
+    by_group = {name: {key: found[key] for key in LABELS} for name, found in counts.items()}
+    total = {key: sum(found[key] for found in by_group.values()) for key in LABELS}
+    ledger = Ledger(len(files), total, by_group)
+    return replace(
+        records, groups=tuple(groups), files=tuple(files), faces=tuple(faces), ledger=ledger
+    )
+
+
+def part_report(records: Records, settings: Any, only: Sequence[str] | None, by: str) -> Any:
+    """The report of a part. It was chosen afterwards: nothing in it is called clear."""
+    from webapp.survey.report.content import build_report
+    from webapp.survey.report.narrative import CLEAR, FIRST
+    from webapp.survey.report.page_cache import for_page
+
+    report = build_report(part_of(records, only, by), settings)
+    report["segments"] = [one for one in report["segments"] if one["column"] != by]
+    story = report["story"]
+    for one in (story, *story["takeaways"]):
+        if one["certainty"] == CLEAR:
+            one["certainty"] = FIRST
+    return for_page(report | {"part": {"only": list(only or ()), "by": by}})
+
+
+@lru_cache(maxsize=KEPT_PARTS)
+def part_in_process(
+    database: str, instance: Path, job: int, min_cell: int, only: tuple[str, str] | None, by: str,
+    _made: str,
+) -> dict[str, Any]:  # fmt: skip
+    """The report of a part, by a child process; ``_made`` tells two reports of a job apart.
+
+    Raises :class:`MienError` with what the process said.
+    """
+    command = [sys.executable, "-m", "webapp.survey.report.part", "--instance", str(instance)]
+    command += ["--job", str(job), "--min-cell", str(min_cell), "--by", by]
+    command += ["--only", json.dumps(only)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}
+    environment |= {"DATABASE_URL": database, "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=log)
+        until = time.monotonic() + LONGEST_S
+        try:
+            while child.poll() is None:  # waits in turns with other requests
+                if time.monotonic() > until:
+                    raise MienError(f"This part took longer than {LONGEST_S:.0f} s; try a smaller.")
+                time.sleep(_POLL_S)
+        finally:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+        if child.returncode:
+            log.seek(0)
+            last = log.read().decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
+            raise MienError(f"This part could not be made: {last[0][:300]}")
+        out.seek(0)
+        loaded: dict[str, Any] = json.loads(out.read())
+        return loaded
+
+
+def main(arguments: list[str] | None = None) -> int:
+    import argparse
+
+    from webapp.database.store import Store
+    from webapp.settings import Settings
+    from webapp.survey.report.records import read_records
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instance", type=Path, required=True)
+    parser.add_argument("--job", type=int, required=True)
+    parser.add_argument("--min-cell", type=int, required=True)
+    parser.add_argument("--only", default="null")
+    parser.add_argument("--by", default="")
+    options = parser.parse_args(arguments)
+    store = Store(os.environ["DATABASE_URL"])
+    settings = Settings(survey_min_cell=options.min_cell, instance_dir=str(options.instance))
+    try:
+        with store.session() as session:
+            records = read_records(session, options.job)
+            session.expunge_all()
+    finally:
+        store.close()
+    report = part_report(records, settings, json.loads(options.only), options.by)
+    sys.stdout.write(json.dumps(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
