@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 
 
 def many_members(count: int) -> bytes:
@@ -13,3 +15,12 @@ def many_members(count: int) -> bytes:
     listed = (one + b"a") * count
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(listed), 0, 0)
     return b"PK\x03\x04" + listed + end
+
+
+def named_pictures(count: int) -> bytes:
+    """A ZIP of pictures with names of 250 times the same letter, for patterns to match."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for number in range(count):
+            archive.writestr(f"{'a' * 250}{number}.jpg", b"\xff\xd8\xff\xe0 no picture")
+    return target.getvalue()

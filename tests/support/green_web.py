@@ -16,16 +16,14 @@ eventlet.monkey_patch()
 
 import contextlib  # noqa: E402
 import http.client  # noqa: E402
-import io  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
-import zipfile  # noqa: E402
 
-from tests.support.archives import many_members  # noqa: E402
+from tests.support.archives import many_members, named_pictures  # noqa: E402
 from tests.support.live import FakeInference  # noqa: E402
 from webapp.app import create_app  # noqa: E402
 from webapp.server.run import serve  # noqa: E402
@@ -47,14 +45,6 @@ class Monitor:
             before = time.thread_time()
             eventlet.sleep(0.001)
             self.worst_ms = max(self.worst_ms, (time.thread_time() - before) * 1000)
-
-
-def named_pictures(count: int) -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        for number in range(count):
-            archive.writestr(f"{'a' * 250}{number}.jpg", b"\xff\xd8\xff\xe0 no picture")
-    return target.getvalue()
 
 
 def heavy(survey: str, patterned: str) -> dict[str, tuple[str, str, bytes]]:
