@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.e2e.servers import ROOT, ServerProcess, real_server
 from tests.support.models import activate, make_version
 from tests.support.pictures import blank_jpeg
 from webapp.access import accounts
+from webapp.card import ModelCard
 from webapp.database.store import Store, database_url
 
 PASSWORD = "a long enough password"
@@ -226,3 +229,22 @@ def test_wrong_passwords_run_out(page: Page, server: ServerProcess) -> None:
     log_in(page, server.url)  # even the right one, for a while
     expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
     shot(page, "login-limited")
+
+
+def test_a_version_is_deleted_from_the_list(page: Page, server: ServerProcess) -> None:
+    extra = server.models_dir / "test-3"
+    shutil.copytree(server.models_dir / "test-2", extra)
+    replace(ModelCard.load(extra), version="test-3").save(extra)
+    log_in(page, server.url)
+    page.goto(f"{server.url}admin/models")
+    page.locator("html[data-ready]").wait_for()
+    expect(page.get_by_role("button", name="Delete test-1")).to_have_count(0)  # it serves
+    expect(page.get_by_role("button", name="Delete half")).to_be_visible()
+    shot(page, "models-delete")
+    page.get_by_role("button", name="Delete test-3").click()
+    dialog = page.get_by_role("dialog", name="Delete test-3?")
+    shot(page, "models-delete-confirm")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("test-3 is deleted.")).to_be_visible()
+    expect(page.get_by_role("link", name="test-3")).to_have_count(0)
+    assert not extra.exists()
