@@ -23,7 +23,7 @@ from webapp.access.gate import scope_for
 from webapp.database.access_tables import ApiToken, AuditEntry
 from webapp.database.base import utcnow
 from webapp.database.store import Store
-from webapp.errors import SettingsError, Unauthorized
+from webapp.errors import Conflict, SettingsError, Unauthorized
 from webapp.settings import Settings
 from webapp.web.open_database import database_of
 from webapp.web.secret_key import secret_key
@@ -167,6 +167,46 @@ def test_revoked_ended_and_made_up_tokens_are_all_refused_alike(
     refused(other)
     assert len(said) == 1
     assert admin.send("DELETE", "/admin/api/tokens/999").status_code == 404
+
+
+def test_members_make_tokens_for_what_they_may_and_see_their_own_alone(
+    app: Flask, store: Store, people: dict[str, int], admin: Browser
+) -> None:
+    path = "/admin/api/account/tokens"
+    mira = Browser(app)
+    mira.log_in("mira")
+    assert "Tokens for programs" in mira.get("/admin/account").text
+    assert "Tokens for programs" not in admin.get("/admin/account").text
+    for scope in set(tokens.SCOPES) - set(tokens.MEMBER_SCOPES):
+        assert mira.send("POST", path, {"name": "n", "scopes": [scope]}).status_code == 400
+    made = mira.send("POST", path, {"name": "night", "scopes": ["surveys:read"], "days": 1}).json
+    assert made is not None
+    holder = tokens.check(store, made["token"])
+    assert (holder.account.name, holder.account.role) == ("mira", "member")
+    theirs, text = tokens.create(store, people["admin"], "secret-name", ["live"], None)
+    page = mira.get("/admin/account").text
+    assert "night" in page
+    assert "secret-name" not in page
+    assert mira.send("DELETE", f"{path}/{theirs.id}").status_code == 404
+    assert tokens.check(store, text)
+    # a token makes no tokens
+    headers = bearer(made["token"])
+    body = {"name": "n", "scopes": ["surveys:read"]}
+    assert app.test_client().post(path, json=body, headers=headers).status_code == 403
+    assert mira.send("DELETE", f"{path}/{made['id']}").status_code == 204
+    with pytest.raises(Unauthorized):
+        tokens.check(store, made["token"])
+
+
+def test_an_account_has_so_many_tokens(
+    store: Store, people: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MAX_OWN", 2)
+    made = [tokens.create(store, people["mira"], "t", ["live"], None) for _ in range(2)]
+    with pytest.raises(Conflict, match="revoke some"):
+        tokens.create(store, people["mira"], "t", ["live"], None)
+    tokens.revoke(store, made[0][0].id)
+    assert tokens.create(store, people["mira"], "t", ["live"], None)
 
 
 def test_a_removed_persons_tokens_end(store: Store, people: dict[str, int]) -> None:

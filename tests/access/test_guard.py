@@ -21,7 +21,13 @@ UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 # what somebody without an account must reach; each of them checks CSRF for itself
 PUBLIC = {"admin.login", "admin.log_in", "admin.log_out", "admin.setup", "admin.set_up"}
 # for everybody with a login, members too
-ANYBODY = {"admin.account", "admin.change_password", "admin.end_own_sessions"}
+ANYBODY = {
+    "admin.account",
+    "admin.change_password",
+    "admin.end_own_sessions",
+    "admin.create_own_token",
+    "admin.revoke_own_token",
+}
 
 
 def admin_rules(app: Flask) -> list[Rule]:

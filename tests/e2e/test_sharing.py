@@ -114,3 +114,21 @@ def test_administrators_see_whose_surveys_there_are(browser: Browser, team: Serv
     expect(row.get_by_role("cell", name="mira")).to_be_visible()
     shot(page, "list")
     page.context.close()
+
+
+def test_a_member_makes_a_token_and_revokes_it(browser: Browser, team: ServerProcess) -> None:
+    page = enter(browser, team, "tom", width=390)
+    page.get_by_role("link", name="Account").click()
+    page.locator("html[data-ready]").wait_for()
+    page.get_by_text("Make a token").click()
+    expect(page.get_by_label("Upload, activate and roll back models")).to_have_count(0)
+    page.get_by_label("What is it for?").fill("Nightly import")
+    page.get_by_label("See surveys, their progress and their reports").check()
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.get_by_text("Copy the token now.")).to_be_visible()
+    assert complaints(page) == []
+    shot(page, "token")
+    page.get_by_role("button", name="Revoke Nightly import").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("cell", name="Revoked")).to_be_visible()
+    page.context.close()

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.accounts import hash_of
 from webapp.database.access_tables import Account, ApiToken
 from webapp.database.base import utcnow
 from webapp.database.store import Store
-from webapp.errors import InvalidRequest, NotFound, Unauthorized
+from webapp.errors import Conflict, InvalidRequest, NotFound, Unauthorized
 
 # What a token may be good for; everything else needs a browser session.
 SCOPES: Final = {
@@ -30,6 +30,11 @@ SCOPES: Final = {
     "models:write": "Upload, activate and roll back models",
     "status:read": "See the server's figures and /metrics",
 }
+# What a member may make tokens for; a token never opens more than its account may.
+MEMBER_SCOPES: Final = {
+    scope: words for scope, words in SCOPES.items() if scope not in ("models:write", "status:read")
+}
+MAX_OWN: Final = 50
 PREFIX: Final = "mien"
 MAX_DAYS: Final = 3650
 USED_EVERY: Final = timedelta(minutes=1)
@@ -48,16 +53,24 @@ class TokenHolder:
 
 
 def create(
-    store: Store, account_id: int, name: str, scopes: Sequence[str], days: int | None
+    store: Store,
+    account_id: int,
+    name: str,
+    scopes: Sequence[str],
+    days: int | None,
+    allowed: Collection[str] = tuple(SCOPES),
 ) -> tuple[ApiToken, str]:
-    """A new token and its text, which is not stored. ``days`` None means that it does not end."""
+    """A new token and its text, which is not stored. ``days`` None means that it does not end.
+
+    Raises :class:`InvalidRequest` for other scopes than ``allowed``.
+    """
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise InvalidRequest("Expected a name of 1 to 100 characters.", field="name")
-    unknown = sorted(set(scopes) - set(SCOPES))
+    unknown = sorted(set(scopes) - set(allowed))
     if unknown or not scopes:
         raise InvalidRequest(
-            f"Expected at least one of {', '.join(SCOPES)}. "
+            f"Expected at least one of {', '.join(allowed)}. "
             f"Received {', '.join(unknown) or 'none'}.",
             field="scopes",
         )
@@ -73,6 +86,9 @@ def create(
         expires_at=None if days is None else utcnow() + timedelta(days=days),
     )
     with store.session() as session:
+        own = select(func.count()).where(ApiToken.account_id == account_id, _lasts())
+        if (session.scalar(own) or 0) >= MAX_OWN:
+            raise Conflict(f"Expected at most {MAX_OWN} tokens of one account; revoke some first.")
         session.add(token)
     return token, f"{PREFIX}_{key}_{secret}"
 
@@ -114,35 +130,41 @@ def _used(store: Store, token_id: int, now: datetime) -> None:
         _log.warning("That a token is used cannot be noted: %s", error)
 
 
+def _lasts() -> ColumnElement[bool]:
+    """The condition that a token is neither revoked nor expired."""
+    unexpired = or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > utcnow())
+    return and_(ApiToken.revoked_at.is_(None), unexpired)
+
+
 def living(store: Store, token_ids: Collection[int]) -> set[int]:
     """Which of the tokens are neither revoked nor expired, and their accounts still there."""
     if not token_ids:
         return set()
-    query = select(ApiToken.id).where(
-        ApiToken.id.in_(token_ids),
-        ApiToken.revoked_at.is_(None),
-        or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > utcnow()),
-    )
+    query = select(ApiToken.id).where(ApiToken.id.in_(token_ids), _lasts())
     with store.session() as session:
         return set(session.scalars(query))
 
 
-def revoke(store: Store, token_id: int) -> ApiToken:
-    """End a token now. Raises :class:`NotFound`; revoking twice changes nothing."""
+def revoke(store: Store, token_id: int, account_id: int | None = None) -> ApiToken:
+    """End a token now, of that account where one is named. Raises :class:`NotFound`; revoking
+    twice changes nothing.
+    """
     with store.session() as session:
         token = session.get(ApiToken, token_id)
-        if token is None:
+        if token is None or account_id not in (None, token.account_id):
             raise NotFound("There is no such token.", token=token_id)
         token.revoked_at = token.revoked_at or utcnow()
         return token
 
 
-def listing(store: Store) -> Sequence[tuple[ApiToken, str]]:
-    """Every token with its account's name, newest first."""
+def listing(store: Store, account_id: int | None = None) -> Sequence[tuple[ApiToken, str]]:
+    """Every token, or those of one account, with its account's name, newest first."""
     query = (
         select(ApiToken, Account.name)
         .join(Account, Account.id == ApiToken.account_id)
         .order_by(ApiToken.id.desc())
     )
+    if account_id is not None:
+        query = query.where(ApiToken.account_id == account_id)
     with store.session() as session:
         return [(token, name) for token, name in session.execute(query)]

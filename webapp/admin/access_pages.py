@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from flask import jsonify, render_template, request, url_for
@@ -11,7 +12,7 @@ from webapp.access import accounts, auth, throttle, tokens
 from webapp.access.audit import record
 from webapp.access.auth import Principal, admin_required, login_required
 from webapp.admin.login_pages import blueprint
-from webapp.database.access_tables import ROLES, Account
+from webapp.database.access_tables import ADMIN, ROLES, Account
 from webapp.database.base import utcnow
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.web.open_database import store
@@ -54,9 +55,16 @@ def _link(account: Account) -> str:
 @blueprint.get("/account")
 @login_required
 def account() -> ResponseReturnValue:
-    """Change the password, log out everywhere."""
-    saved = request.args.get("saved") == "password"
-    return render_template("admin/account.html", me=_me(), saved=saved)
+    """Change the password, log out everywhere; a member's tokens (administrators have Access)."""
+    me = _me()
+    return render_template(
+        "admin/account.html",
+        me=me,
+        saved=request.args.get("saved") == "password",
+        tokens=None if me.role == ADMIN else tokens.listing(store(), me.account_id),
+        scopes=tokens.MEMBER_SCOPES,
+        now=utcnow(),
+    )
 
 
 @blueprint.post("/api/account/password")
@@ -85,6 +93,22 @@ def end_own_sessions() -> ResponseReturnValue:
     record("account.sessions_ended", me.name)
     auth.log_out()
     return jsonify({"ended": True})
+
+
+@blueprint.post("/api/account/tokens")
+@login_required
+def create_own_token() -> ResponseReturnValue:
+    """As :func:`create_token`, for what a member may do."""
+    return _new_token(tokens.MEMBER_SCOPES)
+
+
+@blueprint.delete("/api/account/tokens/<int:token_id>")
+@login_required
+def revoke_own_token(token_id: int) -> ResponseReturnValue:
+    """End a token of one's own now."""
+    revoked = tokens.revoke(store(), token_id, _me().account_id)
+    record("token.revoke", revoked.name)
+    return "", 204
 
 
 @blueprint.get("/access")
@@ -149,13 +173,19 @@ def remove(account_id: int) -> ResponseReturnValue:
 @admin_required
 def create_token() -> ResponseReturnValue:
     """``{"name", "scopes": [...], "days": n or null}`` -> the token, this once."""
+    return _new_token(tokens.SCOPES)
+
+
+def _new_token(allowed: Collection[str]) -> ResponseReturnValue:
     body = _body()
     scopes, days = body.get("scopes"), body.get("days")
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
         raise InvalidRequest("Expected scopes as a list of names.", field="scopes")
     if days is not None and (not isinstance(days, int) or isinstance(days, bool)):
         raise InvalidRequest("Expected days as a whole number, or null.", field="days")
-    made, text = tokens.create(store(), _me().account_id, _text(body, "name"), scopes, days)
+    made, text = tokens.create(
+        store(), _me().account_id, _text(body, "name"), scopes, days, allowed
+    )
     record("token.create", made.name, {"scopes": ", ".join(made.scopes), "days": days})
     return jsonify({"id": made.id, "name": made.name, "token": text}), 201
 

@@ -2,40 +2,14 @@
 
 import { call, press } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
-import { page } from "../lib/http.js";
+import { refreshTables, showOnce, wireTokens } from "../admin/tokens.js";
 
 const find = (name, root = document) => root.querySelector(`[data-${name}]`);
 const peopleError = find("people-error");
-const tokensError = find("tokens-error");
-
-/** Shows what cannot be shown again, with a button that copies it. */
-function showOnce(box, place, text) {
-  place.textContent = text;
-  box.hidden = false;
-  const copy = find("copy", box);
-  copy.textContent = "Copy";
-  copy.hidden = !navigator.clipboard;
-  copy.onclick = async () => {
-    await navigator.clipboard.writeText(text);
-    copy.textContent = "Copied";
-  };
-  box.scrollIntoView({ block: "nearest" });
-}
 
 function showLink({ name, link }) {
   find("link-for").textContent = `Link for ${name}.`;
   showOnce(find("link-once"), find("link"), link);
-}
-
-/** Fetches this page again and puts its tables in place of ours; forms and secrets stay. */
-async function refreshTables() {
-  const fresh = await page(location.pathname);
-  for (const name of ["people", "tokens"]) {
-    const now = document.querySelector(`[data-table="${name}"]`);
-    const next = fresh.querySelector(`[data-table="${name}"]`);
-    if (now && next) now.replaceWith(next);
-    else if (next) find("no-tokens")?.replaceWith(next);
-  }
 }
 
 find("invite").addEventListener("submit", async (event) => {
@@ -47,21 +21,6 @@ find("invite").addEventListener("submit", async (event) => {
   if (!made) return;
   form.reset();
   showLink(made);
-  await refreshTables();
-});
-
-find("new-token").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const form = event.currentTarget;
-  const data = new FormData(form);
-  const days = data.get("days");
-  const made = await press(form.querySelector("button"), tokensError, () =>
-    call("POST", "/admin/api/tokens", {
-      name: data.get("name"), scopes: data.getAll("scopes"), days: days ? Number(days) : null,
-    }));
-  if (!made) return;
-  form.reset();
-  showOnce(find("token-once"), find("token-text"), made.token);
   await refreshTables();
 });
 
@@ -90,17 +49,6 @@ const actions = {
       await refreshTables();
     });
   },
-  "[data-revoke]": async (button, { token, name }) => {
-    const yes = await confirmed({
-      title: `Revoke “${name}”?`, text: "Programs that use this token are refused at once.",
-      yes: "Revoke",
-    });
-    if (!yes) return;
-    await press(button, tokensError, async () => {
-      await call("DELETE", `/admin/api/tokens/${token}`);
-      await refreshTables();
-    });
-  },
 };
 
 document.querySelector("main").addEventListener("click", (event) => {
@@ -110,4 +58,5 @@ document.querySelector("main").addEventListener("click", (event) => {
   }
 });
 
+wireTokens("/admin/api/tokens");
 document.documentElement.dataset.ready = "yes";

@@ -1,6 +1,7 @@
-// The account page: change the password, log out everywhere.
+// The account page: change the password, log out everywhere, a member's tokens.
 
 import { call, press } from "../admin/api.js";
+import { wireTokens } from "../admin/tokens.js";
 
 const form = document.querySelector("[data-password-form]");
 const passwordError = document.querySelector("[data-password-error]");
@@ -23,5 +24,7 @@ endButton.addEventListener("click", async () => {
     call("POST", "/admin/api/account/sessions/end"));
   if (done) location.assign("/admin/login");
 });
+
+if (document.querySelector("[data-new-token]")) wireTokens("/admin/api/account/tokens");
 
 document.documentElement.dataset.ready = "yes";
