@@ -264,3 +264,15 @@ def test_watching_over_socket_io(app, client, survey):
 def test_a_body_that_is_not_json(client):
     answer = client.post(API, data=io.BytesIO(b"{"), content_type="application/json")
     assert answer.status_code == 400
+
+
+def test_an_address_makes_so_many_surveys_an_hour(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings = Settings(async_mode="threading", instance_dir=str(tmp_path), surveys_per_hour=2)
+    app = create_app(settings, FakeInference())
+    here = app.test_client()
+    assert [here.post(API, json=GOOD).status_code for _ in range(3)] == [201, 201, 429]
+    elsewhere = here.post(API, json=GOOD, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert elsewhere.status_code == 201
+    assert here.get(API).status_code == 200
+    surveys_of(app).close()

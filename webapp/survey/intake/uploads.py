@@ -215,7 +215,8 @@ class Uploads:
                     f"Expected at most {limit} bytes for this kind of file ({kind}).", limit=limit
                 )
             digest.update(block)
-            self.check_room(survey, size if kind != media.ARCHIVE else 0)
+            self.reserve.check(len(block))
+            self._quota.check(survey, size if kind != media.ARCHIVE else 0)  # members count
             target.write(block)
             time.sleep(0)  # a fast sender never lets us wait
         return digest.hexdigest(), size, head
