@@ -44,7 +44,8 @@ def test_the_page_shows_every_operation_and_nothing_from_elsewhere(app: Flask) -
             assert f'id="{entry["operationId"]}"' in page, (method, path)
     for name in document["components"]["schemas"]:
         assert f'id="schema-{name}"' in page
-    assert "<script" not in page
+    assert page.count("<script") == 1 and "js/pages/api-docs.js" in page
+    assert page.index('id="examples"') < page.index('id="try"') < page.index('id="analyze"')
     assert "style=" not in page
     assert "https://mien.localhost/api/v1/analyze" in page
     assert "MIEN_URL" not in page

@@ -108,3 +108,9 @@ def test_the_version_changes_with_any_file(tmp_path: Path) -> None:
     changed = version_of(tmp_path)
     (tmp_path / "a.js").rename(tmp_path / "b.js")
     assert len({before, changed, version_of(tmp_path)}) == 3
+
+
+def test_no_style_sheet_is_longer_than_400_lines() -> None:
+    lengths = {path.name: path.read_text().count("\n") for path in (STATIC / "css").glob("*.css")}
+    assert len(lengths) > 10
+    assert {name: n for name, n in lengths.items() if n > 400} == {}

@@ -8,7 +8,8 @@ from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from webapp.access.auth import admin_required
-from webapp.card import TFLITE_FILE
+from webapp.admin.card_view import Difference, Evaluation, compare, evaluations, same_pictures
+from webapp.card import TFLITE_FILE, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
 from webapp.models import measurements
@@ -47,6 +48,24 @@ def form() -> ResponseReturnValue:
     )
 
 
+def shown_on_test(card: ModelCard) -> Evaluation | None:
+    """What the app's answers reach on test pictures; other heads' figures are not comparable."""
+    found = (e for e in evaluations(card) if e.served and e.key.startswith("test"))
+    return next(found, None)
+
+
+def on_same_pictures(active: ModelVersion | None, candidate: ModelVersion) -> Difference | None:
+    """Both versions' accuracy on the test pictures of their training, where those are the same."""
+    if active is None:
+        return None
+    first, second = shown_on_test(active.card), shown_on_test(candidate.card)
+    if first is None or second is None or first.title != second.title:
+        return None
+    if not same_pictures(active.card, candidate.card, second.key):
+        return None
+    return compare(first, second)[0]
+
+
 def figures_of(found: ModelVersion) -> dict[str, Any]:
     """What a card says in one line each; a figure that was not measured is None."""
     card = found.card
@@ -70,11 +89,9 @@ def figures_of(found: ModelVersion) -> dict[str, Any]:
         "serving_head": card.serving_head,
         "bytes": path.stat().st_size if path.is_file() else None,
         "uncertain_below": card.uncertain_below,
-        "test_accuracy": of(metrics, "test", "accuracy"),
-        "test_n": of(metrics, "test", "n"),
+        "shown": shown_on_test(card),
         "upload_accuracy": of(upload, "accuracy"),
         "upload_interval": of(upload, "intervals", "accuracy"),
-        "upload_ece": of(upload, "ece"),
         "upload_set": of(upload, "evaluation_set", "name"),
         "ms": of(measured, "ms") or of(upload, "ms_per_face_cpu") or of(upload, "ms_per_face"),
         "licence": card.licence,
@@ -99,6 +116,7 @@ def confirm(version: str) -> ResponseReturnValue:
         candidate=figures_of(candidate),
         active=None if active is None else figures_of(active),
         compared=compared,
+        on_test=on_same_pictures(active, candidate),
         shadow=models().shadow.latest_for(version),
         emotions=EMOTIONS,
         serving=services().inference.version,

@@ -13,7 +13,10 @@ from webapp.survey.report.page_cache import for_page
 
 TEMPLATES = ROOT / "templates"
 STATIC = ROOT / "static"
-STYLES = ("css/tokens.css", "css/base.css", "css/survey.css")
+STYLES = tuple(
+    f"css/{name}.css"
+    for name in ("tokens", "base", "components", "tables", "survey-report", "survey")
+)
 CHART_LIBRARY = "vendor/echarts.min.js"
 CHART_SCRIPT = "js/pages/survey-report-charts.js"
 
