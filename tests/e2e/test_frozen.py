@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import start, state, wait_until
-from tests.e2e.servers import ServerProcess
+from tests.e2e.servers import ROOT, ServerProcess
 from tests.support.live_double import face
 
 # A camera whose frames can be held back: the track stays live and no event tells of it.
@@ -134,3 +135,28 @@ def test_a_server_that_stops_answering_takes_the_reading_away(
     expect_no_reading(page, "No fresh reading")
     double.post_json("double", {"fault": None})
     expect_reading(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_in_a_frozen_picture_nor_under_more(
+    page: Page, double: ServerProcess, theme: Any
+) -> None:
+    axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.is_file():
+        pytest.skip("needs browser: axe-core is not in node_modules; run npm ci")
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    start(page, double.url)
+    page.evaluate(axe.read_text(encoding="utf-8"))
+
+    def complaints() -> list[str]:
+        found = page.evaluate("axe.run()")["violations"]
+        return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found]
+
+    page.get_by_role("button", name="More").click()
+    expect(page.get_by_role("dialog", name="Picture and reading")).to_be_visible()
+    assert complaints() == []
+    page.keyboard.press("Escape")
+    page.evaluate("camera.open = false")
+    expect(page.get_by_role("alert")).to_contain_text("sends nothing new")
+    assert complaints() == []
