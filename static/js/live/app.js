@@ -20,7 +20,7 @@ const PANEL_EVERY_MS = 100;
 const METERS_EVERY_MS = 250;
 const TIMELINE_EVERY_MS = 200;
 const TIMELINE_EVERY_REDUCED_MS = 1000;
-const STILL_EVERY_MS = 500; // a paused video is read on, so that what is shown is of its picture
+const STILL_EVERY_MS = 500; // a video that is paused, or of one picture, is read on
 
 const $ = (name) => document.querySelector(`[data-${name}]`);
 
@@ -213,7 +213,7 @@ export function startApp() {
 
   /** Says so when the camera stands still; no reading of an old picture stays on show. */
   function watchPicture(nowMs) {
-    if (phase !== "running" || toolbar.paused || !watch.frozen(nowMs, source.muted)) return;
+    if (phase !== "running" || source.kind === "file" || !watch.frozen(nowMs, source.muted)) return;
     if (source.ended) {
       fail(new SourceError("unplugged"));
       return;
@@ -225,10 +225,9 @@ export function startApp() {
     session.say(BLANK.frozen.join(". "));
   }
 
-  function readStill(nowMs) {
-    if (phase !== "running" || !toolbar.paused) return;
-    watch.picture(nowMs);
-    session.frameAvailable();
+  /** Of a file the picture that is shown is the one to read, however old it is. */
+  function readStill() {
+    if (phase === "running" && source.kind === "file") session.frameAvailable();
   }
 
   function thaw() {

@@ -32,11 +32,6 @@ export class Player {
     }
   }
 
-  /** Whether a person paused the file. */
-  get paused() {
-    return !this.#root.hidden && this.#video.paused;
-  }
-
   /** Shows the player for a file and hides it for a camera. */
   show(isFile) {
     this.#root.hidden = !isFile;

@@ -49,11 +49,6 @@ export class Toolbar {
     return RESOLUTIONS[this.#choices.resolution];
   }
 
-  /** Whether a video file was paused by hand. */
-  get paused() {
-    return this.#player.paused;
-  }
-
   /** What a recording notes. */
   get settings() {
     return { mirror: this.mirror, resolution: this.#choices.resolution };
