@@ -125,6 +125,11 @@ def test_other_columns_become_attributes():
             "9 people, 2 pictures",
             "folder",
         ),
+        (
+            [f"{g}/{g}{p:02}/{n}.jpg" for g in "AB" for p in range(4) for n in range(3)],
+            "8 people, 3 pictures each",
+            "folder",
+        ),
         ([f"{p}_{n}.jpg" for p in ("anna", "bo", "cy") for n in "ab"], "3 people, 2", "pattern"),
         ([f"B/{n}-{k}.png" for n in range(5) for k in range(n + 2)], "5 people, 2 to 6", "pattern"),
         ([f"A/smile_{n}.jpg" for n in range(3) for _ in range(1)], None, None),

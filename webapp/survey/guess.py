@@ -66,12 +66,12 @@ def guess_respondents(paths: Sequence[str], groups: Iterable[str]) -> Guess | No
     above each file is tried first, then :data:`PATTERNS`. At least nine in ten files must be given
     a person.
     """
-    nobody = _NOBODY | {group.casefold() for group in groups}
+    shown = {group.casefold() for group in groups}
     for rule, pattern in (("folder", ""), *(("pattern", pattern) for pattern in PATTERNS)):
         names = Counter(
             name
             for path in paths
-            if (name := respondent_of(path, rule, pattern)) and _may_be_somebody(name, nobody)
+            if (name := respondent_of(path, rule, pattern)) and _may_be_somebody(name, shown)
         )
         files = names.total()
         counts = sorted(names.values())
@@ -82,7 +82,8 @@ def guess_respondents(paths: Sequence[str], groups: Iterable[str]) -> Guess | No
     return None
 
 
-def _may_be_somebody(name: str, nobody: frozenset[str]) -> bool:
-    return name.casefold().rstrip("0123456789 ()_-") not in nobody or (
-        name.isdecimal() and name.casefold() not in nobody
-    )
+def _may_be_somebody(name: str, groups: set[str]) -> bool:
+    """Groups by their own names only: "A01" may be somebody in group "A", "IMG_01" is nobody."""
+    plain = name.casefold()
+    bare = plain.rstrip("0123456789 ()_-")
+    return plain not in groups and (bare not in _NOBODY or plain.isdecimal())

@@ -26,7 +26,6 @@ from webapp.errors import InvalidRequest, MienError
 if TYPE_CHECKING:
     from webapp.survey.report.records import Records
 
-NOT_TOLD: Final = "not told"
 KEPT_PARTS: Final = 16
 LONGEST_S: Final = 120.0
 _POLL_S: Final = 0.05
@@ -53,16 +52,20 @@ def chosen(report: dict[str, Any], only: str, by: str) -> tuple[tuple[str, str] 
 
 
 def part_of(records: Records, only: Sequence[str] | None, by: str) -> Records:
-    """The files and faces of some people, or of all, in the groups that a column names."""
+    """The files and faces of some people, or of all, in the groups that a column names.
+
+    Files that the CSV gives no entry in that column are in no group, and left out.
+    """
     from webapp.survey.ledger import LABELS, Ledger
 
     told = {file.upload: file.attributes or {} for file in records.files}
 
     def kept(upload: int) -> bool:
-        return only is None or told.get(upload, {}).get(only[0]) == only[1]
+        row = told.get(upload, {})
+        return (only is None or row.get(only[0]) == only[1]) and bool(not by or row.get(by))
 
     def group(upload: int, group: str) -> str:
-        return (told.get(upload, {}).get(by) or NOT_TOLD) if by else group
+        return told[upload][by] if by else group
 
     files = [
         replace(file, group=group(file.upload, file.group))
@@ -75,9 +78,7 @@ def part_of(records: Records, only: Sequence[str] | None, by: str) -> Records:
         if kept(face.upload)
     ]
     there = {file.group for file in files}
-    groups = sorted(there - {NOT_TOLD}) if by else [g for g in records.groups if g in there]
-    if by and NOT_TOLD in there:
-        groups.append(NOT_TOLD)
+    groups = sorted(there) if by else [g for g in records.groups if g in there]
     counts = {name: Counter(f.category for f in files if f.group == name) for name in groups}
     by_group = {name: {key: found[key] for key in LABELS} for name, found in counts.items()}
     total = {key: sum(found[key] for found in by_group.values()) for key in LABELS}
