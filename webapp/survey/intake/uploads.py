@@ -299,7 +299,7 @@ class Uploads:
             size, kind = temporary.stat().st_size, media.kind_of(head)
             reason: str | None
             if kind == media.ARCHIVE:
-                kind, reason = media.UNKNOWN, "a ZIP inside a ZIP"
+                kind, reason = media.UNKNOWN, "a ZIP inside a ZIP is not opened; unpack it first"
             elif size > self._limit(kind):
                 reason = f"larger than {self._limit(kind)} bytes"
             else:
