@@ -37,7 +37,8 @@ function csvField(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-const FORMULA = /(^|[;,\t|\r\n])(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
+const FORMULA =
+  /(^|[;,\t|\r\n])(?=[\s"\u200b-\u200f\u2060\ufeff\u00ad]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b])/g;
 
 /**
  * A text that a spreadsheet would run as a formula gets an apostrophe before it; also behind what

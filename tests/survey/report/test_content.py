@@ -160,6 +160,10 @@ def test_formulas_in_names_are_text():
             for piece in re.split(r"[;,\t|\n\r]", cell):
                 opened = unicodedata.normalize("NFKC", piece).strip().strip('"')
                 assert not opened.startswith(("=", "+", "-", "@")), (before + start, cell)
+    for unseen in ("\ufeff", "\u200b", "\u2060", "\xad"):
+        assert safe_cell(f"a;{unseen}=1") == f"a;'{unseen}=1"
+        assert safe_cell(f"{unseen}=1").startswith("'")
+    assert safe_cell("\ufe661") == "'\ufe661"  # a small equals sign
     assert safe_cell(-5) == -5
 
 
