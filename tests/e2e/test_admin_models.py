@@ -57,6 +57,7 @@ def log_in(page: Page, url: str) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Upload a model")).to_be_visible()
+    page.wait_for_load_state("load")  # a file chosen before the script listens is lost
 
 
 def choose(page: Page, name: str, content: bytes) -> None:
