@@ -19,8 +19,8 @@ from tests.support.uploads import faces_zip, upload_files
 from tests.test_import_rules import imports
 from tools import serve_pins
 from webapp.errors import SettingsError
-from webapp.models.activation import VERIFY_TIMEOUT_S
 from webapp.models.inspection import inspect
+from webapp.models.verify import TIMEOUT_S as VERIFY_TIMEOUT_S
 from webapp.server.tls import own_certificate
 from webapp.settings import PREFIX, SETTINGS, Settings
 from webapp.web.production import check_production
