@@ -93,6 +93,9 @@ def test_upload_compare_shadow_activate_roll_back(page: Page, server: ServerProc
     card.get_by_role("button", name="Go on with this order").click()
     expect(card.locator(".state")).to_have_text("Ready", timeout=CHECK_S * 1000)
     expect(card).to_contain_text("kernel filter")
+    both = card.get_by_role("region", name="Both versions on the same faces")
+    expect(both).to_contain_text("first (serves)")
+    expect(both).to_contain_text(re.compile("no clear difference|better than|worse than"))
 
     # compared
     card.get_by_role("link", name="Compare and put into service").click()
