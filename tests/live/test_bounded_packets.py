@@ -98,3 +98,11 @@ def test_who_shakes_hands_and_joins_nothing_is_ended(monkeypatch: pytest.MonkeyP
         server.sockets[str(number)] = Server()
     assert watched.end_late() == 3
     assert list(server.sockets) == ["joins", "3", "4"]
+
+
+@pytest.mark.parametrize("sent", [b"\xb3\x00", b"2[1]", "x", "", "2/live,9[", "5-", '2["a"'])
+def test_what_cannot_be_decoded_is_an_event_that_nobody_serves(sent: str | bytes) -> None:
+    """And no traceback in the log, which everybody who sends noise would fill."""
+    packet = BoundedPacket(encoded_packet=sent) if sent else BoundedPacket()
+    assert packet.attachment_count == 0
+    assert packet.data in (["refused"], None)

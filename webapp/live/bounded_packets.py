@@ -49,7 +49,11 @@ class BoundedPacket(Packet):  # type: ignore[misc]
 
     def decode(self, encoded_packet: Any) -> int:
         """As the library's; the number of attachments that follow."""
-        count: int = super().decode(encoded_packet)
+        try:
+            count: int = super().decode(encoded_packet)
+        except Exception:  # noqa: BLE001 - the library would log a traceback for whatever was sent
+            self.packet_type, self.data, self.id = EVENT, [REFUSED], None
+            return 0
         if self.packet_type == BINARY_EVENT and count > MAX_ATTACHMENTS:
             self.packet_type, self.data = EVENT, [REFUSED]
             return 0
