@@ -84,7 +84,7 @@ def test_files_to_check(client: FlaskClient, survey: str, file: Any, status: int
     ("text", "status"),
     [
         ("file,respondent\n" + "a" * 200_000 + ",x", 400),
-        ('file,respondent\na\rb,"x\n', 200),
+        ('file,respondent\na\rb,"x\n', 400),  # a quote that is never closed
         ("", 400),
     ],
 )
