@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -57,3 +58,24 @@ def test_a_folder_becomes_a_report(folder, tmp_path, monkeypatch):
     assert report["model"]["version"] == "test-1"
     names = {path.name for path in out.iterdir()}
     assert names == {"report.html", "report.json", "report.xlsx", "faces.csv", "pictures.csv"}
+
+
+def test_a_zip_alone_becomes_a_report_with_its_folders_as_groups(tmp_path, monkeypatch):
+    models = tmp_path / "models"
+    models.mkdir()
+    make_version(models, "test-1")
+    activate(models, "test-1")
+    for name in [name for name in os.environ if name.startswith("MIEN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MIEN_MODELS_DIR", str(models))
+    _, jpeg = cv2.imencode(".jpg", astronaut()[:390])
+    packed, out = tmp_path / "Two packages.zip", tmp_path / "out"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for group in ("A", "B"):
+            archive.writestr(f"{group}/1.jpg", jpeg.tobytes() + group.encode())
+    arguments = ["survey", str(packed), "--out", str(out), "--workers", "1", "--consent"]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, done.output
+    report = json.loads((out / "report.json").read_text())
+    assert report["survey"]["name"] == "Two packages"
+    assert {group["name"] for group in report["groups"]} == {"A", "B"}

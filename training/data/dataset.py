@@ -21,6 +21,7 @@ from training.data.labels import why_not_numbered
 from training.data.walk import Labelled, walk
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
+from webapp.files.below import files_below
 from webapp.files.tables import open_table
 from webapp.files.text import printable, same_name
 from webapp.vision.frame import decode
@@ -180,15 +181,15 @@ def load_folder(
     """
     if not folder.is_dir():
         raise DatasetError(f"Expected a folder of labelled faces. {folder} is not a folder.")
-    found, left_out = walk(files_below(folder))
+    found, left_out = walk(paths_below(folder))
     found = [file for file in found if file.set_name == only] or found
     votes_of = read_ferplus(ferplus) if ferplus else {}
     return load_files(folder, found, votes_of, left_out)
 
 
-def files_below(folder: Path) -> list[str]:
+def paths_below(folder: Path) -> list[str]:
     """Paths relative to ``folder`` of all files in it, with ``/``."""
-    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return [path.relative_to(folder).as_posix() for path in files_below(folder)]
 
 
 def load_files(

@@ -26,9 +26,9 @@ from training.data.dataset import (
     DatasetError,
     Fold,
     LabelledFaces,
-    files_below,
     load_files,
     load_folder,
+    paths_below,
     read_ferplus,
     stratified_split,
     to_side,
@@ -36,6 +36,7 @@ from training.data.dataset import (
 )
 from training.data.labels import emotion_of, why_not_numbered
 from training.data.walk import TEST, TRAINING, VALIDATION, set_of, walk
+from webapp.files.below import files_below
 from webapp.files.kinds import HEAD_BYTES, UNKNOWN, is_system_file, kind_of, other_archive
 from webapp.files.tables import Table, TableError, open_table
 from webapp.files.text import printable
@@ -79,7 +80,7 @@ def read_source(data: Path, ferplus: Path | None = None) -> Source:
         return read_csv(table, ferplus)
     if not data.is_dir():
         raise DatasetError(f"Expected a folder of labelled faces. {data} is not a folder.")
-    found, left_out = walk(files_below(data))
+    found, left_out = walk(paths_below(data))
     votes_of = read_ferplus(ferplus) if ferplus else {}
 
     def of(name: str) -> LabelledFaces | None:
@@ -109,7 +110,7 @@ def _table_in(folder: Path) -> Path | None:
     if not folder.is_dir():
         return None
     tables = []
-    for path in sorted(folder.rglob("*")):
+    for path in files_below(folder):
         if any(emotion_of(part) is not None for part in path.relative_to(folder).parts[:-1]):
             return None
         if path.suffix.lower() == ".csv" and not is_system_file(path.name):

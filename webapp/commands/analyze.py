@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from webapp.domain import THOROUGH
 from webapp.errors import CorruptImage, InvalidRequest, MienError, PayloadTooLarge
 from webapp.files.archives import Archive, ArchiveLimits, MemberRefused
+from webapp.files.below import files_below
 from webapp.files.kinds import ARCHIVE, HEAD_BYTES, VIDEO, is_system_file, kind_of
 from webapp.files.text import printable
 from webapp.settings import Settings
@@ -43,9 +44,7 @@ def items_of(paths: tuple[Path, ...], settings: Settings, skipped: list[str]) ->
     """
     seen: set[Path] = set()
     for path in paths:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if path.is_dir() and not file.is_file():
-                continue
+        for file in files_below(path) if path.is_dir() else [path]:
             if file.resolve() in seen:
                 continue
             seen.add(file.resolve())

@@ -16,6 +16,7 @@ import click
 from webapp.database.store import Store
 from webapp.database.survey_tables import Job
 from webapp.errors import Conflict, MienError, PayloadTooLarge
+from webapp.files.below import files_below
 from webapp.files.kinds import is_system_file
 from webapp.files.storage import remove_tree
 from webapp.files.text import printable
@@ -45,7 +46,7 @@ def group_of(file: Path, root: Path) -> str:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(exists=True, path_type=Path))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
 @click.option("--name", default=None, help="Title of the report; the folder's name by default.")
 @click.option(
@@ -80,7 +81,7 @@ def survey(
     video_fps: float,
     workers: int,
 ) -> None:
-    """Analyse the pictures and videos below FOLDER; each folder in it is a group.
+    """Analyse the pictures and videos below FOLDER, or in one ZIP; each folder in it is a group.
 
     Writes report.html, report.json, report.xlsx, faces.csv and pictures.csv to --out. The
     pictures themselves stay where they are and are not kept in --out.
@@ -95,7 +96,7 @@ def survey(
         store.migrate()
         catalog = Catalog(store, settings.instance_path)
         new = NewSurvey(
-            name=name or folder.resolve().name,
+            name=name or folder.resolve().stem,
             purpose=purpose,
             purpose_text=purpose_text,
             consent=consent,
@@ -120,6 +121,8 @@ def survey(
 
 def _groups(folder: Path) -> list[str]:
     """Folders with something to read in them; what systems leave behind is no group."""
+    if folder.is_file():
+        return []  # a ZIP brings its own
     return sorted(
         printable(path.name).replace("\\", "_")
         for path in folder.iterdir()
@@ -140,16 +143,17 @@ def _survey(catalog: Catalog, out: Path, new: NewSurvey) -> str:
 def _take(folder: Path, survey_id: str, uploads: Uploads) -> None:
     """Give every file below ``folder`` to the survey; one that cannot be read costs nothing else.
 
-    Names that are not UTF-8 are escaped.
+    ``folder`` may be a single file, such as a ZIP. Names that are not UTF-8 are escaped.
     """
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    files = [path for path in found if not is_system_file(path.relative_to(folder).as_posix())]
+    root = folder if folder.is_dir() else folder.parent
+    found = files_below(folder) if folder.is_dir() else [folder]
+    files = [path for path in found if not is_system_file(path.relative_to(root).as_posix())]
     skipped = len(found) - len(files)
     with click.progressbar(files, label="Reading files", show_pos=True) as listed:
         for path in listed:
             # a backslash would part folders where a name is taken from another system
-            name = printable(path.relative_to(folder).as_posix()).replace("\\", "_")
-            group = group_of(path, folder)
+            name = printable(path.relative_to(root).as_posix()).replace("\\", "_")
+            group = group_of(path, root)
             try:
                 with path.open("rb") as source:
                     skipped += uploads.receive(survey_id, group, name, source).skipped
