@@ -29,7 +29,6 @@ PASSWORD = "correct horse battery staple\n"
 # What a document says to run and this file does not, with the reason; * stands for any ending.
 NOT_RUN = {
     "git clone*": "the address is the reader's",
-    "git checkout*": "needs the history, which a copy lacks",
     "make run*": "every browser test starts what it starts; tests of HTTPS start it with HTTPS=1",
     "MIEN_PORT=8080 make run": "as make run",
     "make test*": "runs this file",
@@ -38,7 +37,6 @@ NOT_RUN = {
     "make faults": "a measurement of minutes; its parts have tests",
     "make train*": "takes hours; a test trains a small network from end to end",
     "python -m bench.*": "a measurement of minutes or hours; tests/bench runs their parts",
-    "python -m training.train --data fer2013*": "takes hours, as make train",
     "python -m training.train --data labelled.zip": "takes hours, as make train",
     "python -m training.publish*": "needs a finished run; a test makes and publishes one",
     "python -m training.teach*": "needs a finished run; a test makes and asks one",
