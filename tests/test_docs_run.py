@@ -40,6 +40,8 @@ NOT_RUN = {
     "python -m training.train --data labelled.zip": "takes hours, as make train",
     "python -m training.publish*": "needs a finished run; a test makes and publishes one",
     "python -m training.teach*": "needs a finished run; a test makes and asks one",
+    "python -m training.mix*": "reads thousands of faces; a test mixes on small ones",
+    "python -m webapp.cli models delete VERSION": "tests/models deletes versions",
     "python -m webapp.cli worker": "runs for ever; tests/cluster starts it with Redis",
     "python -m webapp.cli cluster": "needs Redis; tests/cluster runs it there",
     "celery -A*": "runs for ever; tests/cluster starts it with Redis",
