@@ -216,21 +216,6 @@ def test_the_status_page_says_when_it_is_old_and_recovers(
     expect(page.get_by_role("heading", name="Status")).to_be_visible()
 
 
-# The last one: nobody from this address logs in after it for a while.
-def test_wrong_passwords_run_out(page: Page, server: ServerProcess) -> None:
-    for _ in range(12):
-        log_in(page, server.url, "not the password")
-        said = page.get_by_role("alert")
-        expect(said).to_be_visible()
-        if "Too many attempts" in said.inner_text():
-            break
-        expect(said).to_have_text("The name or the password is wrong.")
-    expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
-    log_in(page, server.url)  # even the right one, for a while
-    expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
-    shot(page, "login-limited")
-
-
 def test_a_version_is_deleted_from_the_list(page: Page, server: ServerProcess) -> None:
     extra = server.models_dir / "test-3"
     shutil.copytree(server.models_dir / "test-2", extra)
@@ -248,3 +233,18 @@ def test_a_version_is_deleted_from_the_list(page: Page, server: ServerProcess) -
     expect(page.get_by_text("test-3 is deleted.")).to_be_visible()
     expect(page.get_by_role("link", name="test-3")).to_have_count(0)
     assert not extra.exists()
+
+
+# The last one: nobody from this address logs in after it for a while.
+def test_wrong_passwords_run_out(page: Page, server: ServerProcess) -> None:
+    for _ in range(12):
+        log_in(page, server.url, "not the password")
+        said = page.get_by_role("alert")
+        expect(said).to_be_visible()
+        if "Too many attempts" in said.inner_text():
+            break
+        expect(said).to_have_text("The name or the password is wrong.")
+    expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
+    log_in(page, server.url)  # even the right one, for a while
+    expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
+    shot(page, "login-limited")

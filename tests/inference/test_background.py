@@ -36,7 +36,7 @@ def test_live_results_are_told_and_batch_ones_are_not(tmp_path: Path) -> None:
     service.start()
     try:
         told = []
-        service.on_live = lambda request, result: told.append((request.image, result.model))
+        service.on_live = lambda image, _request, result: told.append((image, result.model))
         service.analyze(b"read")
         service.analyze(b"read", priority="batch")
         assert told == [(b"read", "first")]

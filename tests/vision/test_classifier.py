@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from tests.support.models import make_version
 from webapp.card import GOLDEN_FILE, TFLITE_FILE, HeadSpec, InputSpec, ModelCard
 from webapp.errors import ModelInvalid
-from webapp.vision.classifier import Classifier, check_golden, main, softmax
+from webapp.vision.classifier import Classifier, check_golden, softmax
 
 
 @pytest.fixture
@@ -158,13 +157,3 @@ def test_a_golden_file_that_lacks_a_head_or_is_damaged_is_refused(folder: Path) 
     (folder / GOLDEN_FILE).write_bytes(b"PK\x03\x04 damaged")
     with pytest.raises(ModelInvalid, match="cannot be read"):
         check_golden(folder)
-
-
-def test_the_program_prints_differences_or_the_error(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([str(folder)]) == 0
-    assert set(json.loads(capsys.readouterr().out)["differences"]) == {"fer2013", "ferplus"}
-    (folder / GOLDEN_FILE).unlink()
-    assert main([str(folder)]) == 0
-    assert json.loads(capsys.readouterr().out)["error"]["code"] == "model_invalid"

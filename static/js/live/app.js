@@ -92,8 +92,9 @@ export function startApp() {
     const on = next !== "idle" && next !== "failed";
     for (const element of document.querySelectorAll("[data-when-on]")) element.hidden = !on;
     toolbar.source(source?.kind, on);
-    // Focus on what was just hidden would fall back to the page's top.
-    if (focused?.closest("[hidden]")) {
+    // Focus on what was just hidden falls back to the page's top; it may have done so already where
+    // Start was pressed before the rest of the page was here.
+    if (focused?.closest("[hidden]") || (focused === document.body && next !== "idle")) {
       const first = stage.querySelector(`[data-panel="${next}"] [data-action]`);
       (on ? first ?? $('action="stop"') : first).focus({ preventScroll: true });
     }
