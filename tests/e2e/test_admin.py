@@ -236,6 +236,7 @@ def test_a_version_is_deleted_from_the_list(page: Page, server: ServerProcess) -
 
 
 # The last one: nobody from this address logs in after it for a while.
+@pytest.mark.slow
 def test_wrong_passwords_run_out(page: Page, server: ServerProcess) -> None:
     for _ in range(12):
         log_in(page, server.url, "not the password")

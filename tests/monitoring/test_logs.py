@@ -116,6 +116,7 @@ def test_packets_that_a_client_broke_do_not_fill_the_log() -> None:
     assert logs._is_ours(logging.LogRecord("x", logging.ERROR, "", 0, "m", (), None))
 
 
+@pytest.mark.slow
 def test_json_lines_hold_no_name_no_address_and_nothing_else(tmp_path: Path) -> None:
     make_version(tmp_path / "models", "test-1")
     activate(tmp_path / "models", "test-1")

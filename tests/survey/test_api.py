@@ -217,6 +217,7 @@ def test_tags_are_kept_and_listed(client, survey):
         assert client.put(url, json={"tags": tags}).json["error"]["detail"]["field"] == "tags"
 
 
+@pytest.mark.slow
 def test_the_report_is_made_again_with_labels(app, client):
     survey = client.post(API, json=GOOD | {"keep_until": "2033-01-01"}).json["id"]
     for number in range(45):

@@ -11,6 +11,7 @@ survey (``uploads.content_key``), one outcome per upload and job, one face per o
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,9 @@ def _remote_engine(url: str) -> Engine:
     return engine
 
 
+_migrating = threading.Lock()
+
+
 class Store:
     """The database of one process: an engine and its sessions.
 
@@ -101,7 +105,8 @@ class Store:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.engine.begin() as connection:
+        # Alembic's operations are the process's own: two stores at once would mix their tables up.
+        with _migrating, self.engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 lock = text("SELECT pg_advisory_xact_lock(:key)")
                 connection.execute(lock, {"key": MIGRATION_LOCK})

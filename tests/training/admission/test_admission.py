@@ -161,6 +161,7 @@ def test_absurd_descriptions_are_refused(uploads: Path) -> None:
         parse_config("[" * 100_000)
 
 
+@pytest.mark.slow
 def test_a_version_is_compared_with_its_card(tmp_path: Path) -> None:
     folder = make_version(tmp_path, "test-1")
     with (folder / TFLITE_FILE).open("ab") as stream:
@@ -171,6 +172,7 @@ def test_a_version_is_compared_with_its_card(tmp_path: Path) -> None:
         look(path, tmp_path)
 
 
+@pytest.mark.slow
 def test_admitting_and_refusing_what_only_keras_can_tell(uploads: Path, tmp_path: Path) -> None:
     """One process, because each start of TensorFlow takes seconds."""
     faces, left_out = read_zip(_written(tmp_path / "faces.zip", faces_zip(8)), LIMIT)
@@ -239,6 +241,7 @@ def test_admitting_and_refusing_what_only_keras_can_tell(uploads: Path, tmp_path
     assert "upload" in kept.metrics
 
 
+@pytest.mark.slow
 def test_labels_and_pixels_are_adapted_exactly(uploads: Path, tmp_path: Path) -> None:
     """What the adapted version says is what the uploaded one says, in our order."""
     code = f"""

@@ -99,6 +99,7 @@ def test_the_mirror_may_be_a_closer_look(network):
     assert _difference(keras_logits(flip_average(network, margin=3), larger), expected) < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("views", "hard"), [("both", False), ("one", True)])
 def test_compiled_model_agrees_with_keras(faces, views, hard):
     model = _network(hard=hard)
@@ -126,6 +127,7 @@ def test_litert_of_another_network_is_refused(network, faces):
         compare(other, compiled.tflite, faces)
 
 
+@pytest.mark.slow
 def test_int8_weights_are_smaller_and_their_rounding_is_measured():
     layers = keras.layers
     picture = layers.Input((48, 48, 1))
