@@ -13,7 +13,10 @@ the class where it does so least.
 
 Without ``--data`` only the matrix of the model's card is needed. With FER2013 (and ``--ferplus``
 for the labels of a FER+ head) real faces of its test set are drawn and read by the model, and the
-peers that need probabilities are tried too. Peers: ACC and PACC (adjusted and probabilistic
+peers that need probabilities are tried too. ``--damage`` then changes the faces that are read but
+not those that the matrix was measured on: ``flagged_in`` says how often the report notices it and
+withholds the correction, ``coverage_kept`` how often the intervals hold the truth where it does
+not. Peers: ACC and PACC (adjusted and probabilistic
 adjusted classify and count, Forman 2008; Bella et al. 2010, solved by non-negative least squares)
 and EMQ (Saerens et al. 2002).
 """
@@ -22,7 +25,9 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +35,17 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from bench.quality import side_lit
+from training.evaluation.degrade import blurred, lit
 from webapp.card import ModelCard
-from webapp.domain import EMOTIONS
+from webapp.domain import EMOTIONS, QUALITY_FIGURES
+from webapp.survey.report.checks import beyond_limits
 from webapp.survey.report.quantify import Confusion, confusion_from_card, correct, reason_not_shown
 from webapp.survey.report.statistics import Sample, design_effect, weighted_mean
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+Greys = npt.NDArray[np.uint8]
 SIZE = len(EMOTIONS)
 #                angry disgust fear happy  sad surprise neutral
 MIXES = {
@@ -51,25 +60,58 @@ VOTES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutra
 OTHER_VOTES = ("contempt", "unknown", "NF")
 
 
+def compressed(images: Greys, quality: int) -> Greys:
+    """Saved as JPEG and read again."""
+    import cv2
+
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    saved = [cv2.imencode(".jpg", image, settings)[1] for image in images]
+    return np.stack([cv2.imdecode(one, cv2.IMREAD_GRAYSCALE) for one in saved]).astype(np.uint8)
+
+
+def noisy(images: Greys, sigma: float) -> Greys:
+    """With noise of ``sigma`` grey values, as of a sensor with little light."""
+    noise = np.random.default_rng(0).normal(0, sigma, images.shape)
+    return np.asarray(np.clip(images + noise, 0, 255), np.uint8)
+
+
+DAMAGES: dict[str, Callable[[Greys], Greys] | None] = {
+    "none": None,
+    **{f"jpeg-{q}": partial(compressed, quality=q) for q in (10, 20, 30, 50)},
+    **{f"noise-{s}": partial(noisy, sigma=s) for s in (5, 10, 20)},
+    **{f"side-light-{s}": partial(side_lit, strength=s) for s in (0.5, 1.0, 1.5)},
+    **{f"blur-{s}": partial(blurred, sigma=s) for s in (0.5, 1.0)},
+    **{f"brightness-{f}": partial(lit, factor=f) for f in (0.25, 0.5, 1.5)},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A model as seen through its test set: ``confusion`` counts, and the faces if there are any.
 
-    ``probabilities`` ``[n, 7]`` and ``labels`` ``[n]``, or both None.
+    ``probabilities`` ``[n, 7]``, ``labels`` ``[n]`` and ``quality`` ``[n, 5]`` (in the order of
+    ``QUALITY_FIGURES``), or all None. With ``damaged`` faces, those are read and not these.
     """
 
     confusion: Array
     probabilities: Array | None = None
     labels: Index | None = None
+    quality: Array | None = None
+    damaged: tuple[Array, Array] | None = None  # probabilities, quality
 
-    def read(self, classes: Index, rng: np.random.Generator) -> Array:
-        """Probabilities ``[n, 7]`` of faces of these classes; without faces, 1 for what is read."""
-        if self.probabilities is None or self.labels is None:
+    def read(self, classes: Index, rng: np.random.Generator) -> tuple[Array, list[str]]:
+        """Probabilities ``[n, 7]`` of faces of these classes, and what is unlike the test set.
+
+        Without faces the probability is 1 for what is read.
+        """
+        if self.probabilities is None or self.labels is None or self.quality is None:
             rates = self.confusion / self.confusion.sum(axis=1, keepdims=True)
             found = (rng.random((len(classes), 1)) > rates[classes].cumsum(axis=1)).sum(axis=1)
-            return np.asarray(np.eye(SIZE)[np.minimum(found, SIZE - 1)])
+            return np.asarray(np.eye(SIZE)[np.minimum(found, SIZE - 1)]), []
         pools = [np.flatnonzero(self.labels == index) for index in range(SIZE)]
-        return self.probabilities[[int(rng.choice(pools[c])) for c in classes]]
+        rows = [int(rng.choice(pools[c])) for c in classes]
+        probabilities, quality = self.damaged or (self.probabilities, self.quality)
+        return probabilities[rows], beyond_limits(quality[rows])
 
     def measured(self, rng: np.random.Generator) -> Confusion:
         """Another test set of the same size, as a confusion matrix."""
@@ -115,7 +157,7 @@ def one_survey(
 ) -> dict[str, Any]:
     """Errors, whether the correction is shown, and which classes its interval covers."""
     classes, person = draw_people(mix, people, pictures, rng)
-    probabilities = reader.read(classes, rng)
+    probabilities, unlike = reader.read(classes, rng)
     confusion = reader.measured(rng)
     nothing = np.zeros(len(classes), dtype=np.int64)
     sample = Sample(probabilities, nothing, person, nothing.astype(bool), ("A",), people)
@@ -123,7 +165,7 @@ def one_survey(
     means = [weighted_mean(hits[:, k], sample, sample.member(1)) for k in range(SIZE)]
     plain = np.array([mean.value for mean in means])
     corrected = correct(plain * len(classes), confusion, rng, design_effect(means))
-    shown = reason_not_shown(plain, corrected, people) is None
+    shown = not unlike and reason_not_shown(plain, corrected, people) is None
     estimates = {
         "plain": plain,
         "corrected": corrected.shares,
@@ -139,6 +181,7 @@ def one_survey(
     return {
         "errors": {name: float(np.abs(e - mix).mean()) for name, e in estimates.items()},
         "shown": shown,
+        "flagged": bool(unlike),
         "covered": [low <= mix[k] <= high for k, (low, high) in enumerate(bands)],
     }
 
@@ -156,12 +199,15 @@ def measure(reader: Reader, surveys: int, seed: int) -> list[dict[str, Any]]:
                 for key in found[0]["errors"]
             }
             covered = np.mean([one["covered"] for one in found], axis=0)
+            kept = [one["covered"] for one in found if not one["flagged"]]
             rows.append(
                 {
                     "mix": name,
                     "size": str(people) if pictures == 1 else f"{people}x{pictures}",
                     "error": errors,
                     "shown_in": round(float(np.mean([one["shown"] for one in found])), 3),
+                    "flagged_in": round(float(np.mean([one["flagged"] for one in found])), 3),
+                    "coverage_kept": round(float(np.mean(kept, axis=0).min()), 3) if kept else None,
                     "coverage": [round(float(value), 3) for value in covered],
                     "coverage_largest": round(float(covered[int(mix.argmax())]), 3),
                     "coverage_least": round(float(covered.min()), 3),
@@ -171,34 +217,51 @@ def measure(reader: Reader, surveys: int, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def reader_from_faces(card: ModelCard, folder: Path, data: Path, ferplus: Path | None) -> Reader:
+def reader_from_faces(
+    card: ModelCard, folder: Path, data: Path, ferplus: Path | None, damage: str
+) -> Reader:
     """The model's answers on FER2013's test folder; FER+ majorities as labels where given."""
     import cv2
 
     from webapp.vision.classifier import Classifier
+    from webapp.vision.crops import to_batch
 
     votes: dict[str, dict[str, str]] = {}
     if ferplus is not None:
         with ferplus.open(encoding="utf-8") as stream:
             votes = {row["file"]: row for row in csv.DictReader(stream)}
-    pictures, labels = [], []
+    faces, labels = [], []
     for index, emotion in enumerate(EMOTIONS):
         for path in sorted((data / "test" / emotion).iterdir()):
             label = index if ferplus is None else majority(votes.get(f"test/{emotion}/{path.name}"))
             face = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if face is not None and label is not None:
-                pictures.append(cv2.resize(face, (card.input.width, card.input.height)))
+                faces.append(face)
                 labels.append(label)
-    crops = np.repeat(np.stack(pictures)[..., None], card.input.channels, axis=3)
+    pictures = np.stack(faces).astype(np.uint8)
     classifier = Classifier.from_version(folder)
-    parts = [
-        classifier.probabilities(crops[i : i + 256].astype(np.float32))
-        for i in range(0, len(crops), 256)
-    ]
-    probabilities = np.concatenate(parts).astype(np.float64)
+
+    def read(images: Greys) -> tuple[Array, Array]:
+        parts = [
+            classifier.probabilities(to_batch(list(images[i : i + 256]), card.input))
+            for i in range(0, len(images), 256)
+        ]
+        return np.concatenate(parts).astype(np.float64), quality_of(images)
+
+    probabilities, quality = read(pictures)
     counts = np.zeros((SIZE, SIZE))
     np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
-    return Reader(counts, probabilities, np.array(labels))
+    change = DAMAGES[damage]
+    damaged = None if change is None else read(change(pictures))
+    return Reader(counts, probabilities, np.array(labels), quality, damaged)
+
+
+def quality_of(images: Greys) -> Array:
+    """What a survey keeps of each face's quality, ``[n, 5]``; NaN where it would be set aside."""
+    from webapp.vision.quality import assess
+
+    judged = [assess(image, float(image.shape[1])) for image in images]
+    return np.array([[getattr(q, f) for f in QUALITY_FIGURES] for q in judged], dtype=np.float64)
 
 
 def majority(votes: dict[str, str] | None) -> int | None:
@@ -216,6 +279,7 @@ def majority(votes: dict[str, str] | None) -> int | None:
 @click.option("--model", type=click.Path(exists=True, path_type=Path), help="Version folder.")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="FER2013 folder.")
 @click.option("--ferplus", type=click.Path(exists=True, path_type=Path), help="FER+ votes (CSV).")
+@click.option("--damage", type=click.Choice(list(DAMAGES)), default="none", show_default=True)
 @click.option("--surveys", default=200, show_default=True, help="Of each mix and size.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "target", default="-", help="File for the report; - is standard output.")
@@ -223,6 +287,7 @@ def main(
     model: Path | None,
     data: Path | None,
     ferplus: Path | None,
+    damage: str,
     surveys: int,
     seed: int,
     target: str,
@@ -230,8 +295,10 @@ def main(
     folder = model or Path("models") / Path("models/ACTIVE").read_text(encoding="utf-8").strip()
     card = ModelCard.load(folder)
     if data is not None:
-        reader = reader_from_faces(card, folder, data, ferplus)
+        reader = reader_from_faces(card, folder, data, ferplus, damage)
     else:
+        if damage != "none":
+            raise click.ClickException("Expected --data with the faces to damage. Received none.")
         confusion = confusion_from_card(card.metrics, card.serving_head)
         if confusion is None:
             raise click.ClickException(f"The card of {card.version} holds no confusion matrix.")
@@ -241,6 +308,7 @@ def main(
         "model": card.version,
         "test_faces": int(reader.confusion.sum()),
         "accuracy": float(np.trace(reader.confusion) / reader.confusion.sum()),
+        "damage": damage,
         "surveys": surveys,
         "seed": seed,
         "least_coverage": min(row["coverage_least"] for row in rows),

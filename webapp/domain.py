@@ -154,17 +154,25 @@ class EmotionScores:
 class Quality:
     """Whether a face can be read; ``advice`` tells the person what to change, or is None.
 
-    ``sharpness`` (see :func:`webapp.vision.quality.sharpness`) and ``light`` (mean grey value, 0
-    to 255) are those of the crop, or None where they were not measured.
+    The others are measured on the crop, None where they were not: ``sharpness``, ``side_light``,
+    ``noise`` and ``blockiness`` by the functions of those names in :mod:`webapp.vision.quality`,
+    ``light`` is the mean grey value, 0 to 255.
     """
 
     ok: bool = True
     advice: str | None = None
     sharpness: float | None = None
     light: float | None = None
+    side_light: float | None = None
+    noise: float | None = None
+    blockiness: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"ok": self.ok, "advice": self.advice}
+
+
+# What a survey keeps of each face's quality, to compare its pictures with a model's test set.
+QUALITY_FIGURES: Final = ("sharpness", "light", "side_light", "noise", "blockiness")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from webapp.domain import Box
 from webapp.vision import quality
-from webapp.vision.quality import assess, sharpness
+from webapp.vision.quality import assess, blockiness, noise, sharpness
 
 Grey = npt.NDArray[np.uint8]
 
@@ -54,6 +54,35 @@ def test_sharpness_falls_with_blur_and_not_with_dim_light(face: Grey) -> None:
     ]
     assert values == sorted(values, reverse=True)
     assert sharpness(changed(small, 0.5, 0)) == pytest.approx(sharpness(small), rel=0.1)
+
+
+def test_noise_is_measured_in_grey_values(face: Grey) -> None:
+    small = np.asarray(cv2.resize(face, (48, 48), interpolation=cv2.INTER_AREA), np.uint8)
+    for sigma in (8, 15):
+        grain = np.random.default_rng(1).normal(0, sigma, small.shape)
+        assert noise(changed(small, 1, grain)) == pytest.approx(sigma, rel=0.25)
+    assert noise(small) < 5
+
+
+@pytest.mark.parametrize(("side", "offset"), [(48, 0), (48, 3), (72, 5)])
+def test_the_blocks_of_strong_compression_show_wherever_the_crop_begins(
+    face: Grey, side: int, offset: int
+) -> None:
+    scene = cv2.resize(face, (side + 8, side + 8), interpolation=cv2.INTER_AREA)
+    packed = cv2.imencode(".jpg", scene, [cv2.IMWRITE_JPEG_QUALITY, 10])[1]
+    saved = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
+    values = []
+    for picture in (scene, saved):
+        crop = np.asarray(picture, np.uint8)[offset : offset + side, offset : offset + side]
+        value = blockiness(crop)
+        assert value is not None
+        values.append(value)
+    assert values[0] < 2 < 3 < values[1]
+
+
+def test_large_faces_have_no_blocks_to_measure(face: Grey) -> None:
+    assert blockiness(face) is None
+    assert assess(face, 105).noise is not None
 
 
 def test_a_plain_patch_is_judged_without_dividing_by_zero() -> None:

@@ -156,8 +156,9 @@ class Outcome(Base):
 class FaceRow(Base):
     """One face that was used; ``t_ms`` is its time in a video and 0 in a picture.
 
-    The seven probabilities are columns ``p_<emotion>`` in ``[0, 1]``. ``sharpness`` and ``light``
-    (mean grey value, 0 to 255) are those of the crop, NULL in analyses made before they were kept.
+    The seven probabilities are columns ``p_<emotion>`` in ``[0, 1]``. ``sharpness`` to
+    ``blockiness`` are those of :class:`webapp.domain.Quality`, NULL in analyses made before they
+    were kept.
     """
 
     __tablename__ = "faces"
@@ -180,6 +181,9 @@ class FaceRow(Base):
     confidence: Mapped[float] = mapped_column(Float)
     sharpness: Mapped[float | None] = mapped_column(Float)
     light: Mapped[float | None] = mapped_column(Float)
+    side_light: Mapped[float | None] = mapped_column(Float)
+    noise: Mapped[float | None] = mapped_column(Float)
+    blockiness: Mapped[float | None] = mapped_column(Float)
     p_angry: Mapped[float] = mapped_column(Float)
     p_disgust: Mapped[float] = mapped_column(Float)
     p_fear: Mapped[float] = mapped_column(Float)

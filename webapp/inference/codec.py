@@ -6,6 +6,7 @@ nothing is rounded, so that a result is the same whether the pipeline was called
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from webapp.domain import Box, EmotionScores, Face, FrameResult, Quality
@@ -36,10 +37,7 @@ def pack_result(result: FrameResult) -> dict[str, Any]:
                 "scores": [float(v) for v in face.scores.values],
                 "raw": [float(v) for v in face.raw.values],
                 "label": face.label,
-                "ok": bool(face.quality.ok),
-                "advice": face.quality.advice,
-                "sharpness": face.quality.sharpness,
-                "light": face.quality.light,
+                "quality": asdict(face.quality),
                 "track": face.track,
                 "roll": None if face.roll_degrees is None else float(face.roll_degrees),
             }
@@ -63,7 +61,7 @@ def unpack_result(packed: dict[str, Any], **timings_ms: float) -> FrameResult:
                 scores=EmotionScores(tuple(face["scores"])),
                 raw=EmotionScores(tuple(face["raw"])),
                 label=face["label"],
-                quality=Quality(face["ok"], face["advice"], face["sharpness"], face["light"]),
+                quality=Quality(**face["quality"]),
                 track=face["track"],
                 roll_degrees=face["roll"],
             )

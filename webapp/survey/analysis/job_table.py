@@ -33,7 +33,7 @@ from webapp.database.survey_tables import (
     Survey,
     Upload,
 )
-from webapp.domain import EMOTIONS
+from webapp.domain import EMOTIONS, QUALITY_FIGURES
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.files.kinds import IMAGE, VIDEO
 from webapp.survey.analysis.outcomes import Judgement
@@ -367,8 +367,7 @@ def _faces(job_id: int, outcome_id: int, judged: Judgement) -> list[FaceRow]:
                 emotion=face.scores.top[0],
                 label=face.label,
                 confidence=face.confidence,
-                sharpness=face.quality.sharpness,
-                light=face.quality.light,
+                **{name: getattr(face.quality, name) for name in QUALITY_FIGURES},
                 **{
                     f"p_{name}": value
                     for name, value in zip(EMOTIONS, face.scores.values, strict=True)

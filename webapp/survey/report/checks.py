@@ -6,18 +6,25 @@ import itertools
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from webapp.domain import UNCERTAIN
+from webapp.domain import QUALITY_FIGURES, UNCERTAIN
 from webapp.survey.ledger import LOW_QUALITY, NO_FACE, SEVERAL_FACES, UNREADABLE, USED
 from webapp.survey.report.compare import ALPHA, clustered_test, holm, too_small
 from webapp.survey.report.records import Records
 from webapp.survey.report.statistics import Sample, encode_clusters
 
 SMALL_FACE_PX = 48  # a model's input; smaller faces are enlarged and blurred
-# What 98 % of FER2013's test faces keep to, measured by webapp.vision.quality. Blurred so that
-# 82.7 % instead of 85.9 % were read right 93 % fell below, with noise (77.6 %) 71 % lay above.
-SHARPNESS = (0.24, 2.25)
-LIGHT = (47.0, 196.0)
+# What 98 % of FER2013's faces keep to (the lower and the upper limits), by webapp.vision.quality.
+# How often damaged pictures are noticed, and what they cost: bench.shares --damage, docs/surveys.md
+LIMITS: tuple[tuple[str, float, float, str], ...] = (
+    ("sharpness", 0.24, np.inf, "many faces are blurred or have few pixels"),
+    ("sharpness", 0, 2.25, "many faces are grainy"),
+    ("noise", 0, 5.4, "many faces are grainy"),
+    ("light", 47.0, 196.0, "many faces are dark or bright"),
+    ("side_light", 0, 0.93, "many faces are lit from one side"),
+    ("blockiness", 0, 2.04, "many faces show the blocks of strong compression"),
+)
 MANY = 0.2  # a fifth of the faces or files
 UNSURE_FACTOR = 2.0
 MIN_FACES = 20
@@ -28,9 +35,9 @@ MIN_FILES = 5
 def unlike_test_set(records: Records) -> list[str]:
     """In what the pictures differ from those the model's mistakes were measured on, in words.
 
-    Looked at: how many faces are smaller than the model's input, less or more sharp, darker or
-    brighter than almost all of the test set, how many files were set aside as too dark, bright or
-    blurred, and how many faces the model is not sure of.
+    Looked at: how many faces are smaller than the model's input or beyond the ``LIMITS``, how many
+    files were set aside as too dark, bright or blurred, and how many faces the model is not sure
+    of.
     """
     faces = records.faces
     if len(faces) < MIN_FACES:
@@ -39,14 +46,7 @@ def unlike_test_set(records: Records) -> list[str]:
     sides = np.array([face.box[2] - face.box[0] for face in faces])
     if (sides < SMALL_FACE_PX).mean() > MANY:
         found.append("many faces are small")
-    sharp = np.array([np.nan if f.sharpness is None else f.sharpness for f in faces])
-    light = np.array([np.nan if f.light is None else f.light for f in faces])
-    if (sharp < SHARPNESS[0]).mean() > MANY:
-        found.append("many faces are blurred or have few pixels")
-    if (sharp > SHARPNESS[1]).mean() > MANY:
-        found.append("many faces are grainy")
-    if ((light < LIGHT[0]) | (light > LIGHT[1])).mean() > MANY:
-        found.append("many faces are dark or bright")
+    found += beyond_limits(np.array([face.quality for face in faces], dtype=np.float64))
     counts = records.ledger.counts
     if counts[LOW_QUALITY] > MANY * (counts[LOW_QUALITY] + counts[USED]):
         found.append("many pictures are dark, bright or blurred")
@@ -54,6 +54,19 @@ def unlike_test_set(records: Records) -> list[str]:
     unsure = np.mean([face.label == UNCERTAIN for face in faces])
     if expected is not None and unsure > max(MANY, UNSURE_FACTOR * expected):
         found.append("the model is unsure of many faces")
+    return found
+
+
+def beyond_limits(figures: npt.NDArray[np.float64]) -> list[str]:
+    """In what more than ``MANY`` of the faces lie beyond the ``LIMITS``.
+
+    ``figures`` ``[n, 5]`` in the order of ``QUALITY_FIGURES``; NaN where not measured.
+    """
+    found: list[str] = []
+    for name, low, high, words in LIMITS:
+        values = figures[:, QUALITY_FIGURES.index(name)]
+        if ((values < low) | (values > high)).mean() > MANY and words not in found:
+            found.append(words)
     return found
 
 

@@ -19,7 +19,7 @@ from webapp.database.survey_tables import (
     Survey,
     Upload,
 )
-from webapp.domain import UNCERTAIN
+from webapp.domain import QUALITY_FIGURES, UNCERTAIN
 from webapp.files.kinds import ARCHIVE, VIDEO
 from webapp.survey.catalog import find_survey
 from webapp.survey.guess import Guess
@@ -46,8 +46,7 @@ class FaceRecord:
     emotion: str
     label: str
     confidence: float
-    sharpness: float | None
-    light: float | None
+    quality: tuple[float | None, ...]  # in the order of QUALITY_FIGURES
     probabilities: tuple[float, ...]
 
 
@@ -167,8 +166,7 @@ def _faces(session: Session, job: Job) -> list[FaceRecord]:
         FaceRow.emotion,
         FaceRow.label,
         FaceRow.confidence,
-        FaceRow.sharpness,
-        FaceRow.light,
+        *(getattr(FaceRow, name) for name in QUALITY_FIGURES),
         *PROBABILITY_COLUMNS,
     ]
     rows = session.execute(
@@ -185,7 +183,8 @@ def _faces(session: Session, job: Job) -> list[FaceRecord]:
 
 def _face(row: tuple[Any, ...]) -> FaceRecord:
     face, upload, path, group, kind, respondent, t_ms, *rest = row
-    x1, y1, x2, y2, detection, emotion, label, confidence, sharp, light, *probabilities = rest
+    x1, y1, x2, y2, detection, emotion, label, confidence, *values = rest
+    kept = len(QUALITY_FIGURES)
     return FaceRecord(
         face,
         upload,
@@ -199,9 +198,8 @@ def _face(row: tuple[Any, ...]) -> FaceRecord:
         emotion,
         label,
         confidence,
-        sharp,
-        light,
-        tuple(probabilities),
+        tuple(values[:kept]),
+        tuple(values[kept:]),
     )
 
 
