@@ -10,7 +10,6 @@ from webapp.domain import QUALITY_FIGURES
 from webapp.survey.ledger import LABELS
 from webapp.survey.report.checks import unlike_test_set
 
-
 ORDINARY = {
     "sharpness": 0.7,
     "light": 130.0,
