@@ -13,7 +13,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    ?= runs/mien
 NAME   ?= mien-new
-JOBS   ?= 2
+# one more than cores: tests with a browser or a server wait much of their time
+JOBS   ?= 3
 
 .PHONY: run test test-slow test-all bench faults audit train lint vendor browser clean
 
@@ -22,7 +23,7 @@ run: $(VENV)/.runtime static/vendor/.done
 
 test: $(VENV)/.dev static/vendor/.done node_modules/.dev browser
 	$(BIN)/python tools/node.py --test --test-reporter=dot tests/js/*.test.mjs
-	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.dev static/vendor/.done node_modules/.dev browser
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)

@@ -100,7 +100,9 @@ def test_a_copied_cookie_ends_with_its_session(
     assert copied.client.get("/api/v1/surveys").status_code == 401
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "end", [log_out, *(pytest.param(end, marks=pytest.mark.slow) for end in ENDS[1:])]
+)
 def test_open_connections_end_with_their_session(
     closed: Flask, people: dict[str, int], end: Callable[..., None]
 ) -> None:

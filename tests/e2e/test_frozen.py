@@ -115,6 +115,7 @@ def test_a_tab_that_comes_back_to_an_ended_camera_says_so(
     expect_no_reading(page, "No picture")
 
 
+@pytest.mark.slow
 def test_a_killed_server_takes_the_reading_away(page: Page, double: ServerProcess) -> None:
     start(page, double.url)
     expect_reading(page)
@@ -127,6 +128,7 @@ def test_a_killed_server_takes_the_reading_away(page: Page, double: ServerProces
     expect_reading(page)
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_answering_takes_the_reading_away(
     page: Page, double: ServerProcess
 ) -> None:

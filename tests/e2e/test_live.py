@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import chromium, start, state, wait_until
@@ -135,6 +136,7 @@ def test_a_camera_without_a_face_gets_no_box(
         expect(page.locator("[data-headline]")).to_contain_text("No face in view")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told_and_the_page_goes_on(
     real: ServerProcess, camera_page: Page
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_killed_worker_is_told_and_the_page_goes_on(
     assert state(page)["connection"] == "connected"
 
 
+@pytest.mark.slow
 def test_the_page_comes_back_by_itself_after_a_server_restart(
     real: ServerProcess, camera_page: Page
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_recording_holds_what_was_shown_and_comes_back_in_playback(
     assert page.evaluate("window.mienPlayback.state.playhead") == 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_recording_is_offered_and_can_be_opened_and_deleted(
     page: Page, double: ServerProcess
 ) -> None:
@@ -181,6 +182,7 @@ def test_an_interrupted_recording_is_offered_and_can_be_opened_and_deleted(
     expect(page.locator("[data-rec-offer]")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_lost_connection_and_a_new_model_are_events_and_the_gap_stays(
     page: Page, double: ServerProcess, tmp_path: Path
 ) -> None:

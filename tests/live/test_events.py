@@ -285,6 +285,7 @@ def test_options_change_what_is_named_and_refuse_nonsense(serve: Callable[..., s
     asyncio.run(run(serve()))
 
 
+@pytest.mark.slow
 def test_the_transport_may_fall_back_to_polling(serve: Callable[..., str]) -> None:
     async def run(url: str) -> None:
         async with LiveClient(url, transports=["polling"]) as client:

@@ -232,6 +232,7 @@ def test_the_pages_of_no_one_and_two_versions(admin: Browser, tmp_path: Path) ->
     assert admin.get("/admin/models/..%2Fsecret").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_version_is_measured_elsewhere_and_remembered(
     app: Flask, admin: Browser, tmp_path: Path
 ) -> None:

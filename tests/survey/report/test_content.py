@@ -178,6 +178,7 @@ def test_two_reports_are_compared_by_group_and_emotion(records, settings):
     assert changed[0]["difference"] == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_videos_of_two_kinds_are_told_apart_and_one_kind_is_not_split():
     rng = np.random.default_rng(1)
     kinds = np.repeat(np.eye(7)[[3, 4]], 6, axis=0) * 0.8 + rng.dirichlet(np.full(7, 20), 12) * 0.2

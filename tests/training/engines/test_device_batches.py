@@ -156,6 +156,7 @@ def test_stopped_by_the_clock_it_goes_on_as_if_nothing_had_happened(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_what_is_asked_of_torch_reaches_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

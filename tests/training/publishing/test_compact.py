@@ -120,6 +120,7 @@ def test_softmax_heads_are_told_from_logits(faces):
         compile_model(_network("softmax"), views="both")
 
 
+@pytest.mark.slow
 def test_litert_of_another_network_is_refused(network, faces):
     compiled = compile_model(network, weights="full")
     other = {name: logits * 1.5 + 0.1 for name, logits in keras_logits(_network(), faces).items()}
