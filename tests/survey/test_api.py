@@ -200,7 +200,7 @@ def test_people_are_guessed_confirmed_and_used(app, client, survey):
     assert guess["words"] == "6 people, 3 pictures each"
     run(app, client, survey)
     page = client.get(f"/surveys/{survey}/report").get_data(as_text=True)
-    assert "Who is who was guessed from the file names (6 people, 3 pictures each)." in page
+    assert "Who is who was guessed from file names: 6 people, 3 pictures each." in page
     bad = client.post(f"{API}/{survey}/respondents", json={"rule": "face"})
     assert bad.json["error"]["detail"]["field"] == "rule"
     said = client.post(f"{API}/{survey}/respondents", json={"rule": guess["rule"]})

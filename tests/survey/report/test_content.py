@@ -242,7 +242,7 @@ def test_uneven_exclusion_is_told(records, settings):
     ]
     report = build_report(replace(records, files=records.files + tuple(lost)), settings)
     assert report["exclusion"]["uneven"][0]["groups"] == ["A", "B"]
-    assert any("left out in “B”" in one["text"] for one in report["story"]["takeaways"])
+    assert any("of the files of “B” were left out" in one["text"] for one in report["story"]["takeaways"])
 
 
 def test_people_segments_and_norms(records, settings):

@@ -90,7 +90,7 @@ def test_a_difference_is_told_from_its_larger_side():
     text = said([difference("valence", -0.02, 0.38, interval=[-0.65, -0.15])])
     assert (
         "“Package B” drew more positive faces than “Package A”: valence +0.38 against "
-        "valence \u22120.02, 0.15 to 0.65 more." in text
+        "\u22120.02, 0.15 to 0.65 more." in text
     )
 
 
@@ -114,12 +114,12 @@ def test_the_main_question_is_answered_first():
     ]
     text = said(rows)
     assert text.startswith(
-        "No clear difference in the share of happy faces between “Package A” and “Package B”: "
-        "30 % against 25 %; the true difference may lie between \u22126 points and +17 points."
+        "No clear difference in happy faces between “Package A” and “Package B”: "
+        "30 % against 25 % (difference \u22126 to +17 points)."
     )
-    assert "more sad faces" in text
+    assert "“Package A” also drew more sad faces: 90 % against 10 %." in text
     rows[0]["untested"] = "fewer than 5 faces show it"
-    assert said(rows).startswith("The share of happy faces could not be compared: fewer than 5")
+    assert said(rows).startswith("Happy faces could not be compared: fewer than 5")
 
 
 def test_small_groups_are_not_compared_and_no_test_is_counted():
@@ -150,13 +150,21 @@ def test_people_are_counted_beside_faces_and_alone_for_videos():
     assert "; 60 of 20 people smiled" in text  # the double counts faces as people
     video = said(clusters=10, faces=600, shares={"happy": (0.01, [0, 0.1])}, weighting="respondent")
     assert "6 of 10 people smiled for at least a third of the time." in video
+    unnamed = said(
+        clusters=10,
+        faces=600,
+        shares={"happy": (0.01, [0, 0.1])},
+        weighting="respondent",
+        people="unknown",
+    )
+    assert "In 6 of 10 videos faces looked happy for at least a third of the time." in unnamed
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"people": "unknown"}, "Who is who is not known: if people are in more than one picture"),
-        ({"people": "guessed"}, "guessed from the file names (30 people, 6 pictures each)"),
+        ({"people": "unknown"}, "Who is who is not known; people in several pictures"),
+        ({"people": "guessed"}, "guessed from file names: 30 people, 6 pictures each."),
         ({"clusters": 12}, "Only 12 people: others may react differently."),
         ({"uploaded": 130}, "100 of 130 files could be used."),
     ],
@@ -166,13 +174,33 @@ def test_what_a_reader_must_know_is_said(options, words):
     assert words not in said()
 
 
-def test_a_tilt_is_said_before_smallness():
+def test_a_tilt_is_said_in_place_of_smallness():
     tilt = {
         "uneven": [{"groups": ["A", "B"], "p_holm": 0.01}],
         "rates": [{"group": "A", "left_out": 0.11}, {"group": "B", "left_out": 0.29}],
     }
     text = said(exclusion=tilt, clusters=12)
-    assert "More pictures were left out in “B” (29 %) than in “A” (11 %)" in text
+    assert text.startswith("50 % of the faces looked happy")
+    assert "29 % of the files of “B” were left out, 11 % of “A”: that may tilt the result." in text
+    assert "Only 12 people" not in text
+
+
+def test_the_longest_story_has_about_sixty_words():
+    tilt = {
+        "uneven": [{"groups": ["Apple", "Pear"], "p_holm": 0.01}],
+        "rates": [{"group": "Apple", "left_out": 0.11}, {"group": "Pear", "left_out": 0.29}],
+    }
+    rows = [
+        difference("happy", 0.4, 0.2, primary=True),
+        *(difference(e, 0.2 + n / 10, 0.1) for n, e in enumerate(("sad", "fear", "angry"))),
+    ]
+    for row in rows:
+        row["groups"] = ["Apple", "Pear"]
+    for main in (True, False):
+        rows[0]["significant"] = main
+        for people in ("guessed", "unknown"):
+            text = said(rows, exclusion=tilt, clusters=12, people=people, uploaded=120)
+            assert len(text.replace(" %", "%").split()) <= 68, text
 
 
 def test_nothing_used_says_nothing_else():

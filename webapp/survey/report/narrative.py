@@ -27,7 +27,7 @@ SHOWED = {
 }
 FEW_CLUSTERS = 20
 MIN_CLUSTERS = 5
-FEELING = "All of this describes faces, not feelings."
+FEELING = "This describes faces, not feelings."
 CLEAR, FIRST, NOT_CLEAR, NOT_TESTED, CAUTION = (
     "clear",
     "first impression",
@@ -70,12 +70,11 @@ def story_of(report: dict[str, Any]) -> dict[str, Any]:
     if rows:
         headline, certainty, headline_row = _compared(report)
         takeaways += _other_findings(report, headline_row)
-        takeaways.append(_overall(report, short=True))
+        takeaways += _cautions(report) or [_overall(report, short=True)]
     else:
         first = _overall(report)
         headline, certainty = first["text"], first["certainty"]
-        takeaways += _second(report)
-    takeaways += _cautions(report)
+        takeaways += _second(report) + _cautions(report)
     return {
         "headline": headline,
         "certainty": certainty,
@@ -92,13 +91,14 @@ def _compared(report: dict[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
     clear = [row for row in main or rows if row["significant"]]
     if clear:
         row = max(clear, key=lambda one: abs(one["effect"]))
-        return f"{_difference(row)}.", CLEAR, row
+        return f"{_difference(report, row)}.", CLEAR, row
     tested = [row for row in main or rows if row["untested"] is None]
     if not tested:
         if main and any(row["untested"] is None for row in rows):
             return (
-                f"{_name(main[0]['measure'])} could not be compared: {main[0]['untested']}.",
-                (NOT_TESTED),
+                f"{_name(main[0]['measure']).capitalize()} could not be compared: "
+                f"{main[0]['untested']}.",
+                NOT_TESTED,
                 main[0],
             )
         return (
@@ -108,17 +108,17 @@ def _compared(report: dict[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
             None,
         )
     if len({tuple(row["groups"]) for row in rows}) > 1:
-        about = f" in {_name(main[0]['measure']).lower()}" if main else ""
+        about = f" in {_name(main[0]['measure'])}" if main else ""
         return f"No clear difference{about} between the groups.", NOT_CLEAR, None
     row = main[0] if main else max(tested, key=lambda one: abs(one["effect"]))
     first, second = row["groups"]
     size = ""
     if row["interval"] is not None:
         low, high = row["interval"]
-        size = f"; the true difference may lie between {_signed(row, low)} and {_signed(row, high)}"
+        size = f" (difference {_signed(low, row)} to {_signed(high, row)}{_unit(row)})"
     if main:
         return (
-            f"No clear difference in {_name(row['measure']).lower()} between “{first}” and "
+            f"No clear difference in {_name(row['measure'])} between “{first}” and "
             f"“{second}”: {_value(row, 'first')} against {_value(row, 'second')}{size}.",
             NOT_CLEAR,
             row,
@@ -126,8 +126,11 @@ def _compared(report: dict[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
     return f"No clear difference between “{first}” and “{second}”.", NOT_CLEAR, None
 
 
-def _difference(row: dict[str, Any], short: bool = False) -> str:
-    """As "“A” drew more happy faces than “B”: 41 % against 22 %, 8 to 31 points more"."""
+def _difference(report: dict[str, Any], row: dict[str, Any], short: bool = False) -> str:
+    """As "“A” drew more happy faces than “B”: 41 % against 22 %, 8 to 31 points more".
+
+    ``short`` leaves the interval out, and the other group where there are only two.
+    """
     swap = row["difference"] < 0
     more, less = reversed(row["groups"]) if swap else row["groups"]
     high, low = ("second", "first") if swap else ("first", "second")
@@ -136,7 +139,10 @@ def _difference(row: dict[str, Any], short: bool = False) -> str:
         if row["measure"] == "valence"
         else f"more {ADJECTIVES[row['measure']]} faces"
     )
-    text = f"“{more}” drew {what} than “{less}”: {_value(row, high)} against {_value(row, low)}"
+    pairs = {tuple(one["groups"]) for one in report["comparison"]["rows"]}
+    drew = f"also drew {what}" if short and len(pairs) == 1 else f"drew {what} than “{less}”"
+    figures = f"{_value(row, high)} against {_value(row, low)}"
+    text = f"“{more}” {drew}: {'valence ' if row['measure'] == 'valence' else ''}{figures}"
     if row["interval"] is None or short:
         return text
     ends = sorted(abs(end) for end in row["interval"])
@@ -148,17 +154,21 @@ def _difference(row: dict[str, Any], short: bool = False) -> str:
 
 def _value(row: dict[str, Any], side: str) -> str:
     if row["measure"] == "valence":
-        return f"valence {row[side]:+.2f}".replace("-", "\u2212")
+        return f"{row[side]:+.2f}".replace("-", "\u2212")
     return percent(row[side])
 
 
-def _signed(row: dict[str, Any], value: float) -> str:
-    text = f"{value:+.2f}" if row["measure"] == "valence" else f"{round(100 * value):+d} points"
-    return text.replace("-", "\u2212").replace("+0 ", "0 ")
+def _signed(value: float, row: dict[str, Any]) -> str:
+    text = f"{value:+.2f}" if row["measure"] == "valence" else f"{round(100 * value):+d}"
+    return "0" if text == "+0" else text.replace("-", "\u2212")
+
+
+def _unit(row: dict[str, Any]) -> str:
+    return "" if row["measure"] == "valence" else " points"
 
 
 def _name(measure: str) -> str:
-    return "Valence" if measure == "valence" else f"The share of {ADJECTIVES[measure]} faces"
+    return "valence" if measure == "valence" else f"{ADJECTIVES[measure]} faces"
 
 
 def _other_findings(
@@ -172,12 +182,14 @@ def _other_findings(
         row = max(clear, key=lambda one: abs(one["effect"]))
         rest = len(clear) - 1
         more = f"; {rest} more {'difference is' if rest == 1 else 'differences are'} clear"
-        said = _difference(row, short=True)
+        said = _difference(report, row, short=True)
         return [{"text": f"{said}{more if rest else ''}.", "certainty": CLEAR}]
     tested = sum(row["untested"] is None for row in rows)
     if not tested:
         return []
     if headline_row is None or not headline_row["significant"]:
+        if headline_row and headline_row["primary"] and headline_row["interval"]:
+            return []  # the interval in the headline says so
         return [
             {
                 "text": "That does not show that the groups are the same.",
@@ -209,8 +221,10 @@ def _overall(report: dict[str, Any], short: bool = False) -> dict[str, str]:
     certainty = CLEAR if people >= FEW_CLUSTERS else FIRST
     if method["weighting"] == "respondent":
         row = max(everyone["emotions"], key=lambda one: (one["people"], one["share"]))
-        what = SHOWED[row["emotion"]] if word != "file" else f"were often {row['emotion']}"
-        text = f"{row['people']} of {people} {_plural(word, people)} {what}"
+        who = f"{row['people']} of {people} {_plural(word, people)}"
+        text = f"{who} {SHOWED[row['emotion']]}"
+        if word != "person":
+            text = f"In {who} faces looked {ADJECTIVES[row['emotion']]}"
         return {"text": f"{text} for at least a third of the time.", "certainty": certainty}
     if short:
         text = f"{percent(row['share'])} of all faces looked {ADJECTIVES[name]}."
@@ -248,15 +262,15 @@ def _cautions(report: dict[str, Any]) -> list[dict[str, str]]:
         rates = {rate["group"]: rate["left_out"] for rate in report["exclusion"]["rates"]}
         first, second = sorted(uneven[0]["groups"], key=lambda name: -rates[name])
         said.append(
-            f"More pictures were left out in “{first}” ({percent(rates[first])}) than in "
-            f"“{second}” ({percent(rates[second])}), which may tilt the result."
+            f"{percent(rates[first])} of the files of “{first}” were left out, "
+            f"{percent(rates[second])} of “{second}”: that may tilt the result."
         )
     unlike = report["method"].get("unlike_test_set")
     if unlike:
         said.append(f"Read with care: {' and '.join(unlike)}.")
     sizes = [group["clusters"] for group in report.get("groups", []) if group["faces"]]
     least = min(sizes or [report["overall"]["clusters"]])
-    if MIN_CLUSTERS <= least < FEW_CLUSTERS:
+    if not said and MIN_CLUSTERS <= least < FEW_CLUSTERS:
         word = _people_word(report)
         where = " in a group" if len(sizes) > 1 else ""
         said.append(f"Only {least} {_plural(word, least)}{where}: others may react differently.")
@@ -269,20 +283,18 @@ def _unknown_people(report: dict[str, Any]) -> str:
     if report["overall"]["faces"] < 2:
         return ""
     if method["people"] == "guessed":
-        return f"Who is who was guessed from the file names ({method['guess']})."
+        return f"Who is who was guessed from file names: {method['guess']}."
     if method["people"] == "unknown":
         kind = "video" if method["weighting"] == "respondent" else "picture"
-        return (
-            f"Who is who is not known: if people are in more than one {kind}, "
-            "all of this is less certain than it looks."
-        )
+        return f"Who is who is not known; people in several {kind}s make all of this less certain."
     return ""
 
 
 def _used(report: dict[str, Any]) -> str:
     ledger = report["ledger"]
     uploaded, used = ledger["uploaded"], ledger["counts"]["used"]
-    return "" if used == uploaded else f"{used} of {uploaded} files could be used."
+    told = report.get("exclusion", {}).get("uneven")  # by the shares left out in each group
+    return "" if used == uploaded or told else f"{used} of {uploaded} files could be used."
 
 
 def _people_word(report: dict[str, Any]) -> str:
