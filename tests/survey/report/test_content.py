@@ -242,7 +242,8 @@ def test_uneven_exclusion_is_told(records, settings):
     ]
     report = build_report(replace(records, files=records.files + tuple(lost)), settings)
     assert report["exclusion"]["uneven"][0]["groups"] == ["A", "B"]
-    assert any("of the files of “B” were left out" in one["text"] for one in report["story"]["takeaways"])
+    said = [one["text"] for one in report["story"]["takeaways"]]
+    assert any("of the files of “B” were left out" in text for text in said)
 
 
 def test_people_segments_and_norms(records, settings):
