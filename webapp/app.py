@@ -30,6 +30,7 @@ from webapp.web.headers import (
 )
 from webapp.web.hosts import HostCheck
 from webapp.web.http_errors import add_error_handlers
+from webapp.web.language_choice import init_languages
 from webapp.web.open_database import init_database
 from webapp.web.production import check_production
 from webapp.web.services import (
@@ -66,6 +67,7 @@ def create_app(
     app.session_interface = Sessions()
     init_input(app)
     init_assets(app)
+    init_languages(app)
     app.config.update(
         SECRET_KEY=settings.secret_key or secrets.token_urlsafe(32),
         SESSION_COOKIE_HTTPONLY=True,

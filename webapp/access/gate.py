@@ -32,7 +32,16 @@ from webapp.web.services import services_of
 
 # What the login page itself needs or links, and what watches whether the server is alive.
 OPEN_ENDPOINTS: Final = frozenset(
-    {"static", "static_now", "health.healthz", "health.readyz", "api.document", "pages.privacy"}
+    {
+        "static",
+        "static_now",
+        "words",
+        "language",
+        "health.healthz",
+        "health.readyz",
+        "api.document",
+        "pages.privacy",
+    }
 )
 
 

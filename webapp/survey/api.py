@@ -13,10 +13,11 @@ from flask.typing import ResponseReturnValue
 from webapp.database.survey_tables import Job, Survey, Upload
 from webapp.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from webapp.files.kinds import HEAD_BYTES, IMAGE, image_type
+from webapp.languages import language
 from webapp.survey.analysis.runner import latest_job
 from webapp.survey.catalog import NewSurvey, SurveyRow, find_survey
 from webapp.survey.ledger import current_ledger
-from webapp.survey.report.exports import FORMATS
+from webapp.survey.report.exports import FORMATS, file_of
 from webapp.survey.respondents import read_mapping
 from webapp.survey.service import surveys
 from webapp.survey.sharing import note, owner_name, owner_of_new, viewer, visible_to
@@ -276,7 +277,8 @@ def export(survey_id: str, job_id: int, form: str) -> ResponseReturnValue:
     name, mime = FORMATS[form]
     if job.state != "done":
         raise NotFound("This analysis has no report yet.", job=job_id)
-    content = _content(surveys().catalog.folders.job(survey_id, job_id) / name)
+    folder = surveys().catalog.folders.job(survey_id, job_id)
+    content = _content(folder / file_of(form, language())) or _content(folder / name)
     if content is None:
         raise NotFound("This analysis has no report yet.", job=job_id)
     survey = surveys().catalog.get(survey_id)

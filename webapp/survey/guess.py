@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from webapp.domain import EMOTIONS
+from webapp.languages import N_
 from webapp.survey.respondents import respondent_of
 
 PATTERNS = ("{respondent}_*.*", "{respondent}-*.*", "{respondent} *.*", "*_{respondent}.*")
@@ -44,8 +45,11 @@ class Guess:
     @property
     def words(self) -> str:
         """As "30 people, 6 pictures each"."""
-        each = str(self.most) if self.least == self.most else f"{self.least} to {self.most}"
-        return f"{self.people} people, {each} {'picture' if each == '1' else 'pictures'} each"
+        if self.least == self.most == 1:
+            return N_(f"{self.people} people, 1 picture each")
+        if self.least == self.most:
+            return N_(f"{self.people} people, {self.most} pictures each")
+        return N_(f"{self.people} people, {self.least} to {self.most} pictures each")
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database.survey_tables import Group, Job, Outcome, Upload
 from webapp.files.kinds import ARCHIVE
+from webapp.languages import N_
 
 USED = "used"
 NO_FACE = "no_face"
@@ -21,13 +22,13 @@ DUPLICATE = "duplicate"
 PENDING = "pending"
 
 LABELS: dict[str, str] = {
-    USED: "Used",
-    NO_FACE: "No face found",
-    SEVERAL_FACES: "Several faces",
-    LOW_QUALITY: "Low quality",
-    UNREADABLE: "Unreadable",
-    DUPLICATE: "Duplicate",
-    PENDING: "Not analysed",
+    USED: N_("Used"),
+    NO_FACE: N_("No face found"),
+    SEVERAL_FACES: N_("Several faces"),
+    LOW_QUALITY: N_("Low quality"),
+    UNREADABLE: N_("Unreadable"),
+    DUPLICATE: N_("Duplicate"),
+    PENDING: N_("Not analysed"),
 }
 
 

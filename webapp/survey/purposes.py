@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webapp.errors import Forbidden, InvalidRequest
+from webapp.languages import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Purpose:
     refusal: str | None = None
 
 
-_AI_ACT = (
+_AI_ACT = N_(
     "Reading emotions of people at work or in education in order to judge them is prohibited in "
     "the European Union (AI Act, Regulation (EU) 2024/1689, Article 5(1)(f)), and a facial "
     "expression does not show what somebody feels or how well they work or learn. "
@@ -24,13 +25,13 @@ _AI_ACT = (
 )
 
 PURPOSES: tuple[Purpose, ...] = (
-    Purpose("product", "Reactions to a product, package or design"),
-    Purpose("advertising", "Reactions to an advertisement, film or other medium"),
-    Purpose("research", "Scientific research with volunteers"),
-    Purpose("model", "Testing how well the model reads labelled pictures"),
-    Purpose("other", "Something else (describe it)"),
-    Purpose("work", "Judging employees or applicants", _AI_ACT),
-    Purpose("education", "Judging pupils, students or examinees", _AI_ACT),
+    Purpose("product", N_("Reactions to a product, package or design")),
+    Purpose("advertising", N_("Reactions to an advertisement, film or other medium")),
+    Purpose("research", N_("Scientific research with volunteers")),
+    Purpose("model", N_("Testing how well the model reads labelled pictures")),
+    Purpose("other", N_("Something else (describe it)")),
+    Purpose("work", N_("Judging employees or applicants"), _AI_ACT),
+    Purpose("education", N_("Judging pupils, students or examinees"), _AI_ACT),
 )
 _BY_KEY = {purpose.key: purpose for purpose in PURPOSES}
 

@@ -23,10 +23,10 @@ from webapp.survey.power import people_needed
 from webapp.survey.purposes import PURPOSES
 from webapp.survey.report.facts import compare_reports
 from webapp.survey.report.html_export import FILTERS
-from webapp.survey.report.narrative import ADJECTIVES
 from webapp.survey.report.page_cache import PAGE, for_page, read_report
 from webapp.survey.report.part import choices, part_in_process
 from webapp.survey.report.part import chosen as chosen_part
+from webapp.survey.report.phrases import looking
 from webapp.survey.service import EXTENSION, LazySurveys, surveys
 
 blueprint = Blueprint("survey", __name__, url_prefix="/surveys")
@@ -45,7 +45,7 @@ def new() -> ResponseReturnValue:
         "survey_new.html",
         purposes=PURPOSES,
         emotions=EMOTIONS,
-        adjectives=ADJECTIVES,
+        looking=looking,
         power=[(points, people_needed(points / 100)) for points in (10, 15, 20, 30, 40)],
     )
 

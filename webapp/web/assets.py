@@ -82,7 +82,7 @@ def init_assets(app: Flask) -> None:
 
     @app.after_request
     def keep_and_compress(response: Response) -> Response:
-        if request.endpoint != "static":
+        if request.endpoint not in ("static", "words"):
             return response
         if response.status_code in (200, 304):
             response.cache_control.no_cache = None

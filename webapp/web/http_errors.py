@@ -24,6 +24,7 @@ from webapp.errors import (
     StorageFull,
     Unauthorized,
 )
+from webapp.languages import said
 
 _log = logging.getLogger(__name__)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -47,7 +48,11 @@ def _wants_json() -> bool:
 
 
 def _answer(status: int, code: str, message: str, body: dict[str, object]) -> ResponseReturnValue:
+    message = said(message)
     if _wants_json():
+        told = body["error"]
+        if isinstance(told, dict):
+            told["message"] = message
         return jsonify(body), status
     try:
         page = render_template("error.html", status=status, code=code, message=message)

@@ -1,6 +1,8 @@
 // The seven expressions in the order every part of Mien uses, with a name and a shape each.
 // Colours live in tokens.css as --emotion-<name>, so that light and dark differ in one place.
 
+import { t } from "./i18n.js";
+
 export const EMOTIONS = Object.freeze([
   "angry",
   "disgust",
@@ -16,14 +18,25 @@ export const UNCERTAIN = "uncertain";
 const SECOND_FROM = 0.1; // the second most likely is worth a word from here on
 
 const NAMES = Object.freeze({
-  angry: "Angry",
-  disgust: "Disgust",
-  fear: "Fear",
-  happy: "Happy",
-  sad: "Sad",
-  surprise: "Surprise",
-  neutral: "Neutral",
-  uncertain: "Unclear",
+  angry: t("Angry"),
+  disgust: t("Disgust"),
+  fear: t("Fear"),
+  happy: t("Happy"),
+  sad: t("Sad"),
+  surprise: t("Surprise"),
+  neutral: t("Neutral"),
+  uncertain: t("Unclear"),
+});
+
+const INNER_NAMES = Object.freeze({
+  angry: t("angry"),
+  disgust: t("disgust"),
+  fear: t("fear"),
+  happy: t("happy"),
+  sad: t("sad"),
+  surprise: t("surprise"),
+  neutral: t("neutral"),
+  uncertain: t("unclear"),
 });
 
 // Filled outlines in a 24 x 24 box. Each is distinct from the others at 12 px without colour.
@@ -41,6 +54,11 @@ const SHAPES = Object.freeze({
 /** The name people read, for an emotion or "uncertain". */
 export function nameOf(label) {
   return NAMES[label] ?? String(label);
+}
+
+/** The same within a sentence. */
+export function innerNameOf(label) {
+  return INNER_NAMES[label] ?? String(label);
 }
 
 /** SVG path data of the label's shape in a 24 x 24 box. */
@@ -68,25 +86,25 @@ export function topTwo(scores) {
  */
 export function describe(face) {
   if (!face.quality.ok && face.quality.advice) {
-    const { advice } = face.quality;
+    const advice = t(face.quality.advice); // the server says it in English: a contract
     // The server says what to do first, then why; on the picture there is room for the first.
     return {
       tone: "advice",
       icon: UNCERTAIN,
-      title: "Hard to read",
+      title: t("Hard to read"),
       detail: advice,
       short: advice.split(/[:.]/)[0],
     };
   }
   const [first, second] = topTwo(face.scores);
-  const named = { first: NAMES[first.emotion].toLowerCase(), second: NAMES[second.emotion].toLowerCase() };
+  const named = { first: innerNameOf(first.emotion), second: innerNameOf(second.emotion) };
   if (face.label === UNCERTAIN) {
     return {
       tone: "doubt",
       icon: UNCERTAIN,
-      title: "Unclear",
-      short: "Unclear",
-      detail: `Perhaps ${named.first}, perhaps ${named.second}.`,
+      title: t("Unclear"),
+      short: t("Unclear"),
+      detail: t("Perhaps {first}, perhaps {second}.", named),
     };
   }
   // The label follows the scores with a little inertia, so it may not be the most probable now.
@@ -94,19 +112,20 @@ export function describe(face) {
   const [other, score] = face.label === first.emotion
     ? [named.second, second.score]
     : [named.first, first.score];
-  const also = score >= SECOND_FROM ? `, ${other} ${likelihood(score)}` : "";
   return {
     tone: "sure",
     icon: face.label,
     title: nameOf(face.label),
     short: `${nameOf(face.label)}  ${own}`,
-    detail: `${own} likely${also}.`,
+    detail: score >= SECOND_FROM
+      ? t("{own} likely, {other} {share}.", { own, other, share: likelihood(score) })
+      : t("{own} likely.", { own }),
   };
 }
 
 /** How likely something is, in words: "83 %", and never more than "over 99 %": no reading is sure. */
 export function likelihood(probability) {
-  return probability > 0.99 ? "over 99 %" : percent(probability);
+  return probability > 0.99 ? t("over 99 %") : percent(probability);
 }
 
 /** A share in words: "83 %". */

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.domain import QUALITY_FIGURES, UNCERTAIN
+from webapp.languages import N_
 from webapp.survey.ledger import LOW_QUALITY, NO_FACE, SEVERAL_FACES, UNREADABLE, USED
 from webapp.survey.report.compare import ALPHA, clustered_test, holm, too_small
 from webapp.survey.report.records import Records
@@ -18,12 +19,12 @@ SMALL_FACE_PX = 48  # a model's input; smaller faces are enlarged and blurred
 # What 98 % of FER2013's faces keep to (the lower and the upper limits), by webapp.vision.quality.
 # How often damaged pictures are noticed, and what they cost: bench.shares --damage, docs/surveys.md
 LIMITS: tuple[tuple[str, float, float, str], ...] = (
-    ("sharpness", 0.24, np.inf, "many faces are blurred or have few pixels"),
-    ("sharpness", 0, 2.25, "many faces are grainy"),
-    ("noise", 0, 5.4, "many faces are grainy"),
-    ("light", 47.0, 196.0, "many faces are dark or bright"),
-    ("side_light", 0, 0.93, "many faces are lit from one side"),
-    ("blockiness", 0, 2.04, "many faces show the blocks of strong compression"),
+    ("sharpness", 0.24, np.inf, N_("many faces are blurred or have few pixels")),
+    ("sharpness", 0, 2.25, N_("many faces are grainy")),
+    ("noise", 0, 5.4, N_("many faces are grainy")),
+    ("light", 47.0, 196.0, N_("many faces are dark or bright")),
+    ("side_light", 0, 0.93, N_("many faces are lit from one side")),
+    ("blockiness", 0, 2.04, N_("many faces show the blocks of strong compression")),
 )
 MANY = 0.2  # a fifth of the faces or files
 UNSURE_FACTOR = 2.0
@@ -45,15 +46,15 @@ def unlike_test_set(records: Records) -> list[str]:
     found = []
     sides = np.array([face.box[2] - face.box[0] for face in faces])
     if (sides < SMALL_FACE_PX).mean() > MANY:
-        found.append("many faces are small")
+        found.append(N_("many faces are small"))
     found += beyond_limits(np.array([face.quality for face in faces], dtype=np.float64))
     counts = records.ledger.counts
     if counts[LOW_QUALITY] > MANY * (counts[LOW_QUALITY] + counts[USED]):
-        found.append("many pictures are dark, bright or blurred")
+        found.append(N_("many pictures are dark, bright or blurred"))
     expected = records.job.model.get("uncertain_share")
     unsure = np.mean([face.label == UNCERTAIN for face in faces])
     if expected is not None and unsure > max(MANY, UNSURE_FACTOR * expected):
-        found.append("the model is unsure of many faces")
+        found.append(N_("the model is unsure of many faces"))
     return found
 
 

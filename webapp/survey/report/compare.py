@@ -29,13 +29,14 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from webapp.domain import EMOTIONS
+from webapp.languages import N_
 from webapp.survey.report.statistics import MIN_CLUSTERS, Index, Mask, Sample, weighted_mean
 
 Array = npt.NDArray[np.float64]
 ALPHA = 0.05
 PRIMARY_ALPHA = 0.04
 VALENCE = "valence"
-_WORDS = ((0.2, "very small"), (0.5, "small"), (0.8, "medium"))
+_WORDS = ((0.2, N_("very small")), (0.5, N_("small")), (0.8, N_("medium")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def effect_word(effect: float) -> str:
     for limit, word in _WORDS:
         if abs(effect) < limit:
             return word
-    return "large"
+    return N_("large")
 
 
 def clustered_test(
@@ -177,9 +178,9 @@ def compare_groups(sample: Sample, min_cell: int, primary: str = "") -> dict[str
             test = None if small else clustered_test(values, first, second, sample, score=shares)
             untested = small
             if untested is None and shares and values[first | second].sum() < min_cell:
-                untested = f"fewer than {min_cell} faces show it"
+                untested = N_(f"fewer than {min_cell} faces show it")
             elif untested is None and test is None:
-                untested = "every face is the same, so nothing varies"
+                untested = N_("every face is the same, so nothing varies")
             rows.append(_row(sample, (a, b), measure, values, untested, test))
             rows[-1]["primary"] = measure == primary
             tests.append(test)
@@ -222,9 +223,9 @@ def too_small(sample: Sample, first: Mask, second: Mask, min_cell: int) -> str |
     """Why two groups are not compared, or None where they are."""
     for member in (first, second):
         if int(member.sum()) < min_cell:
-            return f"a group has fewer than {min_cell} faces"
+            return N_(f"a group has fewer than {min_cell} faces")
         if len(np.unique(sample.clusters[member])) < MIN_CLUSTERS:
-            return f"a group has fewer than {MIN_CLUSTERS} people or files"
+            return N_(f"a group has fewer than {MIN_CLUSTERS} people or files")
     return None
 
 

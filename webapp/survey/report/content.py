@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from webapp.domain import EMOTIONS, UNCERTAIN
+from webapp.languages import ENGLISH, LANGUAGES, N_, speaking
 from webapp.settings import Settings
 from webapp.survey.purposes import PURPOSES
 from webapp.survey.report.checks import exclusion, unlike_test_set
@@ -111,8 +112,14 @@ def build_report(
         )[:UNCERTAIN_LISTED]
     ]
     report["story"] = story_of(report)
+    report["stories"] = {name: _story_in(name, report) for name in LANGUAGES if name != ENGLISH}
     report["plain"] = plain_words(report["story"])
     return report
+
+
+def _story_in(language: str, report: dict[str, Any]) -> dict[str, Any]:
+    with speaking(language):
+        return story_of(report)
 
 
 def _confusion(records: Records, unlike: list[str]) -> tuple[Confusion | None, str | None]:
@@ -131,9 +138,9 @@ def _confusion(records: Records, unlike: list[str]) -> tuple[Confusion | None, s
         if own is not None:
             return own, None
     if card is None:
-        return None, "the model's card holds no usable confusion matrix"
+        return None, N_("the model's card holds no usable confusion matrix")
     if unlike:
-        return None, f"these pictures differ from the model's test set: {', '.join(unlike)}"
+        return None, N_(f"these pictures differ from the model's test set: {', '.join(unlike)}")
     return card, None
 
 

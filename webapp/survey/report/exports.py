@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webapp.languages import ENGLISH, LANGUAGES, speaking
 from webapp.survey.report.html_export import render_html
 from webapp.survey.report.page_cache import PAGE, for_page
 from webapp.survey.report.rows import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
@@ -26,6 +27,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "faces.csv": ("faces.csv", "text/csv"),
     "pictures.csv": ("pictures.csv", "text/csv"),
 }
+SPOKEN = ("html", "xlsx")
 # A cell that begins like a formula; also behind what separates cells where the file is opened in
 # another country (";", tab), with the full-width signs that Excel takes for the
 # same, and behind what nobody sees.
@@ -56,6 +58,13 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows([safe_cell(value) for value in row] for row in rows)
 
 
+def file_of(form: str, language: str) -> str:
+    """The name of the file of a format; those that people read are there in each language."""
+    name = FORMATS[form][0]
+    stem, _, ending = name.rpartition(".")
+    return name if language == ENGLISH or form not in SPOKEN else f"{stem}.{language}.{ending}"
+
+
 def write_all(folder: Path, report: dict[str, Any], records: Records) -> None:
     """Every format of :data:`FORMATS` into ``folder``, and what the report's page reads."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,5 +76,8 @@ def write_all(folder: Path, report: dict[str, Any], records: Records) -> None:
     write_csv(folder / "pictures.csv", PICTURE_COLUMNS, picture_rows(records))
     from webapp.survey.report.workbook import write_xlsx
 
-    write_xlsx(folder / "report.xlsx", report, records)
-    (folder / "report.html").write_text(render_html(report), encoding="utf-8")
+    for language in LANGUAGES:
+        with speaking(language):
+            write_xlsx(folder / file_of("xlsx", language), report, records)
+        page = render_html(report, language)
+        (folder / file_of("html", language)).write_text(page, encoding="utf-8")

@@ -9,6 +9,14 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from webapp import ROOT
+from webapp.languages import (
+    ENGLISH,
+    add_texts,
+    browser_script,
+    gettext,
+    number,
+    speaking,
+)
 from webapp.survey.report.page_cache import for_page
 
 TEMPLATES = ROOT / "templates"
@@ -21,44 +29,40 @@ CHART_LIBRARY = "vendor/echarts.min.js"
 CHART_SCRIPT = "js/pages/survey-report-charts.js"
 
 
-def _minus(number: str) -> str:
-    """With a real minus sign, and none before a zero."""
-    if not number.strip("+-0."):
-        return number.lstrip("+-")
-    return number.replace("-", "\u2212")
-
-
 def share(value: float | None) -> str:
     """A share in ``[0, 1]`` as a percentage with one decimal; a dash for none."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None else f"{number(100 * value, 1)} %"
 
 
 def points(value: float | None) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return "–" if value is None else _minus(f"{100 * value:+.1f}")
+    return "–" if value is None else number(100 * value, 1, sign=True)
 
 
 def band(interval: list[float] | None) -> str:
     """An interval of shares as ``12.0 to 15.3 %``."""
-    return "–" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+    if interval is None:
+        return "–"
+    low, high = (number(100 * end, 1) for end in interval)
+    return gettext("%(low)s to %(high)s %%", low=low, high=high)
 
 
 def signed(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else _minus(f"{value:+.{digits}f}")
+    return "–" if value is None else number(value, digits, sign=True)
 
 
 def signed_band(interval: list[float] | None, factor: float = 1.0, digits: int = 2) -> str:
     if interval is None:
         return "–"
-    low, high = (_minus(f"{factor * value:+.{digits}f}") for value in interval)
-    return f"{low} to {high}"
+    low, high = (number(factor * end, digits, sign=True) for end in interval)
+    return gettext("%(low)s to %(high)s", low=low, high=high)
 
 
 def p_value(value: float | None) -> str:
     """A p-value as it is written in reports."""
     if value is None:
         return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return f"< {number(0.001, 3)}" if value < 0.001 else number(value, 3)
 
 
 FILTERS: dict[str, Callable[..., str]] = {
@@ -79,19 +83,23 @@ def _inline(name: str) -> str:
     return path.read_text(encoding="utf-8").replace("</script", "<\\/script")
 
 
-def render_html(report: dict[str, Any]) -> str:
+def render_html(report: dict[str, Any], chosen: str = ENGLISH) -> str:
     """The report as a page with its styles, script, chart library and data inside.
 
-    It holds no picture: a file that is passed on must not carry faces along.
+    ``chosen`` is the language it speaks. It holds no picture: a file that is passed on must not
+    carry faces along.
     """
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     environment.filters.update(FILTERS)
-    template = environment.get_template("survey_report_file.html")
     library = _inline(CHART_LIBRARY)
-    return template.render(
-        report=for_page(report),
-        css=Markup("\n".join(_inline(name) for name in STYLES)),  # noqa: S704 - our own files
-        library=Markup(library),  # noqa: S704 - from our own vendor folder
-        script=Markup(_inline(CHART_SCRIPT) if library else ""),  # noqa: S704 - our own file
-        pictures=False,
-    )
+    words = browser_script(chosen, (f"static/{CHART_SCRIPT}",)) if library else ""
+    with speaking(chosen):
+        add_texts(environment)
+        return environment.get_template("survey_report_file.html").render(
+            report=for_page(report),
+            css=Markup("\n".join(_inline(name) for name in STYLES)),  # noqa: S704 - our own files
+            library=Markup(library),  # noqa: S704 - from our own vendor folder
+            words=Markup(words),  # noqa: S704 - from our own catalogue
+            script=Markup(_inline(CHART_SCRIPT) if library else ""),  # noqa: S704 - our own file
+            pictures=False,
+        )

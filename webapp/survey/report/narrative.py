@@ -7,41 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
-ADJECTIVES = {
-    "angry": "angry",
-    "disgust": "disgusted",
-    "fear": "fearful",
-    "happy": "happy",
-    "sad": "sad",
-    "surprise": "surprised",
-    "neutral": "neutral",
-}
-SHOWED = {
-    "angry": "looked angry",
-    "disgust": "looked disgusted",
-    "fear": "looked fearful",
-    "happy": "smiled",
-    "sad": "looked sad",
-    "surprise": "looked surprised",
-    "neutral": "showed no particular expression",
-}
-FEW_CLUSTERS = 20
-MIN_CLUSTERS = 5
-FEELING = "This describes faces, not feelings."
-CLEAR, FIRST, NOT_CLEAR, NOT_TESTED, CAUTION = (
-    "clear",
-    "first impression",
-    "not clear",
-    "not tested",
-    "caution",
+from webapp.languages import N_, ngettext, number, said
+from webapp.languages import gettext as _
+from webapp.survey.report.phrases import (
+    SHOWED,
+    counted,
+    inner_measure_name,
+    looking,
+    measure_name,
+    percent,
+    signed,
+    value,
 )
 
-
-def percent(share: float) -> str:
-    """A share as a whole percentage; small ones are not rounded to nothing."""
-    if 0 < share < 0.005:
-        return "under 1\u00a0%"
-    return f"{round(100 * share)}\u00a0%"
+FEW_CLUSTERS = 20
+MIN_CLUSTERS = 5
+# what the page translates when it shows them; the report keeps them in English
+CLEAR, FIRST, NOT_CLEAR, NOT_TESTED, CAUTION = (
+    N_("clear"),
+    N_("first impression"),
+    N_("not clear"),
+    N_("not tested"),
+    N_("caution"),
+)
 
 
 def plain_words(story: dict[str, Any]) -> list[str]:
@@ -54,16 +42,15 @@ def story_of(report: dict[str, Any]) -> dict[str, Any]:
     ledger = report["ledger"]
     uploaded, used = ledger["uploaded"], ledger["counts"]["used"]
     if used == 0:
-        nothing = (
-            "The one uploaded file could not be used"
-            if uploaded == 1
-            else f"None of the {uploaded} uploaded files could be used"
-        )
         return {
-            "headline": f"{nothing}, so this survey says nothing.",
+            "headline": ngettext(
+                "The one uploaded file could not be used, so this survey says nothing.",
+                "None of the %(num)s uploaded files could be used, so this survey says nothing.",
+                uploaded,
+            ),
             "certainty": NOT_TESTED,
             "takeaways": [],
-            "note": "The ledger below gives the reason for every file.",
+            "note": _("The ledger below gives the reason for every file."),
         }
     rows = report["comparison"]["rows"]
     takeaways: list[dict[str, str]] = []
@@ -75,11 +62,12 @@ def story_of(report: dict[str, Any]) -> dict[str, Any]:
         first = _overall(report)
         headline, certainty = first["text"], first["certainty"]
         takeaways += _second(report) + _cautions(report)
+    feeling = _("This describes faces, not feelings.")
     return {
         "headline": headline,
         "certainty": certainty,
         "takeaways": takeaways[:3],
-        "note": " ".join(filter(None, [_unknown_people(report), _used(report), FEELING])),
+        "note": " ".join(filter(None, [_unknown_people(report), _used(report), feeling])),
     }
 
 
@@ -95,35 +83,56 @@ def _compared(report: dict[str, Any]) -> tuple[str, str, dict[str, Any] | None]:
     tested = [row for row in main or rows if row["untested"] is None]
     if not tested:
         if main and any(row["untested"] is None for row in rows):
-            return (
-                f"{_name(main[0]['measure']).capitalize()} could not be compared: "
-                f"{main[0]['untested']}.",
-                NOT_TESTED,
-                main[0],
+            text = _(
+                "%(what)s could not be compared: %(reason)s.",
+                what=measure_name(main[0]["measure"]),
+                reason=said(main[0]["untested"]),
             )
-        return (
-            "The groups are too small to be compared: it takes five people and "
-            f"{comparison['min_cell']} faces in each.",
-            NOT_TESTED,
-            None,
+            return text, NOT_TESTED, main[0]
+        text = _(
+            "The groups are too small to be compared: it takes five people and %(faces)s faces in "
+            "each.",
+            faces=comparison["min_cell"],
         )
+        return text, NOT_TESTED, None
     if len({tuple(row["groups"]) for row in rows}) > 1:
-        about = f" in {_name(main[0]['measure'])}" if main else ""
-        return f"No clear difference{about} between the groups.", NOT_CLEAR, None
+        if main:
+            what = inner_measure_name(main[0]["measure"])
+            text = _("No clear difference in %(what)s between the groups.", what=what)
+            return text, NOT_CLEAR, None
+        return _("No clear difference between the groups."), NOT_CLEAR, None
     row = main[0] if main else max(tested, key=lambda one: abs(one["effect"]))
     first, second = row["groups"]
-    size = ""
-    if row["interval"] is not None:
-        low, high = row["interval"]
-        size = f" (difference {_signed(low, row)} to {_signed(high, row)}{_unit(row)})"
-    if main:
-        return (
-            f"No clear difference in {_name(row['measure'])} between “{first}” and "
-            f"“{second}”: {_value(row, 'first')} against {_value(row, 'second')}{size}.",
-            NOT_CLEAR,
-            row,
+    if not main:
+        text = _(
+            "No clear difference between “%(first)s” and “%(second)s”.", first=first, second=second
         )
-    return f"No clear difference between “{first}” and “{second}”.", NOT_CLEAR, None
+        return text, NOT_CLEAR, None
+    values = {
+        "what": inner_measure_name(row["measure"]),
+        "first": first,
+        "second": second,
+        "one": value(row, "first"),
+        "other": value(row, "second"),
+    }
+    if row["interval"] is None:
+        text = _(
+            "No clear difference in %(what)s between “%(first)s” and “%(second)s”: %(one)s against "
+            "%(other)s.",
+            **values,
+        )
+    else:
+        low, high = (signed(end, row) for end in row["interval"])
+        span = _("%(low)s to %(high)s", low=low, high=high)
+        if row["measure"] != "valence":
+            span = _("%(low)s to %(high)s points", low=low, high=high)
+        text = _(
+            "No clear difference in %(what)s between “%(first)s” and “%(second)s”: %(one)s against "
+            "%(other)s (difference %(span)s).",
+            span=span,
+            **values,
+        )
+    return text, NOT_CLEAR, row
 
 
 def _difference(report: dict[str, Any], row: dict[str, Any], short: bool = False) -> str:
@@ -134,41 +143,45 @@ def _difference(report: dict[str, Any], row: dict[str, Any], short: bool = False
     swap = row["difference"] < 0
     more, less = reversed(row["groups"]) if swap else row["groups"]
     high, low = ("second", "first") if swap else ("first", "second")
-    what = (
-        "more positive faces"
-        if row["measure"] == "valence"
-        else f"more {ADJECTIVES[row['measure']]} faces"
-    )
-    pairs = {tuple(one["groups"]) for one in report["comparison"]["rows"]}
-    drew = f"also drew {what}" if short and len(pairs) == 1 else f"drew {what} than “{less}”"
-    figures = f"{_value(row, high)} against {_value(row, low)}"
-    text = f"“{more}” {drew}: {'valence ' if row['measure'] == 'valence' else ''}{figures}"
+    values = {"more": more, "less": less, "high": value(row, high), "low": value(row, low)}
+    two = len({tuple(one["groups"]) for one in report["comparison"]["rows"]}) == 1
+    if row["measure"] == "valence":
+        text = (
+            _(
+                "“%(more)s” also drew more positive faces: valence %(high)s against %(low)s",
+                **values,
+            )
+            if short and two
+            else _(
+                "“%(more)s” drew more positive faces than “%(less)s”: valence %(high)s against "
+                "%(low)s",
+                **values,
+            )
+        )
+    else:
+        values["adjective"] = looking(row["measure"])
+        text = (
+            _("“%(more)s” also drew more %(adjective)s faces: %(high)s against %(low)s", **values)
+            if short and two
+            else _(
+                "“%(more)s” drew more %(adjective)s faces than “%(less)s”: %(high)s against "
+                "%(low)s",
+                **values,
+            )
+        )
     if row["interval"] is None or short:
         return text
     ends = sorted(abs(end) for end in row["interval"])
     if row["measure"] == "valence":
-        return f"{text}, {ends[0]:.2f} to {ends[1]:.2f} more"
+        first, last = (number(end, 2) for end in ends)
+        return _("%(text)s, %(low)s to %(high)s more", text=text, low=first, high=last)
     points = [round(100 * end) for end in ends]
-    return f"{text}, {max(1, points[0])} to {points[1]} points more"
-
-
-def _value(row: dict[str, Any], side: str) -> str:
-    if row["measure"] == "valence":
-        return f"{row[side]:+.2f}".replace("-", "\u2212")
-    return percent(row[side])
-
-
-def _signed(value: float, row: dict[str, Any]) -> str:
-    text = f"{value:+.2f}" if row["measure"] == "valence" else f"{round(100 * value):+d}"
-    return "0" if text == "+0" else text.replace("-", "\u2212")
-
-
-def _unit(row: dict[str, Any]) -> str:
-    return "" if row["measure"] == "valence" else " points"
-
-
-def _name(measure: str) -> str:
-    return "valence" if measure == "valence" else f"{ADJECTIVES[measure]} faces"
+    return _(
+        "%(text)s, %(low)s to %(high)s points more",
+        text=text,
+        low=max(1, points[0]),
+        high=points[1],
+    )
 
 
 def _other_findings(
@@ -181,9 +194,17 @@ def _other_findings(
     if clear:
         row = max(clear, key=lambda one: abs(one["effect"]))
         rest = len(clear) - 1
-        more = f"; {rest} more {'difference is' if rest == 1 else 'differences are'} clear"
-        said = _difference(report, row, short=True)
-        return [{"text": f"{said}{more if rest else ''}.", "certainty": CLEAR}]
+        text = _difference(report, row, short=True)
+        if rest:
+            text = ngettext(
+                "%(text)s; %(num)s more difference is clear.",
+                "%(text)s; %(num)s more differences are clear.",
+                rest,
+                text=text,
+            )
+        else:
+            text = f"{text}."
+        return [{"text": text, "certainty": CLEAR}]
     tested = sum(row["untested"] is None for row in rows)
     if not tested:
         return []
@@ -192,12 +213,16 @@ def _other_findings(
             return []  # the interval in the headline says so
         return [
             {
-                "text": "That does not show that the groups are the same.",
+                "text": _("That does not show that the groups are the same."),
                 "certainty": NOT_CLEAR,
             }
         ]
-    tests = "1 test" if tested == 1 else f"{tested} tests"
-    return [{"text": f"No other difference is clear ({tests}).", "certainty": NOT_CLEAR}]
+    text = ngettext(
+        "No other difference is clear (%(num)s test).",
+        "No other difference is clear (%(num)s tests).",
+        tested,
+    )
+    return [{"text": text, "certainty": NOT_CLEAR}]
 
 
 def _overall(report: dict[str, Any], short: bool = False) -> dict[str, str]:
@@ -206,34 +231,63 @@ def _overall(report: dict[str, Any], short: bool = False) -> dict[str, str]:
     row = max(everyone["emotions"], key=lambda one: (one["share"], one["count"]))
     name, faces, people = row["emotion"], everyone["faces"], everyone["clusters"]
     if faces == 1:
-        return {
-            "text": f"The one face that could be read looked {ADJECTIVES[name]}; "
-            "one face says nothing about other people.",
-            "certainty": NOT_TESTED,
-        }
+        text = _(
+            "The one face that could be read looked %(adjective)s; one face says nothing about "
+            "other people.",
+            adjective=looking(name),
+        )
+        return {"text": text, "certainty": NOT_TESTED}
     word = _people_word(report)
     if people < MIN_CLUSTERS:
-        return {
-            "text": f"{row['count']} of {faces} faces of {people} {_plural(word, people)} looked "
-            f"{ADJECTIVES[name]}: too few to say anything about others.",
-            "certainty": NOT_TESTED,
-        }
+        text = ngettext(
+            "%(num)s of %(faces)s faces of %(who)s looked %(adjective)s: too few to say anything "
+            "about others.",
+            "%(num)s of %(faces)s faces of %(who)s looked %(adjective)s: too few to say anything "
+            "about others.",
+            row["count"],
+            faces=faces,
+            who=counted(word, people),
+            adjective=looking(name),
+        )
+        return {"text": text, "certainty": NOT_TESTED}
     certainty = CLEAR if people >= FEW_CLUSTERS else FIRST
     if method["weighting"] == "respondent":
         row = max(everyone["emotions"], key=lambda one: (one["people"], one["share"]))
-        who = f"{row['people']} of {people} {_plural(word, people)}"
-        text = f"{who} {SHOWED[row['emotion']]}"
-        if word != "person":
-            text = f"In {who} faces looked {ADJECTIVES[row['emotion']]}"
-        return {"text": f"{text} for at least a third of the time.", "certainty": certainty}
-    if short:
-        text = f"{percent(row['share'])} of all faces looked {ADJECTIVES[name]}."
+        who = counted(word, people)
+        if word == "person":
+            text = _(
+                "%(count)s of %(who)s %(showed)s for at least a third of the time.",
+                count=row["people"],
+                who=who,
+                showed=SHOWED[row["emotion"]](row["people"]),
+            )
+        else:
+            text = _(
+                "In %(count)s of %(who)s faces looked %(adjective)s for at least a third of the "
+                "time.",
+                count=row["people"],
+                who=who,
+                adjective=looking(row["emotion"]),
+            )
         return {"text": text, "certainty": certainty}
-    band = row["share_interval"]
-    between = f" ({percent(band[0])} to {percent(band[1])})" if band else ""
-    text = f"{percent(row['share'])} of the faces looked {ADJECTIVES[name]}{between}"
+    share = percent(row["share"])
+    if short:
+        text = _(
+            "%(share)s of all faces looked %(adjective)s.", share=share, adjective=looking(name)
+        )
+        return {"text": text, "certainty": certainty}
+    text = _("%(share)s of the faces looked %(adjective)s", share=share, adjective=looking(name))
+    if band := row["share_interval"]:
+        low, high = (percent(end) for end in band)
+        text = _("%(text)s (%(low)s to %(high)s)", text=text, low=low, high=high)
     if method["people"] != "unknown" and people != faces:
-        text += f"; {row['people']} of {people} people {SHOWED[name]}"
+        text = _(
+            "%(text)s; %(count)s of %(who)s %(showed)s",
+            text=text,
+            count=row["people"],
+            who=counted("person", people),
+            showed=SHOWED[name](row["people"]),
+        )
     return {"text": f"{text}.", "certainty": certainty}
 
 
@@ -244,37 +298,50 @@ def _second(report: dict[str, Any]) -> list[dict[str, str]]:
     first, second = rows[0], rows[1]
     if everyone["clusters"] < MIN_CLUSTERS or second["share"] == 0:
         return []
-    name = ADJECTIVES[second["emotion"]]
+    values = {"adjective": looking(second["emotion"]), "share": percent(second["share"])}
     mine, other = first["share_interval"], second["share_interval"]
     if mine and other and other[1] >= mine[0]:
-        text = f"Next came {name} with {percent(second['share'])}; which of the two is really "
-        return [{"text": f"{text}more frequent is open.", "certainty": NOT_CLEAR}]
-    text = f"No other expression came to more than {percent(second['share'])} ({name})"
+        text = _(
+            "Next came %(adjective)s with %(share)s; which of the two is really more frequent is "
+            "open.",
+            **values,
+        )
+        return [{"text": text, "certainty": NOT_CLEAR}]
+    text = _("No other expression came to more than %(share)s (%(adjective)s).", **values)
     few = everyone["clusters"] < FEW_CLUSTERS
-    return [{"text": f"{text}.", "certainty": FIRST if few else CLEAR}]
+    return [{"text": text, "certainty": FIRST if few else CLEAR}]
 
 
 def _cautions(report: dict[str, Any]) -> list[dict[str, str]]:
     """What a reader must know before believing it, the gravest first."""
-    said = []
+    found = []
     uneven = report.get("exclusion", {}).get("uneven", [])
     if uneven:
         rates = {rate["group"]: rate["left_out"] for rate in report["exclusion"]["rates"]}
         first, second = sorted(uneven[0]["groups"], key=lambda name: -rates[name])
-        said.append(
-            f"{percent(rates[first])} of the files of “{first}” were left out, "
-            f"{percent(rates[second])} of “{second}”: that may tilt the result."
+        found.append(
+            _(
+                "%(more)s of the files of “%(first)s” were left out, %(less)s of “%(second)s”: "
+                "that may tilt the result.",
+                first=first,
+                second=second,
+                more=percent(rates[first]),
+                less=percent(rates[second]),
+            )
         )
     unlike = report["method"].get("unlike_test_set")
     if unlike:
-        said.append(f"Read with care: {' and '.join(unlike)}.")
+        found.append(_("Read with care: %(reasons)s.", reasons=_(" and ").join(map(said, unlike))))
     sizes = [group["clusters"] for group in report.get("groups", []) if group["faces"]]
     least = min(sizes or [report["overall"]["clusters"]])
-    if not said and MIN_CLUSTERS <= least < FEW_CLUSTERS:
-        word = _people_word(report)
-        where = " in a group" if len(sizes) > 1 else ""
-        said.append(f"Only {least} {_plural(word, least)}{where}: others may react differently.")
-    return [{"text": text, "certainty": CAUTION} for text in said]
+    if not found and MIN_CLUSTERS <= least < FEW_CLUSTERS:
+        who = counted(_people_word(report), least)
+        found.append(
+            _("Only %(who)s in a group: others may react differently.", who=who)
+            if len(sizes) > 1
+            else _("Only %(who)s: others may react differently.", who=who)
+        )
+    return [{"text": text, "certainty": CAUTION} for text in found]
 
 
 def _unknown_people(report: dict[str, Any]) -> str:
@@ -283,10 +350,15 @@ def _unknown_people(report: dict[str, Any]) -> str:
     if report["overall"]["faces"] < 2:
         return ""
     if method["people"] == "guessed":
-        return f"Who is who was guessed from file names: {method['guess']}."
+        return _("Who is who was guessed from file names: %(guess)s.", guess=said(method["guess"]))
     if method["people"] == "unknown":
-        kind = "video" if method["weighting"] == "respondent" else "picture"
-        return f"Who is who is not known; people in several {kind}s make all of this less certain."
+        if method["weighting"] == "respondent":
+            return _(
+                "Who is who is not known; people in several videos make all of this less certain."
+            )
+        return _(
+            "Who is who is not known; people in several pictures make all of this less certain."
+        )
     return ""
 
 
@@ -294,7 +366,14 @@ def _used(report: dict[str, Any]) -> str:
     ledger = report["ledger"]
     uploaded, used = ledger["uploaded"], ledger["counts"]["used"]
     told = report.get("exclusion", {}).get("uneven")  # by the shares left out in each group
-    return "" if used == uploaded or told else f"{used} of {uploaded} files could be used."
+    if used == uploaded or told:
+        return ""
+    return ngettext(
+        "%(num)s of %(uploaded)s files could be used.",
+        "%(num)s of %(uploaded)s files could be used.",
+        used,
+        uploaded=uploaded,
+    )
 
 
 def _people_word(report: dict[str, Any]) -> str:
@@ -302,9 +381,3 @@ def _people_word(report: dict[str, Any]) -> str:
     if method["people"] != "unknown":
         return "person"
     return "video" if method["weighting"] == "respondent" else "file"
-
-
-def _plural(word: str, count: int) -> str:
-    if count == 1:
-        return word
-    return "people" if word == "person" else f"{word}s"

@@ -96,10 +96,10 @@ def part_report(records: Records, settings: Any, only: Sequence[str] | None, by:
 
     report = build_report(part_of(records, only, by), settings)
     report["segments"] = [one for one in report["segments"] if one["column"] != by]
-    story = report["story"]
-    for one in (story, *story["takeaways"]):
-        if one["certainty"] == CLEAR:
-            one["certainty"] = FIRST
+    for story in (report["story"], *report["stories"].values()):
+        for one in (story, *story["takeaways"]):
+            if one["certainty"] == CLEAR:
+                one["certainty"] = FIRST
     return for_page(report | {"part": {"only": list(only or ()), "by": by}})
 
 

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webapp.domain import EMOTIONS
+from webapp.languages import N_
 
 Array = npt.NDArray[np.float64]
 CHAINS = 100
@@ -169,10 +170,10 @@ def reason_not_shown(plain: Array, corrected: Corrected, people: int) -> str | N
     ``MIN_SHIFT`` times the summed posterior variance. Below that the plain count is as close.
     """
     if people < MIN_PEOPLE:
-        return f"fewer than {MIN_PEOPLE} people"
+        return N_(f"fewer than {MIN_PEOPLE} people")
     shift = float(((plain - corrected.shares) ** 2).sum())
     if shift < MIN_SHIFT * float(corrected.draws.var(axis=0).sum()):
-        return "the correction is less certain than what it would change"
+        return N_("the correction is less certain than what it would change")
     return None
 
 

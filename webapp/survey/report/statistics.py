@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy.special import betaincinv, stdtrit
 
 from webapp.domain import EMOTIONS, NEGATIVE, POSITIVE, valence_of
+from webapp.languages import N_
 from webapp.survey.report.quantify import Confusion, Corrected, correct, reason_not_shown
 
 Array = npt.NDArray[np.float64]
@@ -229,7 +230,7 @@ def _corrected(
 ) -> tuple[Corrected | None, str | None]:
     """The corrected shares where they are to be shown, else the reason why they are not."""
     if confusion is None:
-        return None, "the model's card holds no usable confusion matrix"
+        return None, N_("the model's card holds no usable confusion matrix")
     plain = np.array([one.value for one in shares])
     corrected = correct(plain * shares[0].n, confusion, rng, design_effect(shares))
     why_not = reason_not_shown(plain, corrected, clusters)

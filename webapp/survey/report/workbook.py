@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from webapp.domain import EMOTIONS
+from webapp.languages import N_, emotion_name, language, ngettext, said
+from webapp.languages import gettext as _
 from webapp.survey.ledger import LABELS
 from webapp.survey.report.records import Records
 from webapp.survey.report.rows import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
@@ -26,34 +28,34 @@ WIDE = 28
 
 
 GROUP_COLUMNS = (
-    "group",
-    "emotion",
-    "faces",
-    "count",
-    "people who showed it",
-    "share",
-    "share low",
-    "share high",
-    "mean probability",
-    "mean low",
-    "mean high",
-    "corrected share",
-    "corrected low",
-    "corrected high",
+    N_("group"),
+    N_("emotion"),
+    N_("faces"),
+    N_("count"),
+    N_("people who showed it"),
+    N_("share"),
+    N_("share low"),
+    N_("share high"),
+    N_("mean probability"),
+    N_("mean low"),
+    N_("mean high"),
+    N_("corrected share"),
+    N_("corrected low"),
+    N_("corrected high"),
 )
 COMPARISON_COLUMNS = (
-    "first group",
-    "second group",
-    "measure",
-    "first",
-    "second",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "p (Holm)",
-    "effect size",
-    "not tested because",
+    N_("first group"),
+    N_("second group"),
+    N_("measure"),
+    N_("first"),
+    N_("second"),
+    N_("difference"),
+    N_("low"),
+    N_("high"),
+    N_("p"),
+    N_("p (Holm)"),
+    N_("effect size"),
+    N_("not tested because"),
 )
 
 
@@ -64,7 +66,7 @@ def group_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
             low, high = row["share_interval"] or (None, None)
             yield (
                 group["name"],
-                row["emotion"],
+                emotion_name(row["emotion"]),
                 group["faces"],
                 row["count"],
                 row["people"],
@@ -83,7 +85,7 @@ def comparison_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
         low, high = row["interval"] or (None, None)
         yield (
             *row["groups"],
-            row["measure"],
+            emotion_name(row["measure"]),
             row["first"],
             row["second"],
             row["difference"],
@@ -92,7 +94,7 @@ def comparison_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
             row["p"],
             row["p_holm"],
             row["effect"],
-            row["untested"],
+            said(row["untested"] or ""),
         )
 
 
@@ -101,7 +103,7 @@ def ledger_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
     ledger = report["ledger"]
     for group, counts in ledger["by_group"].items():
         yield (group, *(counts[name] for name in LABELS), sum(counts.values()))
-    yield ("All", *(ledger["counts"][name] for name in LABELS), ledger["uploaded"])
+    yield (_("All"), *(ledger["counts"][name] for name in LABELS), ledger["uploaded"])
 
 
 def people_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
@@ -115,7 +117,7 @@ def segment_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
             yield (
                 segment["column"],
                 row["value"],
-                row["group"] or "All",
+                row["group"] or _("All"),
                 row["clusters"],
                 row["faces"],
                 row["happy"],
@@ -126,17 +128,17 @@ def segment_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
 
 
 SEGMENT_COLUMNS = (
-    "column",
-    "value",
-    "group",
-    "people",
-    "faces",
-    "happy",
-    "happy low",
-    "happy high",
-    "valence",
-    "valence low",
-    "valence high",
+    N_("column"),
+    N_("value"),
+    N_("group"),
+    N_("people"),
+    N_("faces"),
+    N_("happy"),
+    N_("happy low"),
+    N_("happy high"),
+    N_("valence"),
+    N_("valence low"),
+    N_("valence high"),
 )
 
 
@@ -167,27 +169,33 @@ def write_xlsx(path: Path, report: dict[str, Any], records: Records) -> None:
         }
         _summary(book, formats, report)
         raw = _Raw(book, formats)
-        raw.sheet("Groups", GROUP_COLUMNS, group_rows(report), {"F:M": "share"})
+        raw.sheet(_("Groups"), GROUP_COLUMNS, group_rows(report), {"F:M": "share"})
         raw.sheet(
-            "Comparison",
+            _("Comparison"),
             COMPARISON_COLUMNS,
             comparison_rows(report),
             {"D:H": "signed", "I:J": "p", "K:K": "signed"},
         )
         if report["people"]:
-            columns = ("respondent", "group", "faces", *EMOTIONS, "valence")
-            raw.sheet("People", columns, people_rows(report), {"D:J": "share", "K:K": "signed"})
+            columns = (
+                N_("respondent"),
+                N_("group"),
+                N_("faces"),
+                *map(emotion_name, EMOTIONS),
+                N_("valence"),
+            )
+            raw.sheet(_("People"), columns, people_rows(report), {"D:J": "share", "K:K": "signed"})
         if report["segments"]:
             raw.sheet(
-                "Segments",
+                _("Segments"),
                 SEGMENT_COLUMNS,
                 segment_rows(report),
                 {"F:H": "share", "I:K": "signed"},
             )
-        raw.sheet("Ledger", ("group", *LABELS.values(), "uploaded"), ledger_rows(report))
-        raw.sheet("Faces", FACE_COLUMNS, face_rows(records))
-        raw.sheet("Pictures", PICTURE_COLUMNS, picture_rows(records))
-        raw.sheet("Method", ("item", "value"), _method_rows(report))
+        raw.sheet(_("Ledger"), (N_("group"), *LABELS.values(), N_("uploaded")), ledger_rows(report))
+        raw.sheet(_("Faces"), FACE_COLUMNS, face_rows(records))
+        raw.sheet(_("Pictures"), PICTURE_COLUMNS, picture_rows(records))
+        raw.sheet(_("Method"), (N_("item"), N_("value")), _method_rows(report))
 
 
 class _Raw:
@@ -210,7 +218,7 @@ class _Raw:
         page.set_column(1, len(columns) - 1, 13)
         for place, kind in (numbers or {}).items():
             page.set_column(place, 13, self._formats[kind])
-        page.write_row(0, 0, columns, self._formats["head"])
+        page.write_row(0, 0, [_(column) for column in columns], self._formats["head"])
         last = 0
         for last, row in enumerate(rows, start=1):
             page.write_row(last, 0, ["" if value is None else value for value in row])
@@ -221,19 +229,20 @@ class _Raw:
 
 
 def _summary(book: Any, formats: dict[str, Any], report: dict[str, Any]) -> None:
-    page = book.add_worksheet("Summary")
+    sheet = _("Summary")
+    page = book.add_worksheet(sheet)
     page.hide_gridlines(2)
     page.set_column("A:A", WIDE)
     page.set_column("B:I", 12)
     page.set_portrait()
     page.fit_to_pages(1, 1)
-    story = report["story"]
+    story = report["stories"].get(language(), report["story"])
     page.write(0, 0, report["survey"]["name"], formats["title"])
     page.merge_range(1, 0, 1, 8, story["headline"], formats["headline"])
     page.set_row(1, 36)
     row = 2
     for one in story["takeaways"]:
-        page.write(row, 0, one["certainty"], formats["soft"])
+        page.write(row, 0, _(one["certainty"]), formats["soft"])
         page.merge_range(row, 1, row, 8, one["text"], formats["text"])
         page.set_row(row, 32)
         row += 1
@@ -244,11 +253,17 @@ def _summary(book: Any, formats: dict[str, Any], report: dict[str, Any]) -> None
         return
     head = row + 2
     page.write_row(
-        head, 0, ("Share of faces", *map(str.capitalize, EMOTIONS), "Valence"), formats["head"]
+        head, 0, (_("Share of faces"), *map(emotion_name, (*EMOTIONS, "valence"))), formats["head"]
     )
     page.freeze_panes(head + 1, 1)
     for number, group in enumerate(groups, start=head + 1):
-        page.write(number, 0, f"{group['name']} ({group['faces']} faces)")
+        named = ngettext(
+            "%(name)s (%(num)s face)",
+            "%(name)s (%(num)s faces)",
+            group["faces"],
+            name=group["name"],
+        )
+        page.write(number, 0, named)
         for column, one in enumerate(group["emotions"], start=1):
             page.write_number(number, column, round(one["share"], 4), formats["share"])
         page.write_number(number, SIZE + 1, round(group["valence"]["mean"], 3), formats["signed"])
@@ -258,14 +273,14 @@ def _summary(book: Any, formats: dict[str, Any], report: dict[str, Any]) -> None
     for column, emotion in enumerate(EMOTIONS, start=1):
         chart.add_series(
             {
-                "name": ["Summary", head, column],
-                "categories": ["Summary", first, 0, first + len(shown) - 1, 0],
-                "values": ["Summary", first, column, first + len(shown) - 1, column],
+                "name": [sheet, head, column],
+                "categories": [sheet, first, 0, first + len(shown) - 1, 0],
+                "values": [sheet, first, column, first + len(shown) - 1, column],
                 "fill": {"color": COLOURS[emotion]},
                 "gap": 60,
             }
         )
-    chart.set_title({"name": "Shares of expressions", "name_font": {"size": 12}})
+    chart.set_title({"name": _("Shares of expressions"), "name_font": {"size": 12}})
     chart.set_legend({"position": "bottom"})
     chart.set_y_axis({"reverse": True})
     chart.set_x_axis({"num_format": "0%", "major_gridlines": {"visible": True}})
@@ -282,29 +297,36 @@ def _differences(
     rows = [row for row in report["comparison"]["rows"] if row["measure"] in EMOTIONS][:SIZE]
     if not rows:
         return
-    title = f"{rows[0]['groups'][0]} minus {rows[0]['groups'][1]}"
-    page.write_row(at, 0, (title, "Difference", "Low", "High", "Finding"), formats["head"])
+    first, second = rows[0]["groups"]
+    title = _("%(first)s minus %(second)s", first=first, second=second)
+    page.write_row(
+        at, 0, (title, _("Difference"), _("Low"), _("High"), _("Finding")), formats["head"]
+    )
     for number, row in enumerate(rows, start=at + 1):
         low, high = row["interval"] or ("", "")
-        page.write(number, 0, row["measure"].capitalize())
+        page.write(number, 0, emotion_name(row["measure"]))
         for column, value in enumerate((row["difference"], low, high), start=1):
             rounded = value if value == "" else round(value, 3)
             page.write(number, column, rounded, formats["share"])
-        finding = (
-            "not tested" if row["untested"] else "differs" if row["significant"] else "not clear"
-        )
+        finding = _("not clear")
+        if row["untested"]:
+            finding = _("not tested")
+        elif row["significant"]:
+            finding = _("differs")
         page.write(number, 4, finding)
     chart = book.add_chart({"type": "bar"})
     chart.add_series(
         {
             "name": title,
-            "categories": ["Summary", at + 1, 0, at + len(rows), 0],
-            "values": ["Summary", at + 1, 1, at + len(rows), 1],
+            "categories": [_("Summary"), at + 1, 0, at + len(rows), 0],
+            "values": [_("Summary"), at + 1, 1, at + len(rows), 1],
             "points": [{"fill": {"color": COLOURS[row["measure"]]}} for row in rows],
             "gap": 60,
         }
     )
-    chart.set_title({"name": f"{title}, share of faces", "name_font": {"size": 12}})
+    chart.set_title(
+        {"name": _("%(title)s, share of faces", title=title), "name_font": {"size": 12}}
+    )
     chart.set_legend({"none": True})
     chart.set_y_axis({"reverse": True, "label_position": "low"})
     chart.set_x_axis({"num_format": "0%"})

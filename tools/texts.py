@@ -1,0 +1,126 @@
+"""Brings the catalogues of ``webapp/translations/`` up to date with the program's texts.
+
+    python -m tools.texts
+
+Texts that are new have no translation yet, those that are gone are dropped; what is missing is
+listed. Collected are ``_("...")`` of templates, ``gettext``, ``ngettext``, ``pgettext`` and ``N_``
+of Python, the messages of errors, ``t``, ``tn`` and ``mark`` of the browser's modules.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_file
+from babel.messages.pofile import read_po, write_po
+
+from webapp import errors as mien_errors
+
+ROOT = Path(__file__).resolve().parents[1]
+TRANSLATIONS = ROOT / "webapp" / "translations"
+_PYTHON = {
+    "_": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+    "pgettext": ((1, "c"), 2),
+}
+_BROWSER = {"t": None, "mark": None, "tn": (1, 2)}
+# folder, pattern, method, keywords, options
+_SOURCES = (
+    ("templates", "*.html", "jinja2", _PYTHON, {"trimmed": "true", "silent": "false"}),
+    ("webapp", "*.py", "python", _PYTHON, {}),
+    ("static/js", "*.js", "javascript", _BROWSER, {}),
+)
+
+
+def sources() -> Iterator[tuple[Path, str, dict, dict]]:
+    """Every file with texts, and how they are found in it."""
+    for folder, pattern, method, keywords, options in _SOURCES:
+        for path in sorted((ROOT / folder).rglob(pattern)):
+            yield path, method, keywords, options
+
+
+def marked(path: Path) -> Iterator[str]:
+    """The texts that a Python file marks with ``N_``, its advice, and the messages of its errors.
+
+    Of an f-string the places are numbered: ``N_(f"{n} of {m}")`` is "{1} of {2}".
+    """
+    errors = [name for name, value in vars(mien_errors).items() if isinstance(value, type)]
+    places = {"N_": 0, "Quality": 1} | dict.fromkeys(errors, 0)  # which argument is the text
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        place = places.get(getattr(node.func, "id", getattr(node.func, "attr", "")))
+        if place is None or len(node.args) <= place:
+            continue
+        text = node.args[place]
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            yield text.value
+        elif isinstance(text, ast.JoinedStr):
+            number = itertools.count(1)
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else f"{{{next(number)}}}"
+                for part in text.values
+            )
+
+
+def collect() -> Catalog:
+    """Every text of the program, each with the files it stands in."""
+    found = Catalog(project="Mien", charset="utf-8")
+    for path, method, keywords, options in sources():
+        name = path.relative_to(ROOT).as_posix()
+        for _line, text, comments, context in extract_from_file(
+            method, path, keywords=keywords, comment_tags=("Translators:",), options=options
+        ):
+            found.add(text, None, [(name, None)], auto_comments=comments, context=context)
+        if method == "python":
+            for marked_text in marked(path):
+                found.add(marked_text, None, [(name, None)])
+    return found
+
+
+def catalogues() -> list[Path]:
+    return sorted(TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"))
+
+
+def updated(path: Path) -> Catalog:
+    """The catalogue at ``path`` with today's texts."""
+    with path.open("rb") as stream:
+        known = read_po(stream, locale=path.parts[-3])
+    made = known.creation_date
+    known.update(collect(), no_fuzzy_matching=True)
+    known.creation_date = made  # else every run would change the file
+    known.obsolete.clear()
+    for entry in known:  # in order of the files, so that changes of one page stand together
+        entry.locations = sorted(set(entry.locations))
+    return known
+
+
+def missing(known: Catalog) -> list[str]:
+    """The texts without a translation."""
+    return [
+        str(entry.id)
+        for entry in known
+        if entry.id and not all(entry.string if isinstance(entry.string, tuple) else [entry.string])
+    ]
+
+
+def main() -> int:
+    left = 0
+    for path in catalogues():
+        known = updated(path)
+        with path.open("wb") as stream:
+            write_po(stream, known, width=100, sort_output=False, omit_header=False)
+        for text in missing(known):
+            left += 1
+            print(f"{path.parts[-3]}: {text}")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
