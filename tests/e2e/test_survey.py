@@ -145,6 +145,8 @@ def test_a_survey_from_the_first_page_to_every_export(
     expect(page.locator("[data-chart=shares] svg")).to_be_visible()
     expect(page.get_by_text(f"add up to the {uploaded} uploaded files")).to_be_visible()
     page.emulate_media(media="print")
+    expect(page.locator(".chart-tools").first).to_be_hidden()
+    expect(page.get_by_role("heading", name="How this was made")).to_be_visible()
     shot(page, "report-print")
 
 

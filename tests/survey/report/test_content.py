@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.survey.doubles import FakeInference, picture
+from webapp import ROOT
 from webapp.card import HeadSpec, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest
@@ -22,6 +23,7 @@ from webapp.survey.report.facts import compare_reports, model_facts
 from webapp.survey.report.part import choices, chosen, part_report
 from webapp.survey.report.records import read_records
 from webapp.survey.report.timeline import _curve_of_group, cluster_videos, curve
+from webapp.survey.report.workbook import COLOURS
 
 
 def card() -> ModelCard:
@@ -146,6 +148,12 @@ def test_every_export_agrees_with_the_report(store, catalog, job, settings, surv
     assert "<b>.jpg" not in html
     assert "src=" not in html.split("<body>")[0]
     assert "The categories add up to the 27 uploaded files." in html
+
+
+def test_the_workbook_has_the_colours_of_the_page():
+    tokens = (ROOT / "static/css/tokens.css").read_text(encoding="utf-8")
+    for emotion, colour in COLOURS.items():
+        assert f"--emotion-{emotion}: {colour};" in tokens
 
 
 def test_formulas_in_names_are_text():

@@ -15,13 +15,13 @@ from webapp.survey.report.records import Records
 from webapp.survey.report.rows import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
 
 COLOURS = {  # those of static/css/tokens.css in the light theme
-    "angry": "#c8342b",
-    "disgust": "#6a8f1f",
-    "fear": "#7a4fb5",
-    "happy": "#e0a100",
-    "sad": "#2f6fb7",
-    "surprise": "#d9632a",
-    "neutral": "#8a8f98",
+    "angry": "#b5271a",
+    "disgust": "#25945c",
+    "fear": "#7c41a9",
+    "happy": "#b66c00",
+    "sad": "#1b53db",
+    "surprise": "#027e92",
+    "neutral": "#8d9097",
 }
 MAX_CHART_GROUPS = 12
 WIDE = 28
@@ -159,6 +159,7 @@ def write_xlsx(path: Path, report: dict[str, Any], records: Records) -> None:
             "title": book.add_format({"bold": True, "font_size": 18}),
             "headline": book.add_format({"bold": True, "font_size": 13, "text_wrap": True}),
             "text": book.add_format({"text_wrap": True, "valign": "top"}),
+            "words": book.add_format({"indent": 1}),
             "soft": book.add_format({"font_color": "#666666", "text_wrap": True, "valign": "top"}),
             "head": book.add_format(
                 {"bold": True, "bottom": 1, "text_wrap": True, "align": "center"}
@@ -313,7 +314,7 @@ def _differences(
             finding = _("not tested")
         elif row["significant"]:
             finding = _("differs")
-        page.write(number, 4, finding)
+        page.write(number, 4, finding, formats["words"])
     chart = book.add_chart({"type": "bar"})
     chart.add_series(
         {
