@@ -51,6 +51,7 @@ from webapp.server import fast_unmask  # noqa: E402
 from webapp.server.run import choose_port, serve  # noqa: E402
 from webapp.server.tls import tls_of  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
+from webapp.studies.service import studies_of  # noqa: E402
 from webapp.survey.service import resume_surveys, surveys_of  # noqa: E402
 from webapp.web.secret_key import secret_key  # noqa: E402
 
@@ -98,6 +99,7 @@ def main() -> int:
         port, tls = choose_port(settings), tls_of(settings)
         app, inference, registry = build(settings)
         resume_surveys(app)
+        studies_of(app).keep_sweeping()
         models_of(app).start()
         node = join(app, registry, models_of(app).activation.follow)
 
@@ -105,6 +107,7 @@ def main() -> int:
             if node is not None:
                 node.leave()
             models_of(app).stop()
+            studies_of(app).close()
             surveys_of(app).close()  # what it works on goes back, for others or the next start
             inference.stop()
             registry.close()

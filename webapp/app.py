@@ -18,6 +18,8 @@ from webapp.monitoring.metrics import Metrics
 from webapp.monitoring.status import init_figures
 from webapp.mood.routes import init_mood
 from webapp.settings import Settings
+from webapp.studies.access import init_access
+from webapp.studies.routes import init_studies
 from webapp.survey.routes import init_surveys
 from webapp.survey.sharing import init_sharing
 from webapp.web.assets import init_assets, version_of
@@ -94,8 +96,10 @@ def create_app(
     app.register_blueprint(docs.blueprint)
     init_mood(app)
     init_surveys(app)
+    init_studies(app, services)
     init_admin(app)
     init_sharing(app)  # after the gate of init_admin: who is not known is refused first
+    init_access(app)
     init_figures(app)
     believe_proxies(app, settings.trusted_proxies)
     app.wsgi_app = HostCheck(app.wsgi_app, settings)  # type: ignore[method-assign, assignment]

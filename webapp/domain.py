@@ -21,6 +21,9 @@ NO_EMOTION_OF_OURS: tuple[str, ...] = ("contempt", "unused")
 FEWEST_EMOTIONS = 5
 MOST_OUTPUTS = 12
 
+# What is said of a face that looks left or right
+TURNED_AWAY: Final = "Face the camera: the face is turned away."
+
 # Indices of the emotions that :func:`valence_of` counts.
 NEGATIVE: Final = tuple(EMOTIONS.index(name) for name in ("angry", "disgust", "fear", "sad"))
 POSITIVE: Final = EMOTIONS.index("happy")

@@ -43,6 +43,13 @@ class NotFound(MienError):
     status = 404
 
 
+class Gone(MienError):
+    """It was here and is over: a study that has ended, has enough people, or was closed."""
+
+    code = "gone"
+    status = 410
+
+
 class Conflict(MienError):
     """The request contradicts the present state (a name taken, a job already running)."""
 
@@ -189,6 +196,7 @@ ERRORS_BY_CODE: dict[str, type[MienError]] = {
         MienError,
         InvalidRequest,
         NotFound,
+        Gone,
         Conflict,
         Unauthorized,
         Forbidden,

@@ -246,6 +246,46 @@ class Settings:
     survey_min_cell: int = setting(
         5, "faces", "Groups and emotions with fewer faces are shown but not tested.", minimum=1
     )
+    studies_per_hour: int = setting(120, "studies/h", "Studies made from one address.", minimum=1)
+    study_max_studies: int = setting(
+        500,
+        "studies",
+        "Studies of one owner; where no login is required, of everybody together.",
+        minimum=1,
+    )
+    study_max_stimuli: int = setting(40, "stimuli", "Pictures and videos in one study.", minimum=1)
+    study_max_stimulus_bytes: int = setting(
+        200_000_000, "bytes", "Largest picture or video that a study shows.", minimum=1
+    )
+    study_max_video_s: int = setting(1800, "s", "Longest video that a study shows.", minimum=1)
+    study_quota_mb: int = setting(
+        10_000,
+        "MB",
+        "Pictures and videos that one owner's studies show together, or one study that nobody "
+        "owns; 0 means no limit.",
+        minimum=0,
+    )
+    study_max_participants: int = setting(
+        10_000, "people", "People who can take part in one study.", minimum=1
+    )
+    study_begins_per_hour: int = setting(
+        600,
+        "requests/h",
+        "People who begin a study from one address, refused ones counted.",
+        minimum=1,
+    )
+    study_requests_per_minute: int = setting(
+        300, "requests/min", "Requests of one person who takes part in a study.", minimum=1
+    )
+    study_max_connections: int = setting(
+        64, "connections", "People whose faces are read for studies at one time.", minimum=1
+    )
+    study_max_fps: int = setting(
+        10, "frames/s", "Frames of one person in a study that are read.", minimum=1
+    )
+    study_resume_hours: int = setting(
+        24, "hours", "Who does not go on with a study for this long has left it.", minimum=1
+    )
     media_url: str = setting(
         "",
         "URL",

@@ -57,6 +57,8 @@ def scope_for(method: str, path: str) -> str | None:
         return "models:read"
     if path == "/api/v1/surveys" or path.startswith("/api/v1/surveys/"):
         return "surveys:read" if method in SAFE_METHODS else "surveys:write"
+    if path == "/api/v1/studies" or path.startswith("/api/v1/studies/"):
+        return "studies:read" if method in SAFE_METHODS else "studies:write"
     return None
 
 

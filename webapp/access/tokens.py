@@ -26,6 +26,8 @@ SCOPES: Final = {
     "mood:read": "Follow a mood that somebody shares, with its code",
     "surveys:read": "See surveys, their progress and their reports",
     "surveys:write": "Make, fill, analyse and delete surveys",
+    "studies:read": "See studies, their progress, reports and exports",
+    "studies:write": "Make, change, open, close and delete studies",
     "models:read": "See the model versions and their cards",
     "models:write": "Upload, activate and roll back models",
     "status:read": "See the server's figures and /metrics",

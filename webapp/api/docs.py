@@ -10,7 +10,8 @@ from typing import Any
 from flask import Blueprint, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
-from webapp.api import openapi, survey_operations
+from webapp.api import openapi
+from webapp.api.operations import OPERATIONS
 
 blueprint = Blueprint("api_docs", __name__)
 EXAMPLES = Path(__file__).parent / "examples"
@@ -88,7 +89,7 @@ def operations(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 @blueprint.get("/api/docs")
 def docs() -> ResponseReturnValue:
     """What the interface takes and gives, with examples."""
-    document = openapi.describe(current_app, survey_operations.OPERATIONS)
+    document = openapi.describe(current_app, OPERATIONS)
     schemas = {name: _pretty(schema) for name, schema in document["components"]["schemas"].items()}
     return render_template(
         "api_docs.html",

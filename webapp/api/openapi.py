@@ -68,12 +68,14 @@ _MEANING = {
     403: "The caller may not do this.",
     404: "No such thing.",
     409: "The request contradicts the present state.",
+    410: "It is over: closed, ended, or enough people took part.",
     413: "More bytes or pixels than allowed.",
     415: "Not a picture in a supported format.",
     422: "The picture, or the model, is damaged or not there.",
     429: "Too many requests from this address.",
     502: "The inference worker died while it held this request; try again.",
     503: "No inference worker can take the request now; try again.",
+    507: "The disk, or the share of it that may be used, is full.",
     504: "The inference worker did not answer in time.",
 }
 

@@ -10,7 +10,8 @@ from flask import Blueprint, Request, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from webapp.access.auth import admin_required, principal
-from webapp.api import openapi, survey_operations
+from webapp.api import openapi
+from webapp.api.operations import OPERATIONS
 from webapp.domain import THOROUGH, FrameResult
 from webapp.errors import InvalidRequest, MienError, PayloadTooLarge, WorkerCrashed
 from webapp.models.removal import remove_version
@@ -154,4 +155,4 @@ def delete_model(version: str) -> ResponseReturnValue:
 @openapi.operation(openapi.DOCUMENT)
 def document() -> ResponseReturnValue:
     """This interface as OpenAPI 3.1."""
-    return jsonify(openapi.describe(current_app, survey_operations.OPERATIONS))
+    return jsonify(openapi.describe(current_app, OPERATIONS))

@@ -27,7 +27,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 # every table is known to whoever opens the store
-from webapp.database import access_tables, survey_tables  # noqa: F401
+from webapp.database import access_tables, study_tables, survey_tables  # noqa: F401
 from webapp.database.postgres import ANSWER_S, notice_going_away
 from webapp.database.sqlite_wait import INSIDE_S, patient, wait_in_python
 
@@ -64,6 +64,7 @@ def make_engine(url: str) -> Engine:
         patient(wait_s, cursor.execute, "PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
         cursor.close()
 
     return engine

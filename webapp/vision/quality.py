@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from webapp.domain import Box, Quality
+from webapp.domain import TURNED_AWAY, Box, Quality
 from webapp.vision.crops import resize
 
 SAMPLE_SIDE: Final = 48
@@ -85,7 +85,7 @@ def in_view(square: Box, width: int, height: int) -> Quality:
 def facing(turned: bool) -> Quality:
     """Judge the pose from the detector: ``turned`` when the face looks left or right."""
     if turned:
-        return Quality(False, "Face the camera: the face is turned away.")
+        return Quality(False, TURNED_AWAY)
     return Quality()
 
 

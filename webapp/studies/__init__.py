@@ -1,0 +1,1 @@
+"""Studies by link: people watch at home, their faces are read, and the scores are kept."""

@@ -1,0 +1,241 @@
+"""The ``/study`` namespace: frames of people who take part in a study are read, never kept.
+
+Client to server
+    connect with ``auth = {"code": text}``, the code of a participation that goes on
+    ``frame(meta, jpeg)`` as in ``/live`` -> the same acknowledgement, with ``sample``: ``{"face":
+    "one" | "none" | "several" | "turned", "quality": bool, "scores": [7] | null}``, or an error
+Server to client
+    ``hello`` ``{model, workers, emotions, limits}`` once after connecting
+    ``status`` ``{reason, message}`` before the server ends a connection: ``replaced`` (the same
+    person has connected again), ``idle``, ``ended`` (finished or withdrawn) or ``stopping``
+
+Scores are those of each frame alone: averages over time would come late. Every connection has one
+frame in flight and the queue is first in, first out, so that all are served in turn: whoever has a
+bad line lowers their own rate only.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from threading import Lock
+from typing import Any
+
+import socketio
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp.access.connections import GuardedNamespace
+from webapp.database.study_tables import StudyParticipant
+from webapp.domain import EMOTIONS, TURNED_AWAY, FrameResult
+from webapp.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    InferenceUnavailable,
+    InvalidRequest,
+    MienError,
+    TooManySessions,
+)
+from webapp.live.hub import LiveHub
+from webapp.live.options import LiveOptions
+from webapp.live.session import LiveSession
+from webapp.studies.service import LazyStudies
+from webapp.web.services import Services
+
+NAMESPACE = "/study"
+WATCH_EVERY_S = 5.0
+_log = logging.getLogger(__name__)
+
+
+def sample_of(result: FrameResult) -> dict[str, Any]:
+    """What a batch says of one frame. Several faces have no scores: nobody knows whose they are."""
+    if not result.faces:
+        return {"face": "none", "quality": False, "scores": None}
+    if len(result.faces) > 1:
+        return {"face": "several", "quality": False, "scores": None}
+    (face,) = result.faces
+    turned = face.quality.advice == TURNED_AWAY
+    return {
+        "face": "turned" if turned else "one",
+        "quality": face.quality.ok,
+        "scores": [round(value, 4) for value in face.scores.values],
+    }
+
+
+class StudyNamespace(GuardedNamespace):
+    """The connections of everybody who takes part now, one for each person."""
+
+    def __init__(
+        self,
+        services: Services,
+        lazy: LazyStudies,
+        hub: LiveHub,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(NAMESPACE)
+        settings = services.settings
+        self._lazy = lazy
+        self._hub = hub
+        self._clock = clock
+        own = replace(settings, live_max_fps=settings.study_max_fps)
+        self._services = replace(services, settings=own)
+        self._most = settings.study_max_connections
+        self._sessions: dict[str, tuple[LiveSession, str]] = {}
+        self._joining, self._watching = Lock(), Lock()
+        self._admitted = count()
+        hub.observers.append(_Stopping(self))
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def trigger_event(self, event: str, *args: Any) -> Any:
+        sid, *rest = args
+        if event == "frame":
+            return self._frame(sid, tuple(rest))
+        if event in ("connect", "disconnect"):
+            return super().trigger_event(event, *args)
+        return InvalidRequest("Expected the event frame. Received another one.").to_json()
+
+    def on_connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
+        try:
+            self._join(sid, str(environ.get("REMOTE_ADDR", "unknown")), auth)
+        except MienError as error:
+            refusal = socketio.exceptions.ConnectionRefusedError(error.message, error.to_json())
+            raise refusal from error
+        if self._watching.acquire(blocking=False):
+            self.server.start_background_task(self._watch)
+
+    def _join(self, sid: str, address: str, auth: object) -> None:
+        code = auth.get("code") if isinstance(auth, dict) else None
+        if not isinstance(code, str):
+            raise InvalidRequest('Expected auth as {"code": text}.')
+        participant = self._participant(code)
+        with self._joining:
+            if self._hub.draining:
+                raise TooManySessions("The server is stopping. Try again in a moment.")
+            for other, (_, theirs) in list(self._sessions.items()):
+                if theirs == participant:
+                    self._end(other, "replaced", "This study was opened in another window.")
+            if len(self._sessions) >= self._most:
+                raise TooManySessions(
+                    f"{self._most} people take part at this moment. Try again in a few minutes.",
+                    limit=self._most,
+                )
+            session = LiveSession(
+                self._services, address, self._clock, scan_phase=next(self._admitted)
+            )
+            session.options = LiveOptions(smoothing=False)
+            self._sessions[sid] = session, participant
+        settings = self._services.settings
+        hello = {
+            "model": self._services.inference.version,
+            "workers": self._services.workers(),
+            "emotions": list(EMOTIONS),
+            "limits": {
+                "max_frame_bytes": settings.max_frame_bytes,
+                "max_fps": settings.study_max_fps,
+                "idle_timeout_s": settings.live_idle_timeout_s,
+            },
+        }
+        self.emit("hello", hello, to=sid, ignore_queue=True)
+
+    def _participant(self, code: str) -> str:
+        try:
+            opened = self._lazy.open()
+            with opened.store.session() as session:
+                participant, _ = opened.participants.of_code(session, code)
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable("Your code cannot be checked now; try again.") from error
+        if participant.state != "started":
+            raise Conflict("This participation has ended.", state=participant.state)
+        return participant.id
+
+    def on_disconnect(self, sid: str, *_: Any) -> None:
+        self._sessions.pop(sid, None)
+
+    def _frame(self, sid: str, args: tuple[Any, ...]) -> dict[str, Any]:
+        """The acknowledgement of one frame: a result or an error, never an exception."""
+        started = self._clock()
+        metrics = self._services.metrics
+        try:
+            if self._hub.draining:
+                raise InferenceUnavailable("The server is stopping.")
+            session, _ = self._sessions.get(sid, (None, ""))
+            if session is None:
+                raise InvalidRequest("This connection is closed. Connect again.")
+            result = session.analyze(args)
+        except MienError as error:
+            metrics.failed("study", error.code)
+            return error.to_json()
+        except Exception:  # noqa: BLE001  (whatever it is, it costs this frame and no more)
+            _log.exception("A frame of a study could not be answered.")
+            metrics.failed("study", MienError.code)
+            return MienError("Something went wrong on our side with this frame.").to_json()
+        metrics.answered("study", self._clock() - started)
+        return {**result.to_json(), "sample": sample_of(result)}
+
+    def _end(self, sid: str, reason: str, message: str) -> None:
+        self._sessions.pop(sid, None)
+        self.emit("status", {"reason": reason, "message": message}, to=sid, ignore_queue=True)
+        self.end(sid)
+
+    def look(self) -> None:
+        """End who is idle, and whose participation has ended or was withdrawn."""
+        limit_s = self._services.settings.live_idle_timeout_s
+        now = dict(self._sessions)
+        with self._lazy.open().store.session() as session:
+            query = select(StudyParticipant.id).where(
+                StudyParticipant.id.in_({participant for _, participant in now.values()}),
+                StudyParticipant.state == "started",
+            )
+            going_on = set(session.scalars(query))
+        for sid, (live, participant) in now.items():
+            if participant not in going_on:
+                self._end(sid, "ended", "This participation has ended.")
+            elif live.idle_s > limit_s and not live.busy:
+                self._end(sid, "idle", f"No frame for {limit_s} s.")
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                while self._sessions:
+                    self.server.sleep(WATCH_EVERY_S)
+                    try:
+                        self.look()
+                    except Exception:  # noqa: BLE001  (the next look may go well)
+                        _log.exception("The connections of studies could not be watched.")
+            finally:
+                self._watching.release()
+            if not self._sessions or not self._watching.acquire(blocking=False):
+                return
+
+    def stop(self) -> None:
+        """The server stops: say so and end."""
+        for sid in list(self._sessions):
+            self._end(sid, "stopping", "The server is stopping.")
+
+
+class _Stopping:
+    """Hears from the hub of the live connections that the server stops; the rest is not ours."""
+
+    def __init__(self, namespace: StudyNamespace) -> None:
+        self.stop = namespace.stop
+
+    def on_result(self, sid: str, result: FrameResult) -> None:
+        """A live result."""
+
+    def on_disconnect(self, sid: str, clean_close: bool) -> None:
+        """A live connection ended."""
+
+
+def init_events(app: Flask, services: Services, lazy: LazyStudies) -> StudyNamespace:
+    """Add the namespace to the application's Socket.IO server."""
+    hub: LiveHub = app.extensions["mien.live"]
+    namespace = StudyNamespace(services, lazy, hub)
+    app.extensions["socketio"].server.register_namespace(namespace)
+    app.extensions["mien.study.namespace"] = namespace
+    return namespace
