@@ -344,6 +344,8 @@ def test_the_documentation_names_every_scope() -> None:
         ("GET", "/api/v1/surveys", "surveys:read"),
         ("GET", "/api/v1/surveys/x/files", "surveys:read"),
         ("PUT", "/api/v1/surveys/x/files", "surveys:write"),
+        ("GET", "/api/v1/studies/x/report", "studies:read"),
+        ("DELETE", "/api/v1/studies/x/link", "studies:write"),
         ("GET", "/metrics", "status:read"),
         ("GET", "/", None),
         ("GET", "/api/v1/something-new", None),

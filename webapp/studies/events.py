@@ -89,9 +89,6 @@ class StudyNamespace(GuardedNamespace):
         self._admitted = count()
         hub.observers.append(_Stopping(self))
 
-    def __len__(self) -> int:
-        return len(self._sessions)
-
     def trigger_event(self, event: str, *args: Any) -> Any:
         sid, *rest = args
         if event == "frame":
