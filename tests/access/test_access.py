@@ -320,6 +320,11 @@ def test_no_route_of_a_closed_server_changes_anything_without_login_and_token(
         }
         for method in {"POST", "PUT", "PATCH", "DELETE"} & (rule.methods or set()):
             path = adapter.build(rule.endpoint, values, method=method)
+            if path.startswith(("/api/v1/participations", "/api/v1/withdrawals")):
+                # not for accounts: a link or a code is the right, and none is given here
+                answer = mira.client.open(path, method=method, json={})
+                assert answer.status_code in {400, 401, 404}, f"{method} {path}"
+                continue
             known = mira.client.open(path, method=method, json={})
             assert known.status_code == 403, f"{method} {path}: {known.status_code}"
             unknown = stranger.client.open(path, method=method, json={})

@@ -1,6 +1,6 @@
 """Studies by link: what is shown, who took part, and what was read in them.
 
-Revision: 0005_studies, after: 0004_owners
+Revision: 0006_studies, after: 0005_face_quality
 """
 
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005_studies"
-down_revision = "0004_owners"
+revision = "0006_studies"
+down_revision = "0005_face_quality"
 branch_labels = None
 depends_on = None
 
