@@ -224,8 +224,9 @@ def test_the_sweep_removes_files_of_studies_that_are_gone(
 def test_the_demo_study_is_open_and_can_be_taken(client: FlaskClient) -> None:
     study = client.post(f"{API}/demo").json
     assert study["state"] == "open"
-    (film,) = study["stimuli"]
-    assert (film["media_type"], film["duration_ms"]) == ("video/webm", 18_000)
+    film, picture = study["stimuli"]
+    assert (film["media_type"], film["duration_ms"]) == ("video/mp4", 20_000)
+    assert (picture["media_type"], picture["show_ms"]) == ("image/webp", 5000)
     person = Person(client, study)
     with client.get(person.begun["order"][0]["url"]) as answer:
-        assert answer.data[:4] == b"\x1aE\xdf\xa3"
+        assert answer.data[4:8] == b"ftyp"

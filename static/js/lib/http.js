@@ -45,16 +45,20 @@ function isPlain(body) {
 /**
  * fetch that throws ApiError where the server cannot be reached, and returns the Response.
  * @param {string} method @param {string} url @param {any} [body]
- * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal, accept?: string}} [options]
+ * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal, accept?: string, keepalive?: boolean,
+ *   headers?: Record<string, string>}} [options]
  */
 async function request(
-  method, url, body, { fetchFunction = fetch, signal, accept = "application/json" } = {},
+  method, url, body,
+  { fetchFunction = fetch, signal, accept = "application/json", keepalive = false, headers: more = {} } = {},
 ) {
   const plain = isPlain(body);
-  const headers = { Accept: accept, ...csrfHeaders() };
+  const headers = { Accept: accept, ...csrfHeaders(), ...more };
   if (!plain) headers["Content-Type"] = "application/json";
   try {
-    return await fetchFunction(url, { method, signal, headers, body: plain ? body : JSON.stringify(body) });
+    return await fetchFunction(url, {
+      method, signal, headers, keepalive, body: plain ? body : JSON.stringify(body),
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The server cannot be reached.");
@@ -65,7 +69,8 @@ async function request(
  * Sends `body` (an object as JSON; a Blob, File, ArrayBuffer or FormData as it is) and returns the
  * JSON answer. Throws ApiError.
  * @param {string} method @param {string} url @param {any} [body]
- * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal}} [options]
+ * @param {{fetchFunction?: typeof fetch, signal?: AbortSignal, keepalive?: boolean,
+ *   headers?: Record<string, string>}} [options]
  */
 export async function call(method, url, body, options) {
   return read(await request(method, url, body, options));
@@ -79,14 +84,16 @@ export async function page(url, options = {}) {
 }
 
 /**
- * POSTs one large file and resolves to the JSON answer; `progress(sentBytes)`, which fetch does not
- * tell. Throws ApiError.
+ * POSTs one large file, or a form with one, and resolves to the JSON answer; `progress(sentBytes)`,
+ * which fetch does not tell. Throws ApiError.
+ * @param {string} url @param {Blob | FormData} file @param {(sentBytes: number) => void} progress
  */
 export function sendFile(url, file, progress) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest();
     sending.open("POST", url);
-    const headers = { Accept: "application/json", "Content-Type": "application/octet-stream", ...csrfHeaders() };
+    const headers = { Accept: "application/json", ...csrfHeaders() };
+    if (file instanceof Blob) headers["Content-Type"] = "application/octet-stream"; // a form has its own
     for (const [name, value] of Object.entries(headers)) sending.setRequestHeader(name, value);
     sending.upload.addEventListener("progress", (event) => progress(event.loaded));
     sending.addEventListener("load", () => {

@@ -74,6 +74,21 @@ function face(value, path) {
   });
 }
 
+const FACES = ["one", "none", "several", "turned"];
+
+/** What a study keeps of a frame: {face, quality, scores: [7] | null}. */
+function sample(value, path) {
+  const given = object(value, path);
+  if (!FACES.includes(given.face)) throw new ProtocolError(`${path}.face`, FACES.join(), given.face);
+  const scored = given.scores === null || (Array.isArray(given.scores) && given.scores.length === EMOTIONS.length);
+  if (!scored) throw new ProtocolError(`${path}.scores`, `${EMOTIONS.length} numbers or null`, given.scores);
+  return Object.freeze({
+    face: given.face,
+    quality: given.quality === true,
+    scores: given.scores && Object.freeze(given.scores.map((v, i) => number(v, `${path}.scores[${i}]`, 0, 1))),
+  });
+}
+
 function baseline(value, path) {
   const given = object(value, path);
   return Object.freeze({
@@ -147,6 +162,7 @@ export function parseResult(value) {
     faces: Object.freeze(given.faces.map((f, i) => face(f, `result.faces[${i}]`))),
     timings: Object.freeze({ ...object(given.timings_ms ?? {}, "result.timings_ms") }),
     baseline: given.baseline ? baseline(given.baseline, "result.baseline") : null,
+    sample: given.sample ? sample(given.sample, "result.sample") : null,
   });
 }
 

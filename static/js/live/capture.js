@@ -55,7 +55,10 @@ export function makeCapture(video, bound = () => BOUND) {
   };
 }
 
-/** Calls `call` for every new picture the video shows; returns a function that ends it. */
+/**
+ * Calls `call(nowMs, picture)` for every new picture the video shows; returns a function that ends it.
+ * `picture` is the metadata of requestVideoFrameCallback, undefined where a browser has none.
+ */
 export function onEachFrame(video, call) {
   let handle = null;
   let ended = false;
@@ -65,9 +68,9 @@ export function onEachFrame(video, call) {
     if (ended) return;
     handle = useVideoFrames ? video.requestVideoFrameCallback(tick) : requestAnimationFrame(tick);
   };
-  const tick = () => {
+  const tick = (nowMs, picture) => {
     if (ended) return;
-    if (useVideoFrames || video.currentTime !== shownS) call();
+    if (useVideoFrames || video.currentTime !== shownS) call(nowMs, picture);
     shownS = video.currentTime;
     again();
   };

@@ -14,14 +14,16 @@ const RECONNECT = Object.freeze({
  * Opens `namespace` on this page's own origin.
  *
  * onState("connecting"|"connected"|"reconnecting"|"refused", reason), onHello(hello),
- * onStatus(status), onSharing(news), onProtocolError(error). Whoever opens it closes it.
+ * onStatus(status), onSharing(news), onProtocolError(error). `auth` goes along with every attempt.
+ * Whoever opens it closes it.
  */
 export function connect({
-  namespace = "/live", path = "/socket.io", ackTimeoutMs,
+  namespace = "/live", path = "/socket.io", auth = {}, ackTimeoutMs,
   onState, onHello, onStatus, onSharing = () => {}, onProtocolError,
 }) {
   const socket = io(namespace, {
     path,
+    auth,
     transports: ["websocket", "polling"],
     tryAllTransports: true,
     ...RECONNECT,

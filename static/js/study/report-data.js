@@ -1,0 +1,48 @@
+// What the report of a study says at a moment, and in words.
+
+import { EMOTIONS, nameOf, percent } from "../lib/emotions.js";
+import { t } from "../lib/i18n.js";
+
+/** Index of the step of `times` (ms, rising) that `ms` lies in; the first or last beyond the ends. */
+export function stepAt(times, ms) {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (times[middle] <= ms) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** "0:07.5": minutes, seconds and tenths of `ms`. */
+export function clock(ms) {
+  const tenths = Math.round(ms / 100);
+  const seconds = (tenths % 600) / 10;
+  return `${Math.floor(tenths / 600)}:${seconds < 10 ? "0" : ""}${seconds.toFixed(1)}`;
+}
+
+/** "50–77 %", or nothing where there are too few people for an interval. */
+export function interval(low, high) {
+  return low === null || high === null || low === undefined || high === undefined
+    ? "" : `${Math.round(100 * low)}–${percent(high)}`;
+}
+
+/** A peak or drop in words: "Happy rises to 64 % at 0:13.0". */
+export function momentText(moment) {
+  const values = { emotion: nameOf(moment.emotion), value: percent(moment.value), time: clock(moment.t_ms) };
+  return moment.kind === "drop"
+    ? t("{emotion} falls to {value} at {time}", values)
+    : t("{emotion} rises to {value} at {time}", values);
+}
+
+/** The expressions of `curves` that are worth showing first: those that rise above `least` anywhere. */
+export function strongest(curves, measure, least = 0.15, most = 3) {
+  const tops = EMOTIONS.filter((emotion) => emotion !== "neutral" && curves[emotion]).map((emotion) => {
+    const known = (curves[emotion][measure] ?? []).filter((value) => value !== null);
+    return { emotion, top: Math.max(0, ...known) };
+  });
+  tops.sort((a, b) => b.top - a.top);
+  const chosen = tops.filter(({ top }) => top >= least).slice(0, most).map(({ emotion }) => emotion);
+  return chosen.length > 0 ? chosen : tops.slice(0, 1).map(({ emotion }) => emotion);
+}
