@@ -2,11 +2,13 @@
 
 The tests let faces of one cluster depend on each other: the ratio estimators are linearised and
 summed by cluster (Binder 1983; Cochran, "Sampling Techniques", 1977, section 6.3). Respondents who
-are in both groups are treated as the same persons. Mean valence has a Wald test with a t
-distribution of clusters - 1 degrees of freedom. A difference of shares has a score test, whose
-variance is that under "no difference" (Boos, "On generalized score tests", 1992; with one face for
-each person these are Pearson's and McNemar's): a Wald test believes too much where a group shows an
-expression hardly ever or always.
+are in both groups are treated as the same persons. Mean valence has a Wald test. A difference of
+shares has a score test, whose variance is that under "no difference" (Boos, "On generalized score
+tests", 1992), because a Wald test believes too much where an expression is rare or shown always.
+With one face for each person these are Pearson's and McNemar's test with (N - 1) / N of the
+statistic (Campbell, Statistics in Medicine 26, 2007). Both tests have a t distribution, but for
+score tests of the same people in both groups: with ten people in a group the normal distribution
+finds a difference in more than one null survey of twenty (``bench.false_alarms``).
 
 What a survey is mainly asked (its primary outcome) is tested on its own at ``PRIMARY_ALPHA``; all
 other tests share the rest of ``ALPHA``, or all of it where the primary difference is clear (the
@@ -26,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from webapp.domain import EMOTIONS
 from webapp.languages import N_
@@ -45,13 +47,11 @@ class Test:
 
     p: float
     error: float
-    freedom: int | None
+    freedom: float
 
     def interval(self, difference: float, alpha: float, widest: float) -> list[float]:
         """The interval of the difference that leaves zero out where ``p < alpha``."""
-        tail = 1 - alpha / 2
-        quantile = ndtri(tail) if self.freedom is None else stdtrit(self.freedom, tail)
-        half = float(quantile) * self.error
+        half = float(stdtrit(self.freedom, 1 - alpha / 2)) * self.error
         return [
             round(max(-widest, difference - half), 6),
             round(min(widest, difference + half), 6),
@@ -126,17 +126,18 @@ def clustered_test(
     scores = np.bincount(index, residuals[both])
     count = len(clusters)
     variance = float((scores**2).sum())
-    if variance <= 1e-18 or count < 2:
+    paired = set(sample.clusters[first].tolist()) == set(sample.clusters[second].tolist())
+    means = 1 if score or paired else 2  # that the residuals were taken from
+    if variance <= 1e-18 or count <= means:
         return None
-    if not score:
-        error = math.sqrt(variance * count / (count - 1))
-        return Test(float(2 * stdtr(count - 1, -difference / error)), error, count - 1)
-    error = math.sqrt(variance)
-    p = float(2 * ndtr(-difference / error))
-    least = least_p(sample.clusters[first], sample.clusters[second])
+    error = math.sqrt(variance * count / (count - means))
+    freedom = math.inf if score and paired else count - means
+    p = float(2 * stdtr(freedom, -difference / error))
+    least = least_p(sample.clusters[first], sample.clusters[second]) if score else 0.0
     if least > p:  # the interval has to agree with what is said
-        p, error = least, (difference / -float(ndtri(least / 2)) if least < 1 else math.inf)
-    return Test(p, error, None)
+        quantile = -float(stdtrit(freedom, least / 2))
+        p, error = least, (difference / quantile if least < 1 else math.inf)
+    return Test(p, error, freedom)
 
 
 def _mean(values: Array, weight: Array, member: Mask) -> float:
