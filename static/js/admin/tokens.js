@@ -1,5 +1,6 @@
 // Tokens for programs: makes one, shows it this once, revokes.
 
+import { t } from "../lib/i18n.js";
 import { call, press } from "./api.js";
 import { confirmed } from "./confirm.js";
 import { page } from "../lib/http.js";
@@ -11,11 +12,11 @@ export function showOnce(box, place, text) {
   place.textContent = text;
   box.hidden = false;
   const copy = find("copy", box);
-  copy.textContent = "Copy";
+  copy.textContent = t("Copy");
   copy.hidden = !navigator.clipboard;
   copy.onclick = async () => {
     await navigator.clipboard.writeText(text);
-    copy.textContent = "Copied";
+    copy.textContent = t("Copied");
   };
   box.scrollIntoView({ block: "nearest" });
 }
@@ -53,8 +54,8 @@ export function wireTokens(api) {
     if (!button) return;
     const { token, name } = button.closest("tr").dataset;
     const yes = await confirmed({
-      title: `Revoke “${name}”?`, text: "Programs that use this token are refused at once.",
-      yes: "Revoke",
+      title: t("Revoke “{name}”?", { name }), text: t("Programs that use this token are refused at once."),
+      yes: t("Revoke"),
     });
     if (!yes) return;
     await press(button, error, async () => {

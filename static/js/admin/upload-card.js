@@ -2,15 +2,16 @@
 
 import { el, row } from "../lib/dom.js";
 import { bytes, ms } from "../lib/format.js";
+import { number, t } from "../lib/i18n.js";
 
 const WORDS = {
-  receiving: "Sending", waiting: "Waiting", checking: "Checking", asks: "Needs your answer",
-  done: "Ready", refused: "Refused", cancelled: "Cancelled",
+  receiving: t("Sending"), waiting: t("Waiting"), checking: t("Checking"), asks: t("Needs your answer"),
+  done: t("Ready"), refused: t("Refused"), cancelled: t("Cancelled"),
 };
-const percent = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(1)} %`);
+const percent = (value) => (value === null || value === undefined ? "–" : `${number(100 * value, 1)} %`);
 
-const perFace = (value) => (value && value < 1 ? `${value.toFixed(2)} ms` : ms(value));
-const difference = (value) => (value ? `differs by at most ${value.toExponential(1)}` : "no difference");
+const perFace = (value) => (value && value < 1 ? `${number(value, 2)} ms` : ms(value));
+const difference = (value) => (value ? t("differs by at most {value}", { value: value.toExponential(1) }) : t("no difference"));
 
 function facts(pairs) {
   return el("dl", { class: "facts" }, ...pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
@@ -20,17 +21,17 @@ function facts(pairs) {
 function closed(enforced) {
   if (!enforced) return "–";
   const kernel = enforced.kernel_filter
-    ? "no network, no programs (kernel filter)" : "no network, no programs for Python code only: this system has no kernel filter";
-  const folder = enforced.landlock ? "writes in its own folder only; " : "";
-  return `${kernel}; ${folder}${enforced.limits ? "memory and time limited" : "no memory limit on this system"}`;
+    ? t("no network, no programs (kernel filter)") : t("no network, no programs for Python code only: this system has no kernel filter");
+  const folder = enforced.landlock ? t("writes in its own folder only; ") : "";
+  return `${kernel}; ${folder}${enforced.limits ? t("memory and time limited") : t("no memory limit on this system")}`;
 }
 
 const VERDICTS = {
-  better: ["better than the serving model", "good"],
-  worse: ["worse than the serving model", "bad"],
-  unclear: ["no clear difference", "soft"],
+  better: [t("better than the serving model"), "good"],
+  worse: [t("worse than the serving model"), "bad"],
+  unclear: [t("no clear difference"), "soft"],
 };
-const range = (interval) => (interval ? el("small", {}, `${percent(interval[0])} to ${percent(interval[1])}`) : null);
+const range = (interval) => (interval ? el("small", {}, t("{low} to {high}", { low: percent(interval[0]), high: percent(interval[1]) })) : null);
 
 /**
  * Both versions' accuracy in one row, on the same faces and with the answers that people would see;
@@ -40,14 +41,14 @@ export function comparison(compared, version) {
   if (compared?.verdict === undefined) return null;
   const [words, tone] = VERDICTS[compared.verdict];
   const difference = 100 * (compared.accuracy_candidate - compared.accuracy_active);
-  const signed = `${difference < 0 ? "−" : "+"}${Math.abs(difference).toFixed(1)} points`;
-  const paired = compared.p_value === null ? "" : `, p = ${compared.p_value < 0.001 ? "under 0.001" : compared.p_value.toFixed(3)}`;
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Both versions on the same faces" },
+  const signed = t("{points} points", { points: `${difference < 0 ? "−" : "+"}${number(Math.abs(difference), 1)}` });
+  const paired = compared.p_value === null ? "" : `, p ${compared.p_value < 0.001 ? `< ${number(0.001, 3)}` : `= ${number(compared.p_value, 3)}`}`;
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Both versions on the same faces") },
     el("table", { class: "data" },
-      el("caption", {}, `What each would show for the same ${compared.faces.toLocaleString("en")} faces, with 95 % intervals. They agree on ${percent(compared.agreement)}.`),
-      el("thead", {}, el("tr", {}, ...["", `${compared.active} (serves)`, version, "Difference"].map((name) => el("th", { scope: "col" }, name)))),
+      el("caption", {}, t("What each would show for the same {faces} faces, with 95 % intervals. They agree on {agreement}.", { faces: number(compared.faces), agreement: percent(compared.agreement) })),
+      el("thead", {}, el("tr", {}, ...["", t("{active} (serves)", { active: compared.active }), version, t("Difference")].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, row([
-        "Accuracy",
+        t("Accuracy"),
         el("span", {}, percent(compared.accuracy_active), range(compared.interval_active)),
         el("span", {}, percent(compared.accuracy_candidate), range(compared.interval_candidate)),
         el("span", { class: tone }, words, el("small", {}, `${signed}${paired}`)),
@@ -60,26 +61,29 @@ function measured(config, state) {
   const compared = report.comparison;
   const interval = found.intervals?.accuracy;
   const pairs = [
-    ["Input", `${report.input[0]} × ${report.input[1]}, ${report.input[2] === 1 ? "grey" : "colour"}`],
-    ["Outputs", report.heads.join(", ")],
-    ["Size", `${bytes(report.bytes["model.tflite"])}, ${report.parameters.toLocaleString("en")} weights`],
-    ["Per face, one core", perFace(found.ms_per_face_cpu || found.ms_per_face)],
-    ["LiteRT against Keras", difference(Math.max(...Object.values(report.golden_differences)))],
+    [t("Input"), `${report.input[0]} × ${report.input[1]}, ${report.input[2] === 1 ? t("grey") : t("colour")}`],
+    [t("Outputs"), report.heads.join(", ")],
+    [t("Size"), t("{bytes}, {parameters} weights", { bytes: bytes(report.bytes["model.tflite"]), parameters: number(report.parameters) })],
+    [t("Per face, one core"), perFace(found.ms_per_face_cpu || found.ms_per_face)],
+    [t("LiteRT against Keras"), difference(Math.max(...Object.values(report.golden_differences)))],
   ];
   const both = comparison(compared, state.version);
   if (found.accuracy === undefined) {
-    pairs.push(["Accuracy", "not measured: no evaluation set was chosen"]);
+    pairs.push([t("Accuracy"), t("not measured: no evaluation set was chosen")]);
   } else if (!both) {
     // without a model beside it: the head that fits the labels of the set
-    pairs.push(["Accuracy", `${percent(found.accuracy)}${interval ? ` (95 %: ${percent(interval[0])} to ${percent(interval[1])})` : ""} on ${found.n} faces`]);
+    const values = { accuracy: percent(found.accuracy), n: number(found.n) };
+    pairs.push([t("Accuracy"), interval
+      ? t("{accuracy} (95 %: {low} to {high}) on {n} faces", { ...values, low: percent(interval[0]), high: percent(interval[1]) })
+      : t("{accuracy} on {n} faces", values)]);
   }
-  if (compared?.error) pairs.push(["Comparison", compared.error]);
-  if (report.left_out?.length) pairs.push(["Left out", `${report.left_out.join(", ")}; the other outputs share its probability`]);
-  if (report.missing?.length) pairs.push(["Never said", `${report.missing.join(", ")}: the model has no output for it`]);
-  pairs.push(["Checked with", closed(report.enforced)]);
+  if (compared?.error) pairs.push([t("Comparison"), compared.error]);
+  if (report.left_out?.length) pairs.push([t("Left out"), t("{names}; the other outputs share its probability", { names: report.left_out.join(", ") })]);
+  if (report.missing?.length) pairs.push([t("Never said"), t("{names}: the model has no output for it", { names: report.missing.join(", ") })]);
+  pairs.push([t("Checked with"), closed(report.enforced)]);
   const link = el("a", {
     class: "button button--primary", href: config.activate.replace("VERSION", encodeURIComponent(state.version)),
-  }, "Compare and put into service…");
+  }, t("Compare and put into service…"));
   return [...(both ? [both] : []), facts(pairs), el("div", { class: "actions" }, link)];
 }
 
@@ -91,7 +95,7 @@ function question(config, state, answer) {
     Array.from({ length: outputs }, (_, i) => config.emotions[i] ?? others[0]);
   const choices = outputs === config.emotions.length ? config.emotions : [...config.emotions, ...others];
   const selects = start.map((label, place) => {
-    const select = el("select", { class: "select", "aria-label": `Output ${place + 1}` },
+    const select = el("select", { class: "select", "aria-label": t("Output {place}", { place: place + 1 }) },
       ...choices.map((name) => el("option", { selected: name === label }, name)));
     return select;
   });
@@ -99,7 +103,7 @@ function question(config, state, answer) {
     ...[["0-255", "0 to 255"], ["0-1", "0 to 1"], ["-1-1", "−1 to 1"]]
       .map(([value, text]) => el("option", { value, selected: value === hint?.pixels }, text)));
   const error = el("p", { class: "message message--bad", role: "alert", hidden: true });
-  const button = el("button", { class: "button button--primary", type: "button" }, "Go on with this order");
+  const button = el("button", { class: "button button--primary", type: "button" }, t("Go on with this order"));
   button.addEventListener("click", async () => {
     button.disabled = true;
     error.hidden = true;
@@ -112,12 +116,12 @@ function question(config, state, answer) {
     }
   });
   const question = hint
-    ? `On ${state.report.suggestion_faces} faces of your evaluation set this order fits best (${percent(hint.accuracy)} right). Check it against the training code.`
-    : "Without an evaluation set Mien cannot guess it; the training code says it.";
+    ? t("On {faces} faces of your evaluation set this order fits best ({accuracy} right). Check it against the training code.", { faces: state.report.suggestion_faces, accuracy: percent(hint.accuracy) })
+    : t("Without an evaluation set Mien cannot guess it; the training code says it.");
   return [
-    el("p", {}, "Which expression does each output of the model stand for? ", question),
+    el("p", {}, t("Which expression does each output of the model stand for?"), " ", question),
     el("ol", { class: "order" }, ...selects.map((select) => el("li", {}, select))),
-    el("label", { class: "field" }, "Pixels that it expects ", pixels),
+    el("label", { class: "field" }, t("Pixels that it expects"), " ", pixels),
     error,
     el("div", { class: "actions" }, button),
   ];
@@ -128,7 +132,7 @@ export function uploadCard(config, { answer, remove }) {
   const title = el("h3", {});
   const badge = el("span", { class: "state" });
   const line = el("p", { class: "note", role: "status" });
-  const bar = el("progress", { class: "bar", max: "1", value: "0", "aria-label": "Progress" });
+  const bar = el("progress", { class: "bar", max: "1", value: "0", "aria-label": t("Progress") });
   const body = el("div", { class: "block" });
   const end = el("button", { class: "button button--quiet", type: "button" });
   const node = el("li", { class: "upload" },
@@ -145,12 +149,12 @@ export function uploadCard(config, { answer, remove }) {
     badge.className = `state state--${{ done: "done", refused: "failed" }[state.state] ?? "busy"}`;
     const sending = state.state === "receiving";
     const busy = sending || state.state === "waiting" || state.state === "checking";
-    end.textContent = busy || state.state === "asks" ? "Cancel" : "Remove from this list";
+    end.textContent = busy || state.state === "asks" ? t("Cancel") : t("Remove from this list");
     end.hidden = sending || state.state === "cancelled";
     bar.hidden = !busy;
     if (sending) bar.value = state.size ? state.received / state.size : 0;
     else bar.removeAttribute("value");
-    const step = state.step ? `${state.step[0].toUpperCase()}${state.step.slice(1)}…` : "";
+    const step = state.step ? `${t(state.step)}…` : "";
     line.textContent = sending
       ? `${bytes(state.received)} of ${bytes(state.size)}` : busy ? step : state.filename;
     const key = `${state.state} ${state.reason ?? ""}`;

@@ -1,5 +1,7 @@
 // Numbers and times as an administrator reads them.
 
+import { language, number } from "./i18n.js";
+
 /** 1234567 -> "1.2 MB"; powers of 1000, as disks are sold. */
 export function bytes(count) {
   if (count === null || count === undefined) return "–";
@@ -10,7 +12,7 @@ export function bytes(count) {
     value /= 1000;
     unit += 1;
   }
-  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+  return `${number(value, value >= 100 || unit === 0 ? 0 : 1)} ${units[unit]}`;
 }
 
 /** 93784 s -> "1 d 2 h"; the two largest parts. */
@@ -28,17 +30,18 @@ export function duration(seconds) {
 
 export function ms(value) {
   if (value === null || value === undefined) return "–";
-  return value >= 10 ? `${Math.round(value)} ms` : `${value.toFixed(1)} ms`;
+  return `${number(value, value >= 10 ? 0 : 1)} ms`;
 }
 
 export function rate(value) {
-  return value >= 10 ? String(Math.round(value)) : value.toFixed(1);
+  return number(value, value >= 10 ? 0 : 1);
 }
 
 /** "2026-11-23T20:15:04+00:00" -> local "20:15:04", with the day where it is not today. */
 export function clock(text, now = new Date()) {
   const at = new Date(text);
-  const time = at.toLocaleTimeString("en-GB");
+  const place = language === "en" ? "en-GB" : language;
+  const time = at.toLocaleTimeString(place);
   return at.toDateString() === now.toDateString()
-    ? time : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
+    ? time : `${at.toLocaleDateString(place, { day: "numeric", month: "short" })} ${time}`;
 }

@@ -2,6 +2,7 @@
 // token where the page has one, and errors in the one shape.
 
 import { csrfHeaders } from "./csrf.js";
+import { t } from "./i18n.js";
 
 export class ApiError extends Error {
   constructor(message, { code = "network", status = 0, detail = {} } = {}) {
@@ -30,7 +31,7 @@ export async function read(response) {
   }
   if (response.ok) return body;
   const error = body?.error ?? {};
-  throw new ApiError(error.message ?? `The server answered ${response.status}.`, {
+  throw new ApiError(error.message ?? t("The server answered {status}.", { status: response.status }), {
     code: error.code ?? "http_error",
     status: response.status,
     detail: error.detail ?? {},
@@ -61,7 +62,7 @@ async function request(
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("The server cannot be reached.");
+    throw new ApiError(t("The server cannot be reached."));
   }
 }
 
@@ -79,7 +80,7 @@ export async function call(method, url, body, options) {
 /** Fetches one of our pages: a Document. Throws ApiError. */
 export async function page(url, options = {}) {
   const response = await request("GET", url, undefined, { ...options, accept: "text/html" });
-  if (!response.ok) throw new ApiError(`The server answered ${response.status}.`, { code: "http_error", status: response.status });
+  if (!response.ok) throw new ApiError(t("The server answered {status}.", { status: response.status }), { code: "http_error", status: response.status });
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
@@ -101,7 +102,7 @@ export function sendFile(url, file, progress) {
       resolve(read({ ok: status >= 200 && status < 300, status, text: async () => responseText }));
     });
     sending.addEventListener("error", () => reject(new ApiError(
-      "The connection ended while the file was sent. The server may have refused it; nothing of it was kept.",
+      t("The connection ended while the file was sent. The server may have refused it; nothing of it was kept."),
     )));
     sending.send(file);
   });

@@ -43,6 +43,8 @@ export const mark = (/** @type {string} */ text) => text;
 /** A number as the language writes it, with exactly `digits` behind the separator. */
 export function number(value, digits = 0) {
   return Number(value).toLocaleString(language, {
-    minimumFractionDigits: digits, maximumFractionDigits: digits,
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    useGrouping: "min2", // four digits are read without help
   });
 }

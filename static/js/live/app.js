@@ -3,6 +3,7 @@
 
 import { setText } from "../lib/dom.js";
 import { MotionField } from "../lib/face-motion.js";
+import { t } from "../lib/i18n.js";
 import { BLANK, CONNECTION_WORDS } from "../lib/words.js";
 import { startTools } from "./tools.js";
 import { listCameras, openCamera, openFile, SourceError, wordsFor } from "./camera.js";
@@ -143,13 +144,13 @@ export function startApp() {
     again = () => startCamera();
     return start(
       (hooks) => openCamera(video, { ...which, size: toolbar.resolution.camera, ...hooks }),
-      "Waiting for the camera. Your browser may ask for permission.",
+      t("Waiting for the camera. Your browser may ask for permission."),
     );
   }
 
   function startFile(file) {
     again = () => startFile(file);
-    return start((hooks) => openFile(video, file, hooks), `Opening ${file.name}`);
+    return start((hooks) => openFile(video, file, hooks), t("Opening {name}", { name: file.name }));
   }
 
   /** The camera on the other side of a phone, or the next one in the list. */

@@ -1,40 +1,41 @@
 // The resting face: ten seconds of measuring, shown step by step, and what became of it.
 
 import { setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 
 const TROUBLE = Object.freeze({
-  no_face: "No face in view. The count goes on when you are back.",
-  several_faces: "Only one person may be in view while a resting face is measured.",
-  hard_to_read: "The face is hard to read. Come closer, with more light on it.",
-  interrupted: "Too few pictures came through.",
+  no_face: t("No face in view. The count goes on when you are back."),
+  several_faces: t("Only one person may be in view while a resting face is measured."),
+  hard_to_read: t("The face is hard to read. Come closer, with more light on it."),
+  interrupted: t("Too few pictures came through."),
 });
 const FAILED = Object.freeze({
-  no_face: "No face was in view for long enough.",
-  several_faces: "More than one person was in view.",
-  hard_to_read: "The face was too hard to read. More light helps.",
-  interrupted: "Too few pictures came through.",
-  changing: "The face changed while it was measured: a resting face stays the same.",
-  left: "The resting face was forgotten, because its face left the picture.",
+  no_face: t("No face was in view for long enough."),
+  several_faces: t("More than one person was in view."),
+  hard_to_read: t("The face was too hard to read. More light helps."),
+  interrupted: t("Too few pictures came through."),
+  changing: t("The face changed while it was measured: a resting face stays the same."),
+  left: t("The resting face was forgotten, because its face left the picture."),
 });
 
 /** What the page says of a state: {text, progress (0 to 1, or null), action: "start"|"cancel"|"reset"}. */
 export function describeBaseline({ state, progress, remainingS, trouble }) {
   if (state === "measuring") {
-    const count = `Relax your face and look at the camera: ${Math.ceil(remainingS)} s to go.`;
+    const count = t("Relax your face and look at the camera: {seconds} s to go.", { seconds: Math.ceil(remainingS) });
     return { text: trouble ? TROUBLE[trouble] ?? trouble : count, progress, action: "cancel" };
   }
   if (state === "active") {
     return {
-      text: "Scores are adjusted to your resting face; marks show them without.",
+      text: t("Scores are adjusted to your resting face; marks show them without."),
       progress: null,
       action: "reset",
     };
   }
-  const text = state === "failed" ? FAILED[trouble] ?? "It did not work." : "";
+  const text = state === "failed" ? FAILED[trouble] ?? t("It did not work.") : "";
   return { text, progress: null, action: "start" };
 }
 
-const BUTTON = Object.freeze({ start: "Try again", cancel: "Cancel", reset: "Forget" });
+const BUTTON = Object.freeze({ start: t("Try again"), cancel: t("Cancel"), reset: t("Forget") });
 
 /**
  * The page's part: the button under More that begins, and the line on the picture that says how far
@@ -67,7 +68,7 @@ export function startBaseline({ request }) {
     } catch (error) {
       root.hidden = false;
       bar.hidden = true;
-      setText(text, `It did not work: ${error.message}`);
+      setText(text, t("It did not work: {message}", { message: error.message }));
     }
   };
 

@@ -1,64 +1,66 @@
 // The picture's source: a camera or a video file. Every way it can fail has words of its own.
 
+import { t } from "../lib/i18n.js";
+
 const WANTED = Object.freeze({ width: 1280, height: 720 });
 const FRAMES_PER_S = 30;
 const FIRST_PICTURE_MS = 10_000;
 
 const FAILURES = Object.freeze({
   insecure: {
-    title: "The camera needs a safe address",
-    text: "Browsers lend the camera only to pages from this computer or over HTTPS, and this page came over plain HTTP.",
-    hint: "Open http://127.0.0.1:5000 on the computer that runs Mien, or put it behind HTTPS. A video file works here too.",
+    title: t("The camera needs a safe address"),
+    text: t("Browsers lend the camera only to pages from this computer or over HTTPS, and this page came over plain HTTP."),
+    hint: t("Open http://127.0.0.1:5000 on the computer that runs Mien, or put it behind HTTPS. A video file works here too."),
   },
   unsupported: {
-    title: "This browser cannot lend a camera",
-    text: "It does not offer camera access to web pages.",
-    hint: "Try a current Firefox, Chrome, Edge or Safari. A video file works here too.",
+    title: t("This browser cannot lend a camera"),
+    text: t("It does not offer camera access to web pages."),
+    hint: t("Try a current Firefox, Chrome, Edge or Safari. A video file works here too."),
   },
   denied: {
-    title: "The camera was not allowed",
-    text: "Your browser or your system said no, so Mien sees nothing.",
-    hint: "Press the camera sign in the address bar, allow the camera for this page, then try again. On phones and Macs the browser itself also needs the camera permission in the system settings.",
+    title: t("The camera was not allowed"),
+    text: t("Your browser or your system said no, so Mien sees nothing."),
+    hint: t("Press the camera sign in the address bar, allow the camera for this page, then try again. On phones and Macs the browser itself also needs the camera permission in the system settings."),
   },
   none: {
-    title: "No camera was found",
-    text: "This computer shows no camera to the browser.",
-    hint: "Plug one in or switch it on (some laptops have a key or a slider for it), then try again. A video file works too.",
+    title: t("No camera was found"),
+    text: t("This computer shows no camera to the browser."),
+    hint: t("Plug one in or switch it on (some laptops have a key or a slider for it), then try again. A video file works too."),
   },
   gone: {
-    title: "That camera is no longer there",
-    text: "The camera you chose is not connected any more.",
-    hint: "Plug it in again or choose another one, then try again.",
+    title: t("That camera is no longer there"),
+    text: t("The camera you chose is not connected any more."),
+    hint: t("Plug it in again or choose another one, then try again."),
   },
   busy: {
-    title: "The camera is in use",
-    text: "Another program holds the camera, so the browser cannot read it.",
-    hint: "Close the video call or other program that uses it, then try again.",
+    title: t("The camera is in use"),
+    text: t("Another program holds the camera, so the browser cannot read it."),
+    hint: t("Close the video call or other program that uses it, then try again."),
   },
   unplugged: {
-    title: "The camera was disconnected",
-    text: "It was running and went away: unplugged, switched off, or taken by the system.",
-    hint: "Connect it again, then try again.",
+    title: t("The camera was disconnected"),
+    text: t("It was running and went away: unplugged, switched off, or taken by the system."),
+    hint: t("Connect it again, then try again."),
   },
   frozen: {
-    title: "The picture stands still",
-    text: "The camera is on but sends nothing new, so nothing can be read.",
-    hint: "Reading goes on by itself as soon as it does. If it stays, another program or the system may hold the camera: start it again.",
+    title: t("The picture stands still"),
+    text: t("The camera is on but sends nothing new, so nothing can be read."),
+    hint: t("Reading goes on by itself as soon as it does. If it stays, another program or the system may hold the camera: start it again."),
   },
   blank: {
-    title: "The camera sends no picture",
-    text: "It opened, but no picture came within ten seconds.",
-    hint: "Open the lens cover or switch the camera on and off, then try again.",
+    title: t("The camera sends no picture"),
+    text: t("It opened, but no picture came within ten seconds."),
+    hint: t("Open the lens cover or switch the camera on and off, then try again."),
   },
   file: {
-    title: "That file cannot be played",
-    text: "The browser found no picture it can decode in it.",
-    hint: "MP4 (H.264) and WebM play nearly everywhere. Choose another file.",
+    title: t("That file cannot be played"),
+    text: t("The browser found no picture it can decode in it."),
+    hint: t("MP4 (H.264) and WebM play nearly everywhere. Choose another file."),
   },
   unknown: {
-    title: "The camera did not start",
-    text: "The browser gave no reason that Mien knows.",
-    hint: "Try again; if it stays, reload the page.",
+    title: t("The camera did not start"),
+    text: t("The browser gave no reason that Mien knows."),
+    hint: t("Try again; if it stays, reload the page."),
   },
 });
 
@@ -110,7 +112,7 @@ export async function listCameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices
     .filter((device) => device.kind === "videoinput" && device.deviceId)
-    .map((device, i) => ({ id: device.deviceId, label: device.label || `Camera ${i + 1}` }));
+    .map((device, i) => ({ id: device.deviceId, label: device.label || t("Camera {number}", { number: i + 1 }) }));
 }
 
 function constraints({ deviceId, facing, size }) {

@@ -1,6 +1,7 @@
 // The Socket.IO connection: it opens, comes back by itself, and answers one frame at a time.
 
 import { io } from "../../vendor/socket.io.esm.min.js";
+import { t } from "../lib/i18n.js";
 import { parseHello, parseSharing, parseStatus } from "../lib/protocol.js";
 import { TransmitError } from "./sender.js";
 
@@ -76,18 +77,18 @@ export function connect({
       return new Promise((resolve, reject) => {
         // Not while disconnected: the library would keep the frame and send it much later.
         if (!socket.connected) {
-          reject(new TransmitError("disconnected", "The connection to the server is down."));
+          reject(new TransmitError("disconnected", t("The connection to the server is down.")));
           return;
         }
         const lost = () => {
-          reject(new TransmitError("disconnected", "The connection went away under a frame."));
+          reject(new TransmitError("disconnected", t("The connection went away under a frame.")));
         };
         socket.once("disconnect", lost);
         socket.timeout(ackTimeoutMs).emit("frame", meta, bytes, (timeout, ack) => {
           socket.off("disconnect", lost);
           if (!timeout) resolve(ack);
           else if (socket.connected) {
-            reject(new TransmitError("ack_timeout", `No answer within ${ackTimeoutMs} ms.`));
+            reject(new TransmitError("ack_timeout", t("No answer within {ackTimeoutMs} ms.", { ackTimeoutMs })));
           } else lost();
         });
       });
@@ -96,12 +97,12 @@ export function connect({
     request(event, payload) {
       return new Promise((resolve, reject) => {
         if (!socket.connected) {
-          reject(new TransmitError("disconnected", "The connection to the server is down."));
+          reject(new TransmitError("disconnected", t("The connection to the server is down.")));
           return;
         }
         socket.timeout(ackTimeoutMs).emit(event, payload, (timeout, ack) => {
           if (!timeout) resolve(ack);
-          else reject(new TransmitError("ack_timeout", `No answer within ${ackTimeoutMs} ms.`));
+          else reject(new TransmitError("ack_timeout", t("No answer within {ackTimeoutMs} ms.", { ackTimeoutMs })));
         });
       });
     },

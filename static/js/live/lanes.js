@@ -4,6 +4,7 @@
 
 import { EMOTIONS, shapeOf, UNCERTAIN } from "../lib/emotions.js";
 import { faceTag } from "../lib/face-tag.js";
+import { t } from "../lib/i18n.js";
 import { HISTORY } from "./history.js";
 import { setText } from "../lib/dom.js";
 import { laneWords } from "../lib/words.js";
@@ -39,8 +40,10 @@ export class Lanes {
       if (this.#box.children[index] !== row.root) this.#box.insertBefore(row.root, this.#box.children[index] ?? null);
       const runs = lane.history.runs();
       row.root.classList.toggle("lane--away", !lane.present);
-      setText(row.word, lane.present ? "Face" : "Away");
-      const name = `Face ${lane.number}, ${lane.present ? "in view" : "away"}`;
+      setText(row.word, lane.present ? t("Face") : t("Away"));
+      const name = lane.present
+        ? t("Face {number}, in view", lane)
+        : t("Face {number}, away", lane);
       if (row.input.getAttribute("aria-label") !== name) row.input.setAttribute("aria-label", name);
       setText(row.said, laneWords(runs, nowMs));
       if (row.input.checked !== (lane.key === shown)) row.input.checked = lane.key === shown;

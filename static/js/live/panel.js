@@ -3,6 +3,7 @@
 import { describe, EMOTIONS, likelihood, nameOf } from "../lib/emotions.js";
 import { faceTag, showTag } from "../lib/face-tag.js";
 import { setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { icon } from "../lib/shape-icon.js";
 import { Timeline } from "./timeline.js";
 import { summary } from "../lib/words.js";
@@ -58,7 +59,7 @@ export class Panel {
         chip.icon = said.icon;
       }
       showTag(chip.tag, number);
-      chip.input.setAttribute("aria-label", `Face ${number}: ${said.title}`);
+      chip.input.setAttribute("aria-label", t("Face {number}: {title}", { number, title: said.title }));
       if (chip.input.checked !== (key === chosen)) chip.input.checked = key === chosen;
     });
   }
@@ -73,7 +74,7 @@ export class Panel {
     this.#timeline.update(history, nowMs);
     const shares = history?.shares() ?? [];
     setText(this.#find("summary"), summary(shares));
-    setText(this.#find("timeline-text"), `${summary(shares, 7) || "Nothing recorded yet"}.`);
+    setText(this.#find("timeline-text"), `${summary(shares, 7) || t("Nothing recorded yet")}.`);
   }
 
   recolour() {
@@ -142,7 +143,7 @@ export class Panel {
     const shape = document.createElement("span");
     shape.className = "chip__shape";
     const tag = faceTag(1);
-    root.append(input, "Face", tag, shape);
+    root.append(input, t("Face"), tag, shape);
     const chip = { root, input, shape, tag, icon: null };
     this.#chips.set(key, chip);
     return chip;

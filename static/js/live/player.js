@@ -1,6 +1,7 @@
 // A video file can be paused and sought; a camera cannot, and shows no player.
 
 import { setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 
 /** Seconds as "1:05". */
 export function minutes(seconds) {
@@ -43,7 +44,7 @@ export class Player {
     const { paused, currentTime, duration } = this.#video;
     const known = Number.isFinite(duration); // recordings of browsers say it only after one run
     this.#play.dataset.paused = String(paused);
-    setText(this.#play.querySelector("[data-play-name]"), paused ? "Play" : "Pause");
+    setText(this.#play.querySelector("[data-play-name]"), paused ? t("Play") : t("Pause"));
     this.#seek.disabled = !known;
     this.#seek.max = known ? String(duration) : "0";
     if (!this.#seeking) this.#seek.value = String(currentTime);

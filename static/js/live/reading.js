@@ -1,6 +1,7 @@
 // What the panel, the lanes and the meters show of a session, many times a second.
 
 import { setText } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { awayText, BLANK } from "../lib/words.js";
 import { Lanes } from "./lanes.js";
 import { Panel } from "./panel.js";
@@ -31,7 +32,7 @@ export class Reading {
   end(nowMs, { keep }) {
     this.#panel.faces([], null);
     this.#panel.tag(null);
-    setText($("timeline-title"), keep ? "The 60 seconds before" : "Last 60 seconds");
+    setText($("timeline-title"), keep ? t("The 60 seconds before") : t("Last 60 seconds"));
     if (keep) return;
     this.#panel.timeline(null, nowMs);
     this.#lanes.update([], null, nowMs);

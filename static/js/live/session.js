@@ -1,6 +1,7 @@
 // One run from Start to Stop: sends frames, keeps what came back, and says what goes wrong.
 // It touches no element of the page; live.js shows what is kept here.
 
+import { t } from "../lib/i18n.js";
 import { FaceChoice } from "./choice.js";
 import { connect } from "./connection.js";
 import { FacesSeen } from "./faces-seen.js";
@@ -159,7 +160,7 @@ export class LiveSession {
   request(event, payload) {
     return this.#connection
       ? this.#connection.request(event, payload)
-      : Promise.reject(new TransmitError("disconnected", "There is no connection to the server."));
+      : Promise.reject(new TransmitError("disconnected", t("There is no connection to the server.")));
   }
 
   begin() {
@@ -251,7 +252,7 @@ export class LiveSession {
       if (!this.#firstTrouble) this.#trouble({ code: "disconnected" });
       else this.#notice.lasting(troubleText({ code: "disconnected" }));
     }
-    if (state === "refused") this.#notice.lasting(`${reason} Trying again every few seconds.`);
+    if (state === "refused") this.#notice.lasting(t("{reason} Trying again every few seconds.", { reason }));
     this.#tap.connection?.(state);
   }
 

@@ -1,6 +1,7 @@
 // The buttons on the picture and what More opens: each says by aria-pressed whether it is on, and
 // this browser remembers the choices.
 
+import { t } from "../lib/i18n.js";
 import { remember, remembered } from "../lib/memory.js";
 import { Player } from "./player.js";
 import { takeSnapshot } from "./snapshot.js";
@@ -80,7 +81,7 @@ export class Toolbar {
     on("snapshot", () => this.#snapshot());
     on("full", () => {
       if (document.fullscreenElement) document.exitFullscreen();
-      else this.#stage.requestFullscreen().catch(() => this.#hooks.onInform("This browser did not allow full screen."));
+      else this.#stage.requestFullscreen().catch(() => this.#hooks.onInform(t("This browser did not allow full screen.")));
     });
     this.#buttons.get("full").hidden = !document.fullscreenEnabled;
     document.addEventListener("fullscreenchange", () => this.#press("full", document.fullscreenElement === this.#stage));
@@ -124,7 +125,7 @@ export class Toolbar {
     if (!this.#video.videoWidth) return;
     const boxes = this.#choices.snapshotBoxes;
     await takeSnapshot({ video: this.#video, overlay: this.#overlay, mirror: this.mirror, boxes });
-    this.#hooks.onInform("The snapshot is among your downloads. It was not sent anywhere.");
+    this.#hooks.onInform(t("The snapshot is among your downloads. It was not sent anywhere."));
   }
 
   #choose(name, value) {

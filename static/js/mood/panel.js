@@ -1,16 +1,17 @@
 // Sharing the mood: off until the person turns it on, visible while it is on, off with one click.
 
 import { setText } from "../lib/dom.js";
+import { t, tn } from "../lib/i18n.js";
 import { span, stateName } from "../recordings/words.js";
 
 const SINCE_EVERY_MS = 1000;
 
 /** Words for what is shared now. */
 export function moodText(mood, nowMs) {
-  if (!mood) return "Nothing has settled yet.";
+  if (!mood) return t("Nothing has settled yet.");
   const held = span(Math.max(0, Math.floor((nowMs - mood.since_ms) / 1000) * 1000)).replace(".0 s", " s");
-  const name = mood.state === "paused" ? "Paused, as no picture is read" : stateName(mood.state);
-  return `Shared now: ${name}, for ${held}.`;
+  const name = mood.state === "paused" ? t("Paused, as no picture is read") : stateName(mood.state);
+  return t("Shared now: {name}, for {held}.", { name, held });
 }
 
 export function startSharing({ config, request }) {
@@ -40,15 +41,15 @@ export function startSharing({ config, request }) {
     if (!share) return;
     setText($("share-code"), share.code);
     setText($("share-url"), new URL(share.path, location.href).href);
-    const also = share.webhooks.length ? ` It is also sent to ${share.webhooks.join(" and ")}.` : "";
+    const also = share.webhooks.length ? ` ${t("It is also sent to {hosts}.", { hosts: share.webhooks.join(t(" and ")) })}` : "";
     setText($("share-who"), `${listeners()}${also}`);
     showMood();
   }
 
   function listeners() {
     const count = shared?.listeners ?? 0;
-    if (count === 0) return "Nobody listens yet.";
-    return count === 1 ? "One program listens." : `${count} programs listen.`;
+    if (count === 0) return t("Nobody listens yet.");
+    return tn("One program listens.", "{count} programs listen.", count);
   }
 
   function showMood() {
@@ -67,23 +68,23 @@ export function startSharing({ config, request }) {
     try {
       answer = await request("share", { on: true, webhooks: hosts.length > 0 && $("share-hosts").checked, ...resume });
     } catch {
-      answer = { error: { message: "The server did not answer. Try again." } };
+      answer = { error: { message: t("The server did not answer. Try again.") } };
     }
     busy = false;
     if (answer?.on !== true) {
       forget();
-      say(answer?.error?.message ?? "The server's answer was not understood.", "bad");
+      say(answer?.error?.message ?? t("The server's answer was not understood."), "bad");
     } else {
       const moved = resume.code && resume.code !== answer.code;
       share = { code: answer.code, key: answer.key, path: answer.path, webhooks: answer.webhooks };
-      say(moved ? "The connection was away for too long: there is a new code." : "");
+      say(moved ? t("The connection was away for too long: there is a new code.") : "");
     }
     show();
   }
 
   async function end() {
     forget(); // at once, and for a lost connection too: nothing is taken up again without a click
-    say("Nothing is shared any more.");
+    say(t("Nothing is shared any more."));
     show();
     $("share-on").focus({ preventScroll: true });
     await request("share", { on: false }).catch(() => {});
@@ -91,7 +92,7 @@ export function startSharing({ config, request }) {
 
   async function copy(text) {
     const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
-    say(copied ? "Copied." : "The browser did not allow copying: select the text instead.");
+    say(copied ? t("Copied.") : t("The browser did not allow copying: select the text instead."));
   }
 
   $("share-on").addEventListener("click", async () => {
@@ -102,7 +103,7 @@ export function startSharing({ config, request }) {
   pill.addEventListener("click", end);
   $("share-copy-code").addEventListener("click", () => copy(share.code));
   $("share-copy-url").addEventListener("click", () => copy($("share-url").textContent));
-  setText($("share-hosts-names"), `Also send it to ${hosts.join(" and ")}`);
+  setText($("share-hosts-names"), t("Also send it to {hosts}", { hosts: hosts.join(t(" and ")) }));
   show();
 
   return {
@@ -118,7 +119,7 @@ export function startSharing({ config, request }) {
       // these close the connection, and the server ends what it shared
       if (share && (name === "idle" || name === "failed" || name === "starting")) {
         forget();
-        say("Sharing ended with the camera.");
+        say(t("Sharing ended with the camera."));
       }
       show();
     },

@@ -2,6 +2,7 @@
 // Strict: a row that is not right is left out and reported by its number. Nothing is run.
 
 import { EMOTIONS } from "../lib/emotions.js";
+import { t } from "../lib/i18n.js";
 
 export const CATALOGUE = Object.freeze({
   maxBytes: 1_000_000,
@@ -54,10 +55,10 @@ export function records(text, delimiter) {
     else if (c === '"' && field.trim() === "" && !closed) [quoted, field] = [true, ""];
     else if (c === '"') problem ??= "a quotation mark stands in the middle of a field";
     else if (closed) {
-      if (c.trim()) problem ??= "text stands behind a closing quotation mark";
+      if (c.trim()) problem ??= t("text stands behind a closing quotation mark");
     } else field += c;
   }
-  if (quoted) problem = "a quotation mark is never closed";
+  if (quoted) problem = t("a quotation mark is never closed");
   if (field !== "" || fields.length || closed || quoted) endRecord();
   return list;
 }
@@ -72,7 +73,7 @@ function headOf(text) {
     }
   }
   throw new CatalogueError(
-    "The first line must name the columns title, kind, link and moods, separated by commas, semicolons or tabs.",
+    t("The first line must name the columns title, kind, link and moods, separated by commas, semicolons or tabs."),
   );
 }
 
@@ -91,15 +92,15 @@ export function safeLink(text) {
 
 /** One entry, or throws an Error that says what is wrong with it. */
 export function entryOf({ title, kind, link, moods }) {
-  if (!title) throw new Error("the title is missing");
-  if (title.length > CATALOGUE.maxTitle) throw new Error(`the title has more than ${CATALOGUE.maxTitle} characters`);
-  if (kind.length > CATALOGUE.maxKind) throw new Error(`the kind has more than ${CATALOGUE.maxKind} characters`);
+  if (!title) throw new Error(t("the title is missing"));
+  if (title.length > CATALOGUE.maxTitle) throw new Error(t("the title has more than {most} characters", { most: CATALOGUE.maxTitle }));
+  if (kind.length > CATALOGUE.maxKind) throw new Error(t("the kind has more than {most} characters", { most: CATALOGUE.maxKind }));
   const address = safeLink(link);
-  if (address === null) throw new Error("the link is not an http or https address");
+  if (address === null) throw new Error(t("the link is not an http or https address"));
   const names = moods.toLowerCase().split(/[\s,;|/+]+/).filter(Boolean);
-  if (!names.length) throw new Error("the moods are missing");
+  if (!names.length) throw new Error(t("the moods are missing"));
   const unknown = names.find((name) => name !== ANY && !EMOTIONS.includes(name));
-  if (unknown) throw new Error(`“${unknown.slice(0, 30)}” is not a mood`);
+  if (unknown) throw new Error(t("“{word}” is not a mood", { word: unknown.slice(0, 30) }));
   return { title, kind, link: address, moods: [...new Set(names)] };
 }
 
@@ -109,8 +110,8 @@ export function entryOf({ title, kind, link, moods }) {
  */
 export function parseCatalogue(text) {
   const source = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
-  if (!source.trim()) throw new CatalogueError("The file is empty.");
-  if (source.includes("\0")) throw new CatalogueError("This is not a text file.");
+  if (!source.trim()) throw new CatalogueError(t("The file is empty."));
+  if (source.includes("\0")) throw new CatalogueError(t("This is not a text file."));
   const { delimiter, places, width } = headOf(source);
   const [, ...rows] = records(source, delimiter);
   const entries = [];
@@ -119,20 +120,20 @@ export function parseCatalogue(text) {
     const row = index + 2;
     if (fields.length === 0 && !problem) continue;
     if (entries.length === CATALOGUE.maxRows) {
-      problems.push({ row, text: `only the first ${CATALOGUE.maxRows} entries are used` });
+      problems.push({ row, text: t("only the first {maxRows} entries are used", { maxRows: CATALOGUE.maxRows }) });
       break;
     }
     try {
       if (problem) throw new Error(problem);
-      if (fields.length !== width) throw new Error(`it has ${fields.length} fields and not ${width}`);
+      if (fields.length !== width) throw new Error(t("it has {count} fields and not {width}", { count: fields.length, width }));
       entries.push(entryOf(/** @type {any} */ (Object.fromEntries(COLUMNS.map((name) => [name, fields[places[name]].trim()])))));
     } catch (error) {
       problems.push({ row, text: error.message });
     }
   }
   if (!entries.length) {
-    const first = problems[0] ? ` Row ${problems[0].row}: ${problems[0].text}.` : "";
-    throw new CatalogueError(`The file holds no entry that can be used.${first}`);
+    const first = problems[0] ? ` ${t("Row {row}: {text}.", problems[0])}` : "";
+    throw new CatalogueError(t("The file holds no entry that can be used.{first}", { first }));
   }
   return { entries, problems };
 }
@@ -149,7 +150,7 @@ function encodingOf(bytes) {
  */
 export async function readCatalogue(file) {
   if (file.size > CATALOGUE.maxBytes) {
-    throw new CatalogueError(`The file is larger than ${CATALOGUE.maxBytes / 1e6} MB.`);
+    throw new CatalogueError(t("The file is larger than {size} MB.", { size: CATALOGUE.maxBytes / 1e6 }));
   }
   const bytes = new Uint8Array(await file.arrayBuffer());
   let text;

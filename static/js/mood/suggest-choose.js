@@ -1,6 +1,7 @@
 // Which entries a settled mood brings up, and how that is said.
 
 import { EMOTIONS } from "../lib/emotions.js";
+import { t } from "../lib/i18n.js";
 import { ANY } from "./suggest-catalogue.js";
 
 export const SHOWN = 5;
@@ -17,11 +18,11 @@ const LIFT = Object.freeze({
 });
 
 export const RULES = Object.freeze({
-  match: "Match shows entries for the mood that has settled, then entries for any mood.",
+  match: t("Match shows entries for the mood that has settled, then entries for any mood."),
   lift:
-    "Lift shows entries for another mood: after angry, disgust or fear first neutral, then happy; "
+    t("Lift shows entries for another mood: after angry, disgust or fear first neutral, then happy; "
     + "after sad or neutral first happy, then surprise; after surprise or happy entries for happy. "
-    + "Entries for any mood come last.",
+    + "Entries for any mood come last."),
 });
 
 export const isMood = (state) => EMOTIONS.includes(state);

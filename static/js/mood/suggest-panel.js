@@ -1,11 +1,12 @@
 // The suggestions: from the person's own list, for the mood that has settled. They change with it
 // and not with every flicker; doubt, an empty picture and pauses leave them as they are.
 
+import { t, tn } from "../lib/i18n.js";
 import { Leader, Settler, SETTLE } from "./settle.js";
 import { remember, remembered } from "../lib/memory.js";
 import { setText } from "../lib/dom.js";
 import { icon } from "../lib/shape-icon.js";
-import { span, stateName } from "../recordings/words.js";
+import { innerStateName, stateName } from "../recordings/words.js";
 import { CATALOGUE, CatalogueError, keptEntries, parseCatalogue, readCatalogue } from "./suggest-catalogue.js";
 import { choose, isMood, RULES } from "./suggest-choose.js";
 import { EXAMPLE } from "./suggest-example.js";
@@ -33,16 +34,16 @@ export function startSuggestions() {
     $("suggest-problems").hidden = found.length === 0;
     const items = shown.map(({ row, text }) => {
       const item = document.createElement("li");
-      item.textContent = `Row ${row}: ${text}.`;
+      item.textContent = t("Row {row}: {text}.", { row, text });
       return item;
     });
     if (found.length > shown.length) {
       const item = document.createElement("li");
-      item.textContent = `and ${found.length - shown.length} more`;
+      item.textContent = t("and {count} more", { count: found.length - shown.length });
       items.push(item);
     }
     $("suggest-problem-rows").replaceChildren(...items);
-    setText($("suggest-problem-count"), found.length === 1 ? "One row was left out" : `${found.length} rows were left out`);
+    setText($("suggest-problem-count"), tn("One row was left out", "{count} rows were left out", found.length));
   }
 
   const say = (text, tone = "info") => {
@@ -57,11 +58,11 @@ export function startSuggestions() {
       list = { name: file.name.slice(0, 120), entries: read.entries };
       turn = 0;
       const kept = remember(LIST_AT, list);
-      say(kept ? "" : "This browser has no room to keep the list: it is gone after a reload.");
+      say(kept ? "" : t("This browser has no room to keep the list: it is gone after a reload."));
       problems(read.problems);
     } catch (error) {
       if (!(error instanceof CatalogueError)) console.error(error);
-      say(error instanceof CatalogueError ? error.message : "The file could not be read.", "bad");
+      say(error instanceof CatalogueError ? error.message : t("The file could not be read."), "bad");
     }
     show();
   }
@@ -69,12 +70,12 @@ export function startSuggestions() {
   function show() {
     $("suggest-with").hidden = !list;
     $("suggest-forget").hidden = !list;
-    setText($("suggest-load"), list ? "Load another list" : "Load a list (CSV)");
+    setText($("suggest-load"), list ? t("Load another list") : t("Load a list (CSV)"));
     setText($("suggest-rule"), RULES[mode]);
     for (const input of root.querySelectorAll("[name=suggest-mode]")) input.checked = input.value === mode;
     if (!list) return;
-    const count = list.entries.length === 1 ? "1 entry" : `${list.entries.length} entries`;
-    setText($("suggest-name"), `${count} from ${list.name}, kept in this browser only.`);
+    const count = tn("{count} entry", "{count} entries", list.entries.length);
+    setText($("suggest-name"), t("{count} from {name}, kept in this browser only.", { count, name: list.name }));
     showMood();
     const found = mood ? choose(list.entries, mood, mode, turn) : [];
     $("suggest-others").hidden = !mood || choose(list.entries, mood, mode, turn + 1)[0] === found[0];
@@ -101,14 +102,14 @@ export function startSuggestions() {
 
   function showMood() {
     const now = settler.settled;
-    let text = "Waiting for a mood to settle.";
-    if (phase !== "running" && !mood) text = "Start the camera: suggestions follow the mood that settles.";
+    let text = t("Waiting for a mood to settle.");
+    if (phase !== "running" && !mood) text = t("Start the camera: suggestions follow the mood that settles.");
     else if (mood && now && now.state === mood) {
       const held = Math.floor(performance.now() / 1000 - now.sinceS);
-      text = `Settled: ${stateName(mood)}, for ${span(held * 1000).replace(".0 s", " s")}.`;
+      text = t("Settled: {mood}, for {time}.", { mood: stateName(mood), time: `${Math.round(held)} s` });
     } else if (mood) {
-      const why = { nobody: "No face now", paused: "Paused now" }[now?.state] ?? "Unclear now";
-      text = `${why}: still for the last settled mood, ${stateName(mood).toLowerCase()}.`;
+      const why = { nobody: t("No face now"), paused: t("Paused now") }[now?.state] ?? t("Unclear now");
+      text = t("{why}: still for the last settled mood, {mood}.", { why, mood: innerStateName(mood) });
     }
     setText($("suggest-mood-text"), text);
     const shape = $("suggest-mood-icon");
@@ -131,12 +132,12 @@ export function startSuggestions() {
     event.target.value = "";
     if (file) load(file);
   });
-  $("suggest-example").addEventListener("click", () => load(new File([EXAMPLE], "Example list.csv", { type: "text/csv" })));
+  $("suggest-example").addEventListener("click", () => load(new File([EXAMPLE], t("Example list.csv"), { type: "text/csv" })));
   $("suggest-forget").addEventListener("click", () => {
     list = null;
     remember(LIST_AT, null);
     problems([]);
-    say("The list is forgotten.");
+    say(t("The list is forgotten."));
     show();
     $("suggest-load").focus({ preventScroll: true });
   });

@@ -3,12 +3,13 @@
 import { call, press } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
 import { refreshTables, showOnce, wireTokens } from "../admin/tokens.js";
+import { t } from "../lib/i18n.js";
 
 const find = (name, root = document) => root.querySelector(`[data-${name}]`);
 const peopleError = find("people-error");
 
 function showLink({ name, link }) {
-  find("link-for").textContent = `Link for ${name}.`;
+  find("link-for").textContent = t("Link for {name}.", { name });
   showOnce(find("link-once"), find("link"), link);
 }
 
@@ -32,7 +33,7 @@ const actions = {
   },
   "[data-end-sessions]": async (button, { person, name }) => {
     const yes = await confirmed({
-      title: `Log ${name} out?`, text: "Every browser of this account is logged out.", yes: "Log out",
+      title: t("Log {name} out?", { name }), text: t("Every browser of this account is logged out."), yes: t("Log out"),
     });
     if (yes) {
       await press(button, peopleError, () =>
@@ -41,7 +42,7 @@ const actions = {
   },
   "[data-remove]": async (button, { person, name }) => {
     const yes = await confirmed({
-      title: `Remove ${name}?`, text: "The account and its tokens stop working at once.", yes: "Remove",
+      title: t("Remove {name}?", { name }), text: t("The account and its tokens stop working at once."), yes: t("Remove"),
     });
     if (!yes) return;
     await press(button, peopleError, async () => {

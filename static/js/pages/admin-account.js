@@ -2,6 +2,7 @@
 
 import { call, press } from "../admin/api.js";
 import { wireTokens } from "../admin/tokens.js";
+import { t } from "../lib/i18n.js";
 
 const form = document.querySelector("[data-password-form]");
 const passwordError = document.querySelector("[data-password-error]");
@@ -12,7 +13,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const { current, password, again } = Object.fromEntries(new FormData(/** @type {HTMLFormElement} */ (/** @type {unknown} */ (form))));
   const done = await press(form.querySelector("button"), passwordError, () => {
-    if (password !== again) throw new Error("The two new passwords differ.");
+    if (password !== again) throw new Error(t("The two new passwords differ."));
     return call("POST", "/admin/api/account/password", { current, password });
   });
   // the page's security token belonged to the session that has just been replaced

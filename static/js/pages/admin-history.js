@@ -2,6 +2,7 @@
 
 import { call, press } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
+import { t } from "../lib/i18n.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const find = (name) => document.querySelector(`[data-${name}]`);
@@ -18,14 +19,13 @@ function draw(state) {
   const changed = state.serving !== shown.serving;
   shown = state;
   find("serving").textContent = state.serving;
-  find("rollback").textContent = `Roll back to ${state.previous ?? ""}`;
+  find("rollback").textContent = t("Roll back to {previous}", { previous: state.previous ?? "" });
   find("rollback").hidden = !state.previous;
   say("notice", state.notice?.message);
   say("doing", state.doing && `${state.doing}…`);
   const { watch } = state;
-  say("watch", watch && `${watch.version} serves and is being watched: ${watch.answered} frames `
-    + `answered, ${watch.failed} failed, ${watch.seconds_left} s left. If too many fail, `
-    + `${watch.previous} comes back by itself.`);
+  say("watch", watch && t("{version} serves and is being watched: {answered} frames answered, {failed} failed, "
+    + "{seconds_left} s left. If too many fail, {previous} comes back by itself.", watch));
   for (const line of document.querySelectorAll("[data-version]")) {
     const serves = line.dataset.version === state.serving;
     line.querySelector("[data-now]").hidden = !serves;
@@ -37,10 +37,9 @@ function draw(state) {
 
 find("rollback").addEventListener("click", async () => {
   const yes = await confirmed({
-    title: `Roll back to ${shown.previous}?`,
-    text: `${shown.serving} stops serving and ${shown.previous} answers every frame from then on. `
-      + "No connection is interrupted.",
-    yes: "Roll back",
+    title: t("Roll back to {previous}?", { previous: shown.previous }),
+    text: t("{serving} stops serving and {previous} answers every frame from then on. No connection is interrupted.", shown),
+    yes: t("Roll back"),
   });
   if (!yes) return;
   const state = await press(find("rollback"), find("error"), () => call("POST", `${config.api}/models/rollback`, {}));
@@ -56,6 +55,6 @@ setInterval(async () => {
     delete find("error").dataset.lost;
   } catch (error) {
     find("error").dataset.lost = "yes";
-    say("error", `${error.message} What is shown may be old.`);
+    say("error", t("{message} What is shown may be old.", { message: error.message }));
   }
 }, EVERY_MS);

@@ -2,6 +2,7 @@
 
 import { call, press } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
+import { number, t } from "../lib/i18n.js";
 
 const error = document.querySelector("[data-error]");
 const done = document.querySelector("[data-done]");
@@ -22,8 +23,8 @@ async function measure(button) {
   const found = await press(button, error, () =>
     call("POST", `/admin/api/models/${encodeURIComponent(version)}/measure`));
   if (!found) return;
-  shown(found.error ? `${version} cannot be used: ${found.error}`
-    : `${version} takes ${found.cpu_ms.toFixed(2)} ms for a face here; its files are whole.`);
+  shown(found.error ? t("{version} cannot be used: {error}", { version, error: found.error })
+    : t("{version} takes {time} ms for a face here; its files are whole.", { version, time: number(found.cpu_ms, 2) }));
 }
 
 async function saveNotes(form) {
@@ -32,33 +33,33 @@ async function saveNotes(form) {
     "PUT", `/admin/api/models/${encodeURIComponent(form.dataset.notes)}/notes`,
     { tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean), note: note.value },
   ));
-  if (kept) shown("Tags and note are saved.");
+  if (kept) shown(t("Tags and note are saved."));
 }
 
 async function rollback(button) {
   const version = versionOf(button);
   const yes = await confirmed({
-    title: `Go back to ${version}?`, text: "Every worker changes between two frames.", yes: "Go back",
+    title: t("Go back to {version}?", { version }), text: t("Every worker changes between two frames."), yes: t("Go back"),
   });
   if (!yes) return;
   const state = await press(button, error, () => 
     call("POST", "/admin/api/models/rollback", { why: "" }));
-  if (state !== undefined) shown(`${version} serves again.`);
+  if (state !== undefined) shown(t("{version} serves again.", { version }));
 }
 
 async function remove(button) {
   const version = versionOf(button);
   const yes = await confirmed({
-    title: `Delete ${version}?`,
-    text: "Its files are deleted for good. Reports that were made with it stay as they are.",
-    yes: "Delete",
+    title: t("Delete {version}?", { version }),
+    text: t("Its files are deleted for good. Reports that were made with it stay as they are."),
+    yes: t("Delete"),
   });
   if (!yes) return;
   const gone = await press(button, error, async () => {
     await call("DELETE", `/api/v1/models/${encodeURIComponent(version)}`);
     return true;
   });
-  if (gone) shown(`${version} is deleted.`, button.dataset.then);
+  if (gone) shown(t("{version} is deleted.", { version }), button.dataset.then);
 }
 
 document.addEventListener("click", (event) => {

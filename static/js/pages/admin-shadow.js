@@ -2,7 +2,9 @@
 
 import { call, press } from "../admin/api.js";
 import { el, row } from "../lib/dom.js";
+import { nameOf } from "../lib/emotions.js";
 import { clock, ms } from "../lib/format.js";
+import { number, t } from "../lib/i18n.js";
 import { showFace } from "./survey-report.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
@@ -10,33 +12,33 @@ const find = (name) => document.querySelector(`[data-${name}]`);
 const form = find("form");
 const EVERY_MS = 1500;
 const WORDS = {
-  starting: "starting its worker", running: "running", done: "ended", stopped: "stopped", failed: "failed",
+  starting: t("starting its worker"), running: t("running"), done: t("ended"), stopped: t("stopped"), failed: t("failed"),
 };
-const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`);
+const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${number(100 * value, digits)} %`);
 let chosen = null;
 let drawn = "";
 
 const place = (trial) => (trial.source === "live"
-  ? `${Math.round(100 * trial.share)} % of the live frames` : `the pictures of ${trial.survey_name}`);
+  ? t("{share} % of the live frames", { share: Math.round(100 * trial.share) }) : t("the pictures of {name}", { name: trial.survey_name }));
 
 function matrix(trial) {
   const head = el("tr", {}, el("th", { scope: "col" }), ...config.emotions.map((name) => el("th", { scope: "col" }, name)));
   const body = trial.matrix.map((line, i) => row([config.emotions[i], ...line.map((count, j) => [
     String(count), i === j ? "same" : count ? "differs" : null])]));
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Disagreement matrix" },
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Disagreement matrix") },
     el("table", { class: "data data--matrix" },
-      el("caption", {}, `Rows: what ${trial.active} says. Columns: what ${trial.candidate} says about the same face.`),
+      el("caption", {}, t("Rows: what {active} says. Columns: what {candidate} says about the same face.", { active: trial.active, candidate: trial.candidate })),
       el("thead", {}, head), el("tbody", {}, ...body)));
 }
 
 function shifts(trial) {
-  const signed = (value) => `${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(1)}`;
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Shift of each expression" },
+  const signed = (value) => `${value >= 0 ? "+" : "−"}${number(Math.abs(100 * value), 1)}`;
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Shift of each expression") },
     el("table", { class: "data" },
-      el("caption", {}, "Mean probability of each expression; the shift is in percentage points."),
-      el("thead", {}, el("tr", {}, ...["", trial.active, trial.candidate, "Shift"].map((name) => el("th", { scope: "col" }, name)))),
+      el("caption", {}, t("Mean probability of each expression; the shift is in percentage points.")),
+      el("thead", {}, el("tr", {}, ...["", trial.active, trial.candidate, t("Shift")].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, ...trial.shift.map((one) => row([
-        el("span", {}, el("span", { class: `dot dot--${one.emotion}` }), one.emotion),
+        el("span", {}, el("span", { class: `dot dot--${one.emotion}` }), nameOf(one.emotion)),
         percent(one.active), percent(one.candidate), signed(one.candidate - one.active),
       ])))));
 }
@@ -46,9 +48,9 @@ function examples(trial) {
   const tiles = trial.examples.map((one) => {
     const tile = el("div", { class: "face" });
     showFace(tile, `${config.surveys}/${trial.survey}`, one);
-    return el("li", {}, tile, el("span", {}, `${one.active} → ${one.candidate}`));
+    return el("li", {}, tile, el("span", {}, `${nameOf(one.active)} → ${nameOf(one.candidate)}`));
   });
-  return [el("h3", {}, "Where they differ most"), el("ul", { class: "faces" }, ...tiles)];
+  return [el("h3", {}, t("Where they differ most")), el("ul", { class: "faces" }, ...tiles)];
 }
 
 function figure(label, value) {
@@ -61,10 +63,10 @@ function drawTrial(trial, running) {
   const key = JSON.stringify([trial.id, trial.frames, trial.state, trial.dropped, trial.errors, running]);
   if (key === drawn) return;
   drawn = key;
-  find("trial-title").textContent = `${trial.candidate} beside ${trial.active}`;
-  const left = trial.state === "running" && trial.total ? `, ${trial.frames} of ${trial.total} pictures` : "";
-  find("trial-state").textContent = `On ${place(trial)}: ${WORDS[trial.state] ?? trial.state}${left}. `
-    + `Started ${clock(trial.began)} by ${trial.by}.${trial.reason ? ` ${trial.reason}` : ""}`;
+  find("trial-title").textContent = t("{candidate} beside {active}", { candidate: trial.candidate, active: trial.active });
+  const left = trial.state === "running" && trial.total ? `, ${t("{count} of {total} pictures", { count: trial.frames, total: trial.total })}` : "";
+  find("trial-state").textContent = t("On {place}: {state}.", { place: place(trial), state: `${WORDS[trial.state] ?? trial.state}${left}` })
+    + ` ${t("Started {time} by {name}.", { time: clock(trial.began), name: trial.by })}${trial.reason ? ` ${t(trial.reason)}` : ""}`;
   find("stop").hidden = !running;
   const go = find("go");
   go.hidden = running || !trial.faces;
@@ -72,18 +74,18 @@ function drawTrial(trial, running) {
   const body = find("trial-body");
   if (!trial.faces) {
     body.replaceChildren(el("p", {}, trial.state === "running"
-      ? "No face was compared yet. Open the live page and start the camera." : "No face was compared."));
+      ? t("No face was compared yet. Open the live page and start the camera.") : t("No face was compared.")));
     return;
   }
   body.replaceChildren(
     el("dl", { class: "figures" },
-      figure("Agreement", percent(trial.agreement)),
-      figure("Faces compared", trial.faces.toLocaleString("en")),
-      figure("Per face", `${ms(trial.ms_active)} → ${ms(trial.ms_candidate)}`),
-      figure("Uncertain", `${percent(trial.uncertain_active, 0)} → ${percent(trial.uncertain_candidate, 0)}`),
-      figure("Left out, too busy", String(trial.dropped)),
-      figure("Errors", String(trial.errors))),
-    el("p", { class: "note" }, "The candidate gives way to everything else, so its time per face is longer on a busy machine than it would be in service."),
+      figure(t("Agreement"), percent(trial.agreement)),
+      figure(t("Faces compared"), number(trial.faces)),
+      figure(t("Per face"), `${ms(trial.ms_active)} → ${ms(trial.ms_candidate)}`),
+      figure(t("Uncertain"), `${percent(trial.uncertain_active, 0)} → ${percent(trial.uncertain_candidate, 0)}`),
+      figure(t("Left out, too busy"), String(trial.dropped)),
+      figure(t("Errors"), String(trial.errors))),
+    el("p", { class: "note" }, t("The candidate gives way to everything else, so its time per face is longer on a busy machine than it would be in service.")),
     matrix(trial), shifts(trial), ...examples(trial),
   );
 }
@@ -91,13 +93,13 @@ function drawTrial(trial, running) {
 function drawResults(results) {
   find("results-block").hidden = results.length === 0;
   find("results").replaceChildren(...results.map((one) => {
-    const button = el("button", { class: "button button--quiet", type: "button" }, "Show");
+    const button = el("button", { class: "button button--quiet", type: "button" }, t("Show"));
     button.addEventListener("click", () => {
       chosen = one;
       drawTrial(one, false);
       find("trial").scrollIntoView({ block: "start" });
     });
-    return row([one.candidate, one.active, [place(one), "wide"], one.faces.toLocaleString("en"), percent(one.agreement), button]);
+    return row([one.candidate, one.active, [place(one), "wide"], number(one.faces), percent(one.agreement), button]);
   }));
 }
 

@@ -3,12 +3,13 @@
 import { ApiError, call } from "../admin/api.js";
 import { bytes, clock, duration, ms, rate } from "../lib/format.js";
 import { el, row, spark } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const find = (name) => document.querySelector(`[data-${name}]`);
 const KEPT = 150; // points of the lines: five minutes at one in two seconds
 const history = [];
-const SOURCES = { live: "Live pages", api: "Programs (API)" };
+const SOURCES = { live: t("Live pages"), api: t("Programs (API)") };
 const GOOD = new Set(["ready", "idle", "busy"]);
 const LOW_DISK = 0.05;
 
@@ -26,16 +27,16 @@ function totals(now) {
 function summary(now) {
   const ready = now.workers.filter((worker) => GOOD.has(worker.state)).length;
   const troubles = [];
-  if (now.workers.length === 0) troubles.push("No inference worker is configured");
-  else if (ready === 0) troubles.push("No inference worker is ready");
+  if (now.workers.length === 0) troubles.push(t("No inference worker is configured"));
+  else if (ready === 0) troubles.push(t("No inference worker is ready"));
   else if (ready < now.workers.length) {
-    troubles.push(`${now.workers.length - ready} of ${now.workers.length} workers not ready`);
+    troubles.push(t("{count} of {total} workers not ready", { count: now.workers.length - ready, total: now.workers.length }));
   }
   for (const [name, disk] of Object.entries(now.disk)) {
-    if (disk.free_bytes < disk.reserve_bytes) troubles.push(`No uploads: only the reserve is free on the disk of ${name}`);
-    else if (disk.free_bytes / disk.total_bytes < LOW_DISK) troubles.push(`Disk of ${name} almost full`);
+    if (disk.free_bytes < disk.reserve_bytes) troubles.push(t("No uploads: only the reserve is free on the disk of {name}", { name }));
+    else if (disk.free_bytes / disk.total_bytes < LOW_DISK) troubles.push(t("Disk of {name} almost full", { name }));
   }
-  if (now.surveys === null) troubles.push("The database does not answer");
+  if (now.surveys === null) troubles.push(t("The database does not answer"));
   return troubles;
 }
 
@@ -47,14 +48,14 @@ function drawFigures(now) {
   const { perSecond, p95, errors } = totals(now);
   const ready = now.workers.filter((worker) => GOOD.has(worker.state)).length;
   find("figures").replaceChildren(
-    figure("Model", now.model),
-    figure("Workers ready", `${ready} of ${now.workers.length}`, ready < now.workers.length),
-    figure("Waiting", String(now.queue)),
-    figure("Live connections", `${now.live.sessions} of ${now.live.limit}`),
-    figure("Results a second", rate(perSecond)),
+    figure(t("Model"), now.model),
+    figure(t("Workers ready"), t("{part} of {whole}", { part: ready, whole: now.workers.length }), ready < now.workers.length),
+    figure(t("Waiting"), String(now.queue)),
+    figure(t("Live connections"), t("{part} of {whole}", { part: now.live.sessions, whole: now.live.limit })),
+    figure(t("Results a second"), rate(perSecond)),
     figure("95 % within", ms(p95)),
-    figure("Errors in a minute", String(errors), errors > 0),
-    figure("Running for", duration(now.uptime_s)),
+    figure(t("Errors in a minute"), String(errors), errors > 0),
+    figure(t("Running for"), duration(now.uptime_s)),
   );
 }
 
@@ -70,15 +71,15 @@ function drawSpeed(now) {
   });
   find("speed").replaceChildren(...rows);
   find("sparks").replaceChildren(
-    spark("Results a second", history.map((point) => point.perSecond), rate(totals(now).perSecond)),
+    spark(t("Results a second"), history.map((point) => point.perSecond), rate(totals(now).perSecond)),
     spark("95 % within", history.map((point) => point.p95), ms(totals(now).p95)),
-    spark("Live connections", history.map((point) => point.sessions), String(now.live.sessions)),
+    spark(t("Live connections"), history.map((point) => point.sessions), String(now.live.sessions)),
   );
 }
 
 function drawWorkers(now) {
   const rows = now.workers.map((worker) => row([
-    `${worker.index ?? "–"}${worker.pid ? ` (process ${worker.pid})` : ""}`,
+    worker.pid ? t("{index} (process {pid})", { index: worker.index ?? "–", pid: worker.pid }) : String(worker.index ?? "–"),
     [worker.state, GOOD.has(worker.state) ? "good" : "bad"],
     worker.version ?? "–",
     worker.rss_mb === null ? "–" : bytes(worker.rss_mb * 1e6),
@@ -87,7 +88,7 @@ function drawWorkers(now) {
     [worker.last_error ?? "none", "wrap"],
   ]));
   find("workers").replaceChildren(...(rows.length ? rows : [
-    el("tr", {}, el("td", { colspan: "7", class: "empty" }, "This server runs without workers.")),
+    el("tr", {}, el("td", { colspan: "7", class: "empty" }, t("This server runs without workers."))),
   ]));
 }
 
@@ -97,31 +98,31 @@ const table = (label, heads, rows) => el("div", {
   el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
   el("tbody", {}, ...rows)));
 const WORDS = {
-  queued: "waiting", running: "analysing", reporting: "writing the report", done: "done",
+  queued: t("waiting"), running: t("analysing"), reporting: t("writing the report"), done: t("done"),
   cancelled: "cancelled", failed: "failed",
 };
 
 function drawJobs(now) {
   const place = find("jobs");
   if (now.surveys === null) {
-    place.replaceChildren(el("p", { class: "note bad" }, "The database does not answer now."));
+    place.replaceChildren(el("p", { class: "note bad" }, t("The database does not answer now.")));
     return;
   }
   const counts = Object.entries(now.surveys.states).map(([state, n]) => `${n} ${WORDS[state] ?? state}`);
   const rows = now.surveys.jobs.map((job) => row([
-    el("a", { href: `/surveys/${job.survey}` }, `Analysis ${job.job}`), WORDS[job.state] ?? job.state,
+    el("a", { href: `/surveys/${job.survey}` }, t("Analysis {number}", { number: job.job })), WORDS[job.state] ?? job.state,
     job.done === null ? `of ${job.total}` : `${job.done} of ${job.total}`,
-    job.rate === null ? "–" : `${job.rate} files/s`,
+    job.rate === null ? "–" : t("{rate} files/s", { rate: job.rate }),
   ]));
   place.replaceChildren(
-    ...(rows.length ? [table("Table of analyses", ["Analysis", "State", "Files", "Speed"], rows)] : []),
-    el("p", { class: "note" }, counts.length ? `All analyses: ${counts.join(", ")}.`
-      : "No survey has been analysed yet."),
+    ...(rows.length ? [table(t("Table of analyses"), [t("Analysis"), t("State"), t("Files"), t("Speed")], rows)] : []),
+    el("p", { class: "note" }, counts.length ? t("All analyses: {counts}.", { counts: counts.join(", ") })
+      : t("No survey has been analysed yet.")),
   );
 }
 
 function drawDisk(now) {
-  const names = { data: "Database and surveys", models: "Models" };
+  const names = { data: t("Database and surveys"), models: t("Models") };
   const rows = Object.entries(now.disk).map(([name, disk]) => {
     const share = disk.free_bytes / disk.total_bytes;
     return row([
@@ -129,7 +130,7 @@ function drawDisk(now) {
       bytes(disk.total_bytes), `${Math.round(share * 100)} %`, bytes(disk.reserve_bytes),
     ]);
   });
-  find("disk").replaceChildren(table("Table of disks", ["Folder", "Free", "Whole disk", "Free part", "Kept from uploads"], rows));
+  find("disk").replaceChildren(table(t("Table of disks"), [t("Folder"), t("Free"), t("Whole disk"), t("Free part"), t("Kept from uploads")], rows));
 }
 
 function drawErrors(now) {
@@ -142,13 +143,13 @@ function drawErrors(now) {
     [`${line.text}${line.exception ? ` (${line.exception})` : ""}`, "wrap"], String(line.count),
   ]));
   const parts = [];
-  if (answers.length) parts.push(table("Table of errors", ["Last at", "From", "Code", "Times"], answers));
+  if (answers.length) parts.push(table(t("Table of errors"), [t("Last at"), t("From"), t("Code"), t("Times")], answers));
   if (log.length) {
-    parts.push(el("h3", {}, "From the log"),
-      table("Table of log lines", ["Last at", "Level", "What", "Times"], log));
+    parts.push(el("h3", {}, t("From the log")),
+      table(t("Table of log lines"), [t("Last at"), t("Level"), t("What"), t("Times")], log));
   }
   find("errors").replaceChildren(...(parts.length ? parts
-    : [el("p", { class: "note" }, "None since the server started.")]));
+    : [el("p", { class: "note" }, t("None since the server started."))]));
 }
 
 function draw(now) {
@@ -157,10 +158,10 @@ function draw(now) {
   history.splice(0, history.length - KEPT);
   const troubles = summary(now);
   const line = find("summary");
-  line.textContent = troubles.length ? `${troubles.join(". ")}.` : "All is well.";
+  line.textContent = troubles.length ? `${troubles.join(". ")}.` : t("All is well.");
   line.classList.toggle("bad", troubles.length > 0);
   for (const part of [drawFigures, drawSpeed, drawWorkers, drawJobs, drawDisk, drawErrors]) part(now);
-  find("fresh").textContent = `As of ${clock(now.at)}`;
+  find("fresh").textContent = t("As of {at}", { at: clock(now.at) });
   find("stale").hidden = true;
 }
 
@@ -173,9 +174,9 @@ async function refresh() {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const stale = find("stale");
-    stale.textContent = `${error.message} The figures below are old; trying again.`;
+    stale.textContent = t("{message} The figures below are old; trying again.", { message: error.message });
     stale.hidden = false;
-    find("summary").textContent = "No answer from the server.";
+    find("summary").textContent = t("No answer from the server.");
     find("summary").classList.add("bad");
   }
   next();

@@ -4,6 +4,7 @@ import { call, press, send } from "../admin/api.js";
 import { confirmed } from "../admin/confirm.js";
 import { bytes } from "../lib/format.js";
 import { uploadCard } from "../admin/upload-card.js";
+import { number, t, tn } from "../lib/i18n.js";
 import { zipOf } from "../lib/zip.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
@@ -87,11 +88,11 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const error = find("error");
   if (!chosen) {
-    fail(error, "Choose the file of a model first.");
+    fail(error, t("Choose the file of a model first."));
     return;
   }
   if (chosen.size > config.limit) {
-    fail(error, `The file has ${chosen.size.toLocaleString("en")} bytes; the limit is ${config.limit.toLocaleString("en")}.`);
+    fail(error, t("The file has {size} bytes; the limit is {limit}.", { size: number(chosen.size), limit: number(config.limit) }));
     return;
   }
   const query = new URLSearchParams({ filename: chosen.name });
@@ -126,21 +127,21 @@ form.addEventListener("submit", async (event) => {
 async function addSet(make) {
   const name = find("set-name").value.trim();
   const state = find("set-state");
-  fail(find("set-error"), name ? "" : "Give the set a name first.");
+  fail(find("set-error"), name ? "" : t("Give the set a name first."));
   if (!name) return;
   try {
     const body = await make(state);
-    state.textContent = "Sending…";
+    state.textContent = t("Sending…");
     const made = await send(
       `${config.api}/evaluation-sets?${new URLSearchParams({ name })}`, body,
       (sent) => {
         state.textContent = sent < body.size
-          ? `Sending: ${Math.floor((100 * sent) / body.size)} %` : "Reading the faces…";
+          ? t("Sending: {share} %", { share: Math.floor((100 * sent) / body.size) }) : t("Reading the faces…");
       },
     );
-    const left = made.left_out.length ? ` ${made.left_out.length} files were left out: ${made.left_out[0]}` : "";
-    state.textContent = `${made.faces.toLocaleString("en")} faces kept.${left}`;
-    const option = new Option(`${made.name} · ${made.faces.toLocaleString("en")} faces`, made.id, true, true);
+    const left = made.left_out.length ? ` ${tn("{count} file was left out: {first}", "{count} files were left out: {first}", made.left_out.length, { first: made.left_out[0] })}` : "";
+    state.textContent = `${tn("{count} face kept.", "{count} faces kept.", made.faces)}${left}`;
+    const option = new Option(t("{name} · {faces} faces", { name: made.name, faces: number(made.faces) }), made.id, true, true);
     form.elements.evaluation.append(option);
   } catch (error) {
     state.textContent = "";
@@ -160,17 +161,17 @@ find("set-folder-file").addEventListener("change", (event) => {
     .map((file) => ({ path: file.webkitRelativePath || file.name, file }));
   event.target.value = "";
   addSet(async (state) => {
-    if (!files.length) throw new Error("The folder holds no PNG, JPEG, BMP or WebP picture.");
-    if (files.length > MOST_FILES) throw new Error(`Expected at most ${MOST_FILES} pictures.`);
-    return zipOf(files, (done, total) => { state.textContent = `Reading ${done} of ${total} pictures`; });
+    if (!files.length) throw new Error(t("The folder holds no PNG, JPEG, BMP or WebP picture."));
+    if (files.length > MOST_FILES) throw new Error(t("Expected at most {most} pictures.", { most: MOST_FILES }));
+    return zipOf(files, (done, total) => { state.textContent = t("Reading {done} of {total} pictures", { done, total }); });
   });
 });
 for (const button of document.querySelectorAll("[data-delete-set]")) {
   button.addEventListener("click", async () => {
     const yes = await confirmed({
-      title: `Delete ${button.dataset.name}?`,
-      text: "Its faces are deleted. What was measured on it stays in the cards.",
-      yes: "Delete",
+      title: t("Delete {name}?", { name: button.dataset.name }),
+      text: t("Its faces are deleted. What was measured on it stays in the cards."),
+      yes: t("Delete"),
     });
     if (!yes) return;
     const done = await press(button, find("set-error"), () => call("DELETE", `${config.api}/evaluation-sets/${button.dataset.deleteSet}`).then(() => true));

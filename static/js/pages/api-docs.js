@@ -2,6 +2,7 @@
 
 import { likelihood, nameOf } from "../lib/emotions.js";
 import { call } from "../lib/http.js";
+import { tn } from "../lib/i18n.js";
 
 const form = document.querySelector("[data-try]");
 const find = (name) => document.querySelector(`[data-${name}]`);
@@ -42,7 +43,7 @@ form.addEventListener("submit", async (event) => {
   try {
     const answer = await call("POST", "/api/v1/analyze", file);
     const count = answer.faces.length;
-    find("said").textContent = count === 1 ? "200 OK: one face." : `200 OK: ${count} faces.`;
+    find("said").textContent = tn("200 OK: one face.", "200 OK: {count} faces.", count);
     find("json").textContent = JSON.stringify(answer, null, 2);
     await draw(file, answer);
   } catch (error) {

@@ -4,6 +4,7 @@
 import { EMOTIONS, likelihood, nameOf } from "../lib/emotions.js";
 import { FACE_COLOURS, faceColour } from "../lib/face-tag.js";
 import { setText } from "../lib/dom.js";
+import { language, t, tn } from "../lib/i18n.js";
 import { icon } from "../lib/shape-icon.js";
 import { PlaybackChart } from "../recordings/chart.js";
 import { columnsOf, MEASURES, nextChange, readAt, zoomed } from "../recordings/columns.js";
@@ -38,16 +39,16 @@ function problem(text) {
 async function openFile(file) {
   problem("");
   if (file.size > MAX_FILE_BYTES) {
-    problem(`${file.name} is larger than ${MAX_FILE_BYTES / 1e6} MB. No recording of Mien is.`);
+    problem(t("{name} is larger than {size} MB. No recording of Mien is.", { name: file.name, size: MAX_FILE_BYTES / 1e6 }));
     return;
   }
-  setText($("status"), `Reading ${file.name}`);
+  setText($("status"), t("Reading {name}", { name: file.name }));
   try {
     show(parseRecording(await file.text()));
   } catch (error) {
     if (!(error instanceof RecordingError)) console.error(error);
-    const why = error instanceof RecordingError ? error.message : "The file could not be read.";
-    problem(`${file.name} cannot be shown. ${why}`);
+    const why = error instanceof RecordingError ? error.message : t("The file could not be read.");
+    problem(t("{name} cannot be shown. {why}", { name: file.name, why }));
   }
   setText($("status"), "");
 }
@@ -55,18 +56,18 @@ async function openFile(file) {
 async function openKept(id) {
   problem("");
   const recording = await store?.load(id).catch(() => {
-    problem("This recording is damaged and cannot be shown. Delete it from the list.");
+    problem(t("This recording is damaged and cannot be shown. Delete it from the list."));
     return undefined;
   });
   if (recording) show(recording);
-  else if (recording === null || !store) problem("This browser does not keep that recording (any more).");
+  else if (recording === null || !store) problem(t("This browser does not keep that recording (any more)."));
 }
 
 function show(recording) {
   stop();
   const summary = summarise(recording);
   const started = new Date(recording.startedAt);
-  const title = `Recording of ${started.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" })}`;
+  const title = t("Recording of {when}", { when: started.toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" }) });
   const faces = summary.faces.map(({ face }) => face);
   const whole = Math.max(0.5, recording.durationMs / 1000);
   shown = { recording, summary, title, faces, whole, range: { from: 0, to: whole } };
@@ -87,7 +88,7 @@ function show(recording) {
 
 function fillChoices() {
   const options = shown.faces.map(({ key, name }) => new Option(name, key));
-  $("face").replaceChildren(...(options.length > 1 ? [new Option("All faces", "all")] : []), ...options);
+  $("face").replaceChildren(...(options.length > 1 ? [new Option(t("All faces"), "all")] : []), ...options);
   $("face").disabled = !options.length;
   $("measure").replaceChildren(...MEASURES.map(({ id, name }) => new Option(name[0].toUpperCase() + name.slice(1), id)));
 }
@@ -165,15 +166,15 @@ function showNow() {
   const read = readAt(shown.recording, playhead);
   const items = (read ?? []).map(({ key, state, confidence, valence }) => {
     const item = document.createElement("li");
-    const name = shown.faces.find((face) => face.key === key)?.name ?? "A face in view for a moment";
+    const name = shown.faces.find((face) => face.key === key)?.name ?? t("A face in view for a moment");
     const sure = state !== UNREADABLE && state !== "uncertain" ? ` ${likelihood(confidence)}` : "";
-    const words = state === UNREADABLE ? "" : `, valence ${signed(valence)}`;
+    const words = state === UNREADABLE ? "" : `, ${t("valence {value}", { value: signed(valence) })}`;
     item.append(icon(state === UNREADABLE ? "uncertain" : state), `${name}: ${stateName(state).toLowerCase()}${sure}${words}`);
     return item;
   });
   if (!items.length) {
     const item = document.createElement("li");
-    item.textContent = read ? "No face in view" : "Nothing was read at this moment";
+    item.textContent = read ? t("No face in view") : t("Nothing was read at this moment");
     items.push(item);
   }
   $("now-faces").replaceChildren(...items);
@@ -183,14 +184,14 @@ function play() {
   if (playhead >= shown.recording.durationMs) seek(0);
   playing = { wallMs: performance.now(), fromMs: playhead };
   $("play").setAttribute("aria-pressed", "true");
-  setText($("play"), "Pause");
+  setText($("play"), t("Pause"));
   requestAnimationFrame(step);
 }
 
 function stop() {
   playing = null;
   $("play").setAttribute("aria-pressed", "false");
-  setText($("play"), "Play");
+  setText($("play"), t("Play"));
 }
 
 function step(nowMs) {
@@ -213,7 +214,7 @@ async function listKept() {
   showKept(rows, {
     onOpen: openKept,
     onDelete: async (id) => {
-      await store.remove(id).catch(() => problem("It could not be deleted."));
+      await store.remove(id).catch(() => problem(t("It could not be deleted.")));
       if (shown?.recording.id === id) {
         stop();
         shown = null;
@@ -242,7 +243,7 @@ document.addEventListener("drop", (event) => {
 });
 $("forget-all").addEventListener("click", async () => {
   const rows = (await store.list()).filter(({ live }) => !live);
-  if (!confirm(`Delete ${rows.length === 1 ? "the recording" : `all ${rows.length} recordings`} kept in this browser?`)) return;
+  if (!confirm(tn("Delete the recording kept in this browser?", "Delete all {count} recordings kept in this browser?", rows.length))) return;
   for (const { id } of rows) await store.remove(id);
   stop();
   shown = null;
@@ -263,7 +264,7 @@ for (const button of document.querySelectorAll("[data-step]")) {
     const way = Number(button.dataset.step);
     const change = nextChange(shown.summary.changes, playhead, way);
     if (change) seek(change.t_ms);
-    setText($("status"), change ? "" : `There is no change ${way > 0 ? "after" : "before"} this.`);
+    setText($("status"), change ? "" : way > 0 ? t("There is no change after this.") : t("There is no change before this."));
   });
 }
 for (const button of document.querySelectorAll("[data-zoom]")) {
@@ -279,7 +280,7 @@ for (const button of document.querySelectorAll("[data-export]")) {
 $("copy").addEventListener("click", async () => {
   const text = summaryText(shown.title, shown.recording, shown.summary);
   const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
-  setText($("copied"), copied ? "Copied." : "The browser did not allow copying: select the text instead.");
+  setText($("copied"), copied ? t("Copied.") : t("The browser did not allow copying: select the text instead."));
 });
 $("print").addEventListener("click", () => print());
 dark.addEventListener("change", () => shown && redraw());

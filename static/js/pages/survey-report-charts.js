@@ -6,6 +6,19 @@
   if (!block || typeof echarts === "undefined") return;
   const report = JSON.parse(block.textContent);
   let onPaper = false;
+  const words = globalThis.mienWords; // as lib/i18n.js has them; nothing can be imported here
+  const language = words?.language ?? "en";
+  /** @param {string} text @param {Record<string, string>} [values] */
+  const t = (text, values = {}) =>
+    String(words?.texts[text] || text).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const NAMES = {
+    angry: t("Angry"), disgust: t("Disgust"), fear: t("Fear"), happy: t("Happy"), sad: t("Sad"),
+    surprise: t("Surprise"), neutral: t("Neutral"), valence: t("Valence"),
+  };
+  const CHARTS = {
+    shares: t("shares"), groups: t("groups"), differences: t("differences"), curve: t("curve"),
+    video: t("video"),
+  };
 
   function palette() {
     const style = getComputedStyle(document.documentElement);
@@ -20,8 +33,8 @@
     };
   }
 
-  const title = (word) => word.charAt(0).toUpperCase() + word.slice(1);
-  const percent = (value) => `${Math.round(1000 * value) / 10} %`;
+  const title = (emotion) => NAMES[emotion] ?? emotion;
+  const percent = (value) => `${(Math.round(1000 * value) / 10).toLocaleString(language)} %`;
 
   function base(colors) {
     return {
@@ -104,12 +117,12 @@
     /** @type {object[]} */
     const series = [
       {
-        type: "bar", name: "Share", data: filled, barMaxWidth: 42,
+        type: "bar", name: t("Share"), data: filled, barMaxWidth: 42,
         barGap: "12%",
       },
     ];
     if (corrected) {
-      series.push({ type: "bar", name: "Corrected", data: corrections, barMaxWidth: 42 });
+      series.push({ type: "bar", name: t("Corrected"), data: corrections, barMaxWidth: 42 });
       series.push(whiskers(interval("share_interval"), colors.ink, { shift: -0.21 }));
       series.push(whiskers(interval("corrected_interval"), colors.ink, { shift: 0.21 }));
     } else {
@@ -156,13 +169,13 @@
     const pairs = new Set(rows.map((row) => row.groups.join("\n")));
     const several = pairs.size > 1;
     const label = (row) =>
-      several ? `${row.groups[0]} − ${row.groups[1]}: ${row.measure}` : title(row.measure);
+      several ? `${row.groups[0]} − ${row.groups[1]}: ${title(row.measure)}` : title(row.measure);
     const room = several ? Math.round(Math.min(240, innerWidth * 0.45)) : 84;
     return {
       ...base(colors),
       grid: { left: room, right: 28, top: 36, bottom: 28 },
       title: {
-        text: several ? "" : `${rows[0]?.groups[0]} minus ${rows[0]?.groups[1]}`,
+        text: several ? "" : t("{first} minus {second}", { first: rows[0]?.groups[0], second: rows[0]?.groups[1] }),
         textStyle: { color: colors.soft, fontSize: 13, fontWeight: 500 },
       },
       xAxis: valueAxis(colors, {
@@ -307,8 +320,8 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "button button--quiet button--small";
-    button.textContent = "Save as PNG";
-    button.setAttribute("aria-label", `Save the chart of ${element.dataset.name} as PNG`);
+    button.textContent = t("Save as PNG");
+    button.setAttribute("aria-label", t("Save the chart of {name} as PNG", { name: CHARTS[element.dataset.name] }));
     button.addEventListener("click", () => png(element));
     tools.append(button);
     element.after(tools);

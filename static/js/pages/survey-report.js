@@ -1,6 +1,7 @@
 // Shows faces cut out of kept pictures: the browser scales the picture so that the box fills a tile.
 
 import { call } from "../lib/http.js";
+import { number, t } from "../lib/i18n.js";
 
 const MARGIN = 0.25;
 
@@ -16,11 +17,11 @@ export function placement([x1, y1, x2, y2], width, height, margin = MARGIN) {
 export function showFace(tile, api, face) {
   tile.replaceChildren();
   if (face.kind === "video") {
-    tile.textContent = `${face.path} at ${(face.t_ms / 1000).toFixed(1)} s`;
+    tile.textContent = t("{path} at {seconds} s", { path: face.path, seconds: number(face.t_ms / 1000, 1) });
     return;
   }
   const image = new Image();
-  image.alt = `Face in ${face.path}`;
+  image.alt = t("Face in {path}", { path: face.path });
   image.loading = "lazy";
   image.decoding = "async";
   image.addEventListener("load", () => {
@@ -28,7 +29,7 @@ export function showFace(tile, api, face) {
     for (const [name, value] of Object.entries(at)) image.style[name] = `${100 * value}%`;
   });
   image.addEventListener("error", () => {
-    tile.textContent = "This picture cannot be shown here.";
+    tile.textContent = t("This picture cannot be shown here.");
   });
   image.src = `${api}/files/${face.upload}/picture`;
   tile.append(image);
@@ -40,7 +41,7 @@ const AGAIN_MS = 1000;
 async function again(button, { api, job }) {
   const said = document.querySelector("[data-again-said]");
   button.disabled = true;
-  said.textContent = "The report is being made …";
+  said.textContent = t("The report is being made …");
   try {
     await call("POST", `${api}/jobs/${job}/report`);
     let state = "reporting";

@@ -1,13 +1,14 @@
 // Review by keyboard: one face, one key. In random order the model's answer is shown afterwards.
 
 import { call } from "../lib/http.js";
+import { number, t } from "../lib/i18n.js";
 import { showFace } from "./survey-report.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const find = (name) => document.querySelector(`[data-${name}]`);
 const base = `${config.api}/jobs/${config.job}/review`;
 const labels = [...config.emotions, config.unusable];
-const names = { [config.unusable]: "Cannot be judged" };
+const names = { [config.unusable]: t("Cannot be judged") };
 const title = (word) => names[word] ?? word.charAt(0).toUpperCase() + word.slice(1);
 
 let faces = [];
@@ -16,15 +17,16 @@ let working = false;
 
 function showStatus(status) {
   const { n, agreed, kappa, interval } = status.agreement;
-  const parts = [`${status.labelled} of ${status.faces} faces labelled.`];
-  if (n > 0) parts.push(`You and the model agree on ${agreed} of ${n} faces in random order.`);
+  const parts = [t("{labelled} of {faces} faces labelled.", { labelled: status.labelled, faces: status.faces })];
+  if (n > 0) parts.push(t("You and the model agree on {agreed} of {n} faces in random order.", { agreed, n }));
   if (kappa !== null) {
     parts.push(
-      `Kappa ${kappa.toFixed(2)} (95 % interval ${interval[0].toFixed(2)} to ` +
-        `${interval[1].toFixed(2)}; 1 is full agreement, 0 is chance).`,
+      t("Kappa {kappa} (95 % interval {low} to {high}; 1 is full agreement, 0 is chance).", {
+        kappa: number(kappa, 2), low: number(interval[0], 2), high: number(interval[1], 2),
+      }),
     );
   } else if (n > 0) {
-    parts.push("Kappa is said from 20 labels of five people on.");
+    parts.push(t("Kappa is said from 20 labels of five people on."));
   }
   find("status").textContent = parts.join(" ");
   showTally(status.by_label);
@@ -44,8 +46,8 @@ function showTally(counts) {
   }));
   const missing = config.emotions.filter((emotion) => counts[emotion] === 0);
   find("missing").textContent = missing.length > 0
-    ? `Training needs every expression at least once; nothing is labelled ${missing.join(", ")} yet. `
-      + "Put these folders into a larger set, or go on labelling."
+    ? t("Training needs every expression at least once; nothing is labelled {names} yet. "
+      + "Put these folders into a larger set, or go on labelling.", { names: missing.join(", ") })
     : "";
 }
 
@@ -57,7 +59,7 @@ function show() {
   showFace(find("stage"), config.api, { ...face, kind: "image" });
   find("path").textContent = config.queue === "random"
     ? ""
-    : `The model said ${face.emotion} (${Math.round(100 * face.confidence)} %).`;
+    : t("The model said {emotion} ({confidence} %).", { emotion: face.emotion, confidence: Math.round(100 * face.confidence) });
 }
 
 async function load() {
@@ -86,8 +88,8 @@ const give = (label) => guarded(async () => {
   if (!face) return;
   const status = await call("PUT", `${base}/${face.face}`, { label, queue: config.queue });
   last = faces.shift();
-  const verdict = face.emotion === label ? "The model agrees" : `The model said ${face.emotion}`;
-  find("answer").textContent = `You: ${title(label).toLowerCase()}. ${verdict} (${Math.round(100 * face.confidence)} %).`;
+  const verdict = face.emotion === label ? t("The model agrees") : t("The model said {emotion}", { emotion: face.emotion });
+  find("answer").textContent = t("You: {label}. {verdict} ({confidence} %).", { label: title(label), verdict, confidence: Math.round(100 * face.confidence) });
   showStatus(status);
   if (faces.length === 0) await load();
   else show();

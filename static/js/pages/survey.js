@@ -1,6 +1,7 @@
 // The page of one survey: upload, start, progress, delete. Only wires the other modules together.
 
 import { ApiError, call } from "../lib/http.js";
+import { number, t } from "../lib/i18n.js";
 import { fromDrop, fromFiles, isSystemFile, placed } from "../survey/collect.js";
 import { sendInParts } from "../survey/parts.js";
 import { mappingWords, progressWords, watch } from "../survey/progress.js";
@@ -42,7 +43,7 @@ const sendLarge = (item, to) => sendInParts(item, {
 });
 
 const started = { at: 0 };
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+const megabytes = (bytes) => `${number(bytes / 1e6, bytes < 1e7 ? 1 : 0)} MB`;
 
 function showQueue(state) {
   if (!find("sending")) return;
@@ -51,18 +52,18 @@ function showQueue(state) {
   find("sending").hidden = state.total === 0;
   find("send-bar").max = Math.max(1, state.totalBytes);
   find("send-bar").value = state.doneBytes;
-  const notes = [`${state.done} of ${state.total} files`];
-  if (state.known) notes.push(`${state.known} were here already`);
-  else if (state.knownBytes) notes.push(`${megabytes(state.knownBytes)} were here already`);
-  if (state.skipped) notes.push(`${state.skipped} left by operating systems skipped`);
-  if (state.refused) notes.push(`${state.refused} cannot be read`);
-  if (state.failed) notes.push(`${state.failed} failed`);
+  const notes = [t("{done} of {total} files", { done: state.done, total: state.total })];
+  if (state.known) notes.push(t("{known} were here already", { known: state.known }));
+  else if (state.knownBytes) notes.push(t("{known} were here already", { known: megabytes(state.knownBytes) }));
+  if (state.skipped) notes.push(t("{skipped} left by operating systems skipped", { skipped: state.skipped }));
+  if (state.refused) notes.push(t("{refused} cannot be read", { refused: state.refused }));
+  if (state.failed) notes.push(t("{failed} failed", { failed: state.failed }));
   find("send-count").textContent = notes.join(", ");
   const seconds = started.at ? (performance.now() - started.at) / 1000 : 0;
-  const amount = `${megabytes(state.doneBytes)} of ${megabytes(state.totalBytes)}`;
-  const rate = seconds > 1 ? `, ${(state.bytes / 1e6 / seconds).toFixed(1)} MB/s` : "";
-  find("send-rate").textContent = state.paused ? `Paused at ${amount}` : `${amount}${rate}`;
-  action("pause").textContent = state.paused ? "Resume" : "Pause";
+  const amount = t("{part} of {whole}", { part: megabytes(state.doneBytes), whole: megabytes(state.totalBytes) });
+  const rate = seconds > 1 ? `, ${number(state.bytes / 1e6 / seconds, 1)} MB/s` : "";
+  find("send-rate").textContent = state.paused ? t("Paused at {amount}", { amount }) : `${amount}${rate}`;
+  action("pause").textContent = state.paused ? t("Resume") : t("Pause");
   action("pause").hidden = !state.busy && !state.paused;
   action("retry").hidden = state.failed === 0;
   const problems = [
@@ -109,8 +110,8 @@ async function askWhoIsWho() {
   guess = (await call("GET", `${config.api}/respondents`).catch(() => null))?.guess ?? null;
   find("people").hidden = guess === null;
   if (guess === null) return;
-  find("people-words").textContent = `${guess.words}: right?`;
-  find("people-examples").textContent = `Found as ${guess.examples.join(", ")}${guess.people > guess.examples.length ? " …" : "."}`;
+  find("people-words").textContent = t("{words}: right?", { words: guess.words });
+  find("people-examples").textContent = t("Found as {names}", { names: `${guess.examples.join(", ")}${guess.people > guess.examples.length ? " …" : "."}` });
 }
 
 async function sayWhoIsWho(rule, pattern) {
@@ -138,7 +139,7 @@ function take(given) {
   if (items.length === 0) return;
   showError("");
   if (items.length + config.uploaded > config.limits.files) {
-    showError(`A survey takes at most ${config.limits.files} files.`);
+    showError(t("A survey takes at most {files} files.", { files: config.limits.files }));
     return;
   }
   queue.add(placed(items, config.groups, find("group").value)).catch((trouble) => {
@@ -195,8 +196,8 @@ function onProgress(now) {
   find("progress-bar").value = now.done;
   find("progress-count").textContent = words.count;
   find("progress-rate").textContent = words.rate;
-  const labels = { used: "used", no_face: "no face", several_faces: "several faces",
-    low_quality: "low quality", unreadable: "unreadable" };
+  const labels = { used: t("used"), no_face: t("no face"), several_faces: t("several faces"),
+    low_quality: t("low quality"), unreadable: t("unreadable") };
   find("progress-counts").textContent = Object.entries(now.counts ?? {})
     .map(([name, count]) => `${count} ${labels[name] ?? name}`).join(", ");
   if (["done", "cancelled", "failed"].includes(now.state)) {
@@ -215,7 +216,7 @@ function follow() {
 
 action("start")?.addEventListener("click", async () => {
   if (queue.busy) {
-    showError("Wait for the upload to end, or the report would leave files out.");
+    showError(t("Wait for the upload to end, or the report would leave files out."));
     return;
   }
   const job = await attempt(() =>
@@ -230,7 +231,7 @@ action("cancel").addEventListener("click", () =>
   attempt(() => call("POST", `${config.api}/jobs/${config.job.id}/cancel`)));
 
 action("delete").addEventListener("click", async () => {
-  if (!confirm("Delete this survey with its pictures, figures and reports? This cannot be undone.")) return;
+  if (!confirm(t("Delete this survey with its pictures, figures and reports? This cannot be undone."))) return;
   const gone = await attempt(async () => {
     await call("DELETE", config.api);
     return true;
@@ -239,7 +240,7 @@ action("delete").addEventListener("click", async () => {
 });
 
 action("delete-pictures")?.addEventListener("click", async () => {
-  if (!confirm("Delete the pictures now? The figures stay; examples and review go.")) return;
+  if (!confirm(t("Delete the pictures now? The figures stay; examples and review go."))) return;
   const gone = await attempt(async () => {
     await call("DELETE", `${config.api}/pictures`);
     return true;
@@ -273,5 +274,5 @@ find("tags-form")?.addEventListener("submit", async (event) => {
   const kept = await attempt(() => call("PUT", `${config.api}/tags`, { tags }));
   if (kept === undefined) return;
   field.value = kept.tags.join(", ");
-  said.textContent = "Saved.";
+  said.textContent = t("Saved.");
 });

@@ -1,5 +1,7 @@
 // The list of surveys: finds by name or tag while one types.
 
+import { t } from "../lib/i18n.js";
+
 const field = document.querySelector("[data-search]");
 const rows = [...document.querySelectorAll("[data-words]")];
 
@@ -11,7 +13,7 @@ function search() {
     if (!row.hidden) found += 1;
   }
   document.querySelector("[data-found]").textContent =
-    words.length > 0 ? `${found} of ${rows.length} surveys` : "";
+    words.length > 0 ? t("{part} of {whole} surveys", { part: found, whole: rows.length }) : "";
 }
 
 field?.addEventListener("input", search);

@@ -3,6 +3,7 @@
 // it counts for nobody. Changes are counted within stretches without such a gap.
 
 import { EMOTIONS } from "../lib/emotions.js";
+import { t } from "../lib/i18n.js";
 import { NO_FACE } from "./readings.js";
 
 export const GAP_MS = 1000;
@@ -50,7 +51,7 @@ export function facesOf(recording) {
       if (!entry) {
         const number = faces.size + 1;
         faces.set(key, (entry = {
-          key, number, name: `Face ${number}`, part: readings.part(i), track: readings.track(i), fromMs, ms: 0,
+          key, number, name: t("Face {number}", { number }), part: readings.part(i), track: readings.track(i), fromMs, ms: 0,
         }));
       }
       entry.ms += toMs - fromMs;
@@ -122,7 +123,7 @@ export const meanValence = ({ valenceMs, valenceSum }) => (valenceMs > 0 ? valen
 
 /** The stretches between markers: [{name, fromMs, toMs}]; one when there is no marker. */
 export function segmentsOf({ markers, durationMs }) {
-  const edges = [{ t_ms: 0, name: markers.length ? "Before the first marker" : "Whole recording" }, ...markers];
+  const edges = [{ t_ms: 0, name: markers.length ? t("Before the first marker") : t("Whole recording") }, ...markers];
   return edges
     .map(({ t_ms, name }, i) => ({ name, fromMs: t_ms, toMs: edges[i + 1]?.t_ms ?? durationMs }))
     .filter(({ fromMs, toMs }, i) => i > 0 || toMs > fromMs);

@@ -1,6 +1,7 @@
 // The playback's curves with uPlot: zoom by dragging, a line at the playhead, lines at markers.
 
 import uPlot from "../../vendor/uPlot.esm.js";
+import { number } from "../lib/i18n.js";
 import { clock } from "./words.js";
 
 const HEIGHT = 260;
@@ -63,7 +64,7 @@ export class PlaybackChart {
         scales: { x: { time: false, range: () => [this.#range.from, this.#range.to] }, y: { range: [low, high] } },
         axes: [
           { ...axis, values: (_, ticks) => ticks.map((s) => clock(s * 1000, { tenths: this.#range.to - this.#range.from < 20 })), space: 80 },
-          { ...axis, size: 58, values: (_, ticks) => ticks.map((v) => (low < 0 ? v.toFixed(1) : `${Math.round(v * 100)} %`)) },
+          { ...axis, size: 58, values: (_, ticks) => ticks.map((v) => (low < 0 ? number(v, 1) : `${Math.round(v * 100)} %`)) },
         ],
         series: [
           {},

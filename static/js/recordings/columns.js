@@ -1,16 +1,17 @@
 // The columns of the playback's chart, and what was read at one moment. No element of the page.
 
-import { EMOTIONS } from "../lib/emotions.js";
+import { EMOTIONS, nameOf } from "../lib/emotions.js";
+import { t } from "../lib/i18n.js";
 import { eachInterval, faceKey, GAP_MS, stateOf, UNREADABLE } from "./analysis.js";
 import { NO_FACE } from "./readings.js";
 
 /** The curves to choose from: [{id, name, low, high}]. */
 export const MEASURES = Object.freeze([
-  { id: "valence", name: "Valence", low: -1, high: 1 },
-  { id: "confidence", name: "Confidence of the label", low: 0, high: 1 },
-  { id: "all", name: "All seven expressions", low: 0, high: 1 },
-  ...EMOTIONS.map((name) => ({ id: `score:${name}`, name: `${name} (settled)`, low: 0, high: 1 })),
-  ...EMOTIONS.map((name) => ({ id: `raw:${name}`, name: `${name} (raw)`, low: 0, high: 1 })),
+  { id: "valence", name: t("Valence"), low: -1, high: 1 },
+  { id: "confidence", name: t("Confidence of the label"), low: 0, high: 1 },
+  { id: "all", name: t("All seven expressions"), low: 0, high: 1 },
+  ...EMOTIONS.map((name) => ({ id: `score:${name}`, name: t("{name} (settled)", { name: nameOf(name) }), low: 0, high: 1 })),
+  ...EMOTIONS.map((name) => ({ id: `raw:${name}`, name: t("{name} (raw)", { name: nameOf(name) }), low: 0, high: 1 })),
 ]);
 
 function reader(id, readings) {

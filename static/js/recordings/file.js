@@ -2,6 +2,7 @@
 // (docs/recording.schema.json), and what does not fit is named by its place in the file.
 
 import { EMOTIONS } from "../lib/emotions.js";
+import { t } from "../lib/i18n.js";
 import { FORMAT, SCHEMA } from "./export.js";
 import { LABELS, MAX_READINGS, Readings } from "./readings.js";
 import { EVENTS, RECORDER } from "./recorder.js";
@@ -20,17 +21,17 @@ export class RecordingError extends Error {
 
 function bad(path, expected, received) {
   const shown = typeof received === "object" && received !== null
-    ? (Array.isArray(received) ? "a list" : "an object")
+    ? (Array.isArray(received) ? t("a list") : t("an object"))
     : String(JSON.stringify(received)).slice(0, 60);
-  throw new RecordingError(`${path}: expected ${expected}, found ${shown}.`);
+  throw new RecordingError(t("{path}: expected {expected}, found {shown}.", { path, expected, shown }));
 }
 
 function object(value, path, keys, optional = []) {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) bad(path, "an object", value);
-  for (const key of keys) if (!Object.hasOwn(value, key)) bad(`${path}.${key}`, "a value", undefined);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) bad(path, t("an object"), value);
+  for (const key of keys) if (!Object.hasOwn(value, key)) bad(`${path}.${key}`, t("a value"), undefined);
   for (const key of Object.keys(value)) {
     if (!keys.includes(key) && !optional.includes(key)) {
-      throw new RecordingError(`${path}: "${key.slice(0, 40)}" is not part of a recording.`);
+      throw new RecordingError(t("{path}: \"{key}\" is not part of a recording.", { path, key: key.slice(0, 40) }));
     }
   }
   return value;
@@ -38,40 +39,40 @@ function object(value, path, keys, optional = []) {
 
 function list(value, path, most) {
   if (!Array.isArray(value)) bad(path, "a list", value);
-  if (value.length > most) bad(path, `at most ${most} entries`, value.length);
+  if (value.length > most) bad(path, t("at most {most} entries", { most }), value.length);
   return value;
 }
 
 function number(value, path, low, high) {
   if (typeof value !== "number" || !(value >= low && value <= high)) {
-    bad(path, `a number from ${low} to ${high}`, value);
+    bad(path, t("a number from {low} to {high}", { low, high }), value);
   }
   return value;
 }
 
 function whole(value, path, low, high) {
-  if (!Number.isInteger(value)) bad(path, "a whole number", value);
+  if (!Number.isInteger(value)) bad(path, t("a whole number"), value);
   return number(value, path, low, high);
 }
 
 function text(value, path, most = MAX_TEXT) {
-  if (typeof value !== "string" || value.length > most) bad(path, `a text of at most ${most} characters`, value);
+  if (typeof value !== "string" || value.length > most) bad(path, t("a text of at most {most} characters", { most }), value);
   return value;
 }
 
 function flag(value, path) {
-  if (typeof value !== "boolean") bad(path, "true or false", value);
+  if (typeof value !== "boolean") bad(path, t("true or false"), value);
   return value;
 }
 
 function oneOf(value, path, choices) {
-  if (!choices.includes(value)) bad(path, `one of ${choices.join(", ")}`, value);
+  if (!choices.includes(value)) bad(path, t("one of {choices}", { choices: choices.join(", ") }), value);
   return value;
 }
 
 function moment(value, path) {
   const ms = Date.parse(text(value, path, 40));
-  if (!Number.isFinite(ms) || !/^\d{4}-\d\d-\d\dT.*Z$/.test(value)) bad(path, "a time such as 2026-01-31T12:00:00.000Z", value);
+  if (!Number.isFinite(ms) || !/^\d{4}-\d\d-\d\dT.*Z$/.test(value)) bad(path, t("a time such as 2026-01-31T12:00:00.000Z"), value);
   return ms;
 }
 
@@ -91,10 +92,10 @@ function entries(value, path, most, keys, more) {
 /** Settings: names with plain values. */
 function plain(value, path) {
   const pairs = Object.entries(object(value, path, [], Object.keys(value ?? {})));
-  if (pairs.length > 50) bad(path, "at most 50 settings", pairs.length);
+  if (pairs.length > 50) bad(path, t("at most 50 settings"), pairs.length);
   return Object.fromEntries(pairs.map(([name, given]) => {
     if (given !== null && !["string", "number", "boolean"].includes(typeof given)) {
-      bad(`${path}.${name.slice(0, 40)}`, "a text, a number, true, false or null", given);
+      bad(`${path}.${name.slice(0, 40)}`, t("a text, a number, true, false or null"), given);
     }
     return [name.slice(0, 60), typeof given === "string" ? given.slice(0, MAX_TEXT) : given];
   }));
@@ -105,7 +106,7 @@ function detail(value, path) {
 }
 
 function seven(value, path) {
-  if (list(value, path, EMOTIONS.length).length !== EMOTIONS.length) bad(path, "seven numbers", value.length);
+  if (list(value, path, EMOTIONS.length).length !== EMOTIONS.length) bad(path, t("seven numbers"), value.length);
   value.forEach((score, k) => number(score, `${path}[${k}]`, 0, 1.01));
   return value;
 }
@@ -132,17 +133,17 @@ function readResults(results, recording, limit) {
   list(results, "results", limit).forEach((result, i) => {
     const place = `results[${i}]`;
     object(result, place, ["t_ms", "part", "model", "faces"]);
-    const t = number(result.t_ms, `${place}.t_ms`, last.t, MAX_MS);
+    const at = number(result.t_ms, `${place}.t_ms`, last.t, MAX_MS);
     const part = whole(result.part, `${place}.part`, last.part, 65_535);
-    last = { t, part };
+    last = { t: at, part };
     const model = models.indexOf(result.model);
-    if (model < 0) bad(`${place}.model`, "one of the recording's models", result.model);
+    if (model < 0) bad(`${place}.model`, t("one of the recording's models"), result.model);
     const faces = list(result.faces, `${place}.faces`, 100).map((one, k) => face(one, `${place}.faces[${k}]`));
     if (!readings.hasRoom(Math.max(1, faces.length))) {
-      throw new RecordingError(`The file holds more than ${limit} readings, the most that can be shown.`);
+      throw new RecordingError(t("The file holds more than {limit} readings, the most that can be shown.", { limit }));
     }
-    if (!faces.length) readings.push({ t, result: i, part, model });
-    for (const one of faces) readings.push({ t, result: i, part, model, face: one, advice: codeOf(one.quality, advice) });
+    if (!faces.length) readings.push({ t: at, result: i, part, model });
+    for (const one of faces) readings.push({ t: at, result: i, part, model, face: one, advice: codeOf(one.quality, advice) });
   });
 }
 
@@ -163,14 +164,14 @@ export function parseRecording(source, limit = MAX_READINGS) {
   try {
     given = JSON.parse(source);
   } catch {
-    throw new RecordingError("This file is not JSON. Choose a recording that Mien exported as JSON.");
+    throw new RecordingError(t("This file is not JSON. Choose a recording that Mien exported as JSON."));
   }
   if (given?.format !== FORMAT) {
-    throw new RecordingError("This JSON file is not a recording of Mien.");
+    throw new RecordingError(t("This JSON file is not a recording of Mien."));
   }
   if (given.schema !== SCHEMA) {
     throw new RecordingError(
-      `This recording has format version ${JSON.stringify(given.schema)}; this Mien reads version ${SCHEMA}.`,
+      t("This recording has format version {schema}; this Mien reads version {SCHEMA}.", { schema: JSON.stringify(given.schema), SCHEMA }),
     );
   }
   object(given, "recording", [

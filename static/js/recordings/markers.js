@@ -1,6 +1,7 @@
 // The marker keys: M for the next number, 1 to 9 for a name that the person gave. Each is a button
 // too, for phones and for everybody who has switched the keys off.
 
+import { t } from "../lib/i18n.js";
 import { remember, remembered } from "../lib/memory.js";
 import { cleanName } from "./recorder.js";
 
@@ -23,7 +24,7 @@ export function keyOfPress(event) {
 export function cleanNames(kept) {
   return Object.fromEntries(DIGITS.map((digit) => {
     const name = typeof kept?.[digit] === "string" ? kept[digit] : "";
-    return [digit, cleanName(name, `Marker ${digit}`)];
+    return [digit, cleanName(name, t("Marker {digit}", { digit }))];
   }));
 }
 
@@ -53,9 +54,9 @@ export function markerKeys({ keys, names, enabled, onMark }) {
     input.className = "input";
     input.maxLength = 80;
     input.value = named[digit];
-    input.setAttribute("aria-label", `Name of marker ${digit}`);
+    input.setAttribute("aria-label", t("Name of marker {digit}", { digit }));
     input.addEventListener("change", () => {
-      named[digit] = cleanName(input.value, `Marker ${digit}`);
+      named[digit] = cleanName(input.value, t("Marker {digit}", { digit }));
       input.value = named[digit];
       shown.get(digit).textContent = named[digit];
       remember(NAMES_AT, named);
@@ -65,7 +66,7 @@ export function markerKeys({ keys, names, enabled, onMark }) {
   }
 
   const mark = (key) => onMark(key, key === "M" ? null : named[key]);
-  addKey("M", "Marker");
+  addKey("M", t("Marker"));
   for (const digit of DIGITS) {
     addKey(digit, named[digit]);
     addName(digit);

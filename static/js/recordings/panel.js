@@ -2,6 +2,7 @@
 // an earlier visit left behind.
 
 import { setText } from "../lib/dom.js";
+import { language, number, t, tn } from "../lib/i18n.js";
 import { exportAs } from "./download.js";
 import { markerKeys } from "./markers.js";
 import { RecordKeeper, RecordStore } from "./store.js";
@@ -10,15 +11,15 @@ import { Recorder } from "./recorder.js";
 
 const FLUSH_EVERY_MS = 2000;
 
-const ABOUT = "Keeps every result with its time: scores, never pictures. It stays in this browser; nothing is sent. At most 2 h 45 min of one face.";
-const NO_CAMERA = "Start the camera or a video, then record.";
+const ABOUT = t("Keeps every result with its time: scores, never pictures. It stays in this browser; nothing is sent. At most 2 h 45 min of one face.");
+const NO_CAMERA = t("Start the camera or a video, then record.");
 
 export function startRecording({ config, settings }) {
   const root = document.querySelector("[data-recording]");
   const $ = (name) => root.querySelector(`[data-${name}]`);
   const button = (name) => $(`rec="${name}"`);
   const pill = document.querySelector("[data-rec-pill]");
-  const recorder = new Recorder({ onFull: () => ended("The recording is full: it ended by itself.") });
+  const recorder = new Recorder({ onFull: () => ended(t("The recording is full: it ended by itself.")) });
 
   let phase = "idle";
   let kind = "camera";
@@ -41,8 +42,8 @@ export function startRecording({ config, settings }) {
     enabled: () => $("rec-keyboard").checked && recorder.active,
     onMark(key, name) {
       const marker = recorder.mark(key, name, performance.now());
-      if (marker) say(`Marker “${marker.name}” at ${clock(marker.t_ms, { tenths: true })}.`);
-      else if (recorder.active) say("No more markers fit into this recording.", "bad");
+      if (marker) say(t("Marker “{name}” at {time}.", { name: marker.name, time: clock(marker.t_ms, { tenths: true }) }));
+      else if (recorder.active) say(t("No more markers fit into this recording."), "bad");
     },
   });
 
@@ -69,7 +70,7 @@ export function startRecording({ config, settings }) {
     if (!recorder.active) return;
     const text = clock(recorder.elapsed(nowMs));
     setText($("rec-clock"), text);
-    const word = recorder.state === "paused" ? "Recording paused" : "Recording";
+    const word = recorder.state === "paused" ? t("Recording paused") : t("Recording");
     setText(document.querySelector("[data-rec-pill-text]"), `${word} ${text}`);
   }
 
@@ -94,27 +95,27 @@ export function startRecording({ config, settings }) {
       keeper.flush();
     }
     flushedMs = performance.now();
-    say(store ? "" : "This browser keeps nothing over a reload: export before you leave the page.");
+    say(store ? "" : t("This browser keeps nothing over a reload: export before you leave the page."));
     show();
     (recorder.active ? button("pause") : button("start")).focus({ preventScroll: true });
   }
 
   function confirmLoss() {
-    return confirm("The last recording is only in this page's memory. Record again and lose it?");
+    return confirm(t("The last recording is only in this page's memory. Record again and lose it?"));
   }
 
   function notStored(error) {
     console.warn("The recording could not be stored.", error);
     stored = false;
-    say("This browser has no room for the recording: it goes on in memory. Export it before you leave the page.", "bad");
+    say(t("This browser has no room for the recording: it goes on in memory. Export it before you leave the page."), "bad");
     show();
   }
 
   function ended(words = "") {
     const { recording } = recorder;
     const count = recording.markers.length;
-    const marks = count === 1 ? "1 marker" : `${count} markers`;
-    say(`${words} ${span(recording.durationMs)} recorded, ${recording.readings.length} readings, ${marks}.`.trim());
+    const marks = tn("{count} marker", "{count} markers", count);
+    say(t("{words} {time} recorded, {readings} readings, {marks}.", { words, time: span(recording.durationMs), readings: number(recording.readings.length), marks }).trim());
     $("rec-open").href = `/recordings#${recording.id}`;
     keeper?.close();
     keeper = null;
@@ -123,7 +124,7 @@ export function startRecording({ config, settings }) {
 
   async function write(format) {
     const before = $("rec-status").textContent;
-    say("Writing the file.");
+    say(t("Writing the file."));
     await exportAs(format, recorder.recording);
     say(before);
   }
@@ -132,9 +133,9 @@ export function startRecording({ config, settings }) {
     const { recording } = recorder;
     recorder.discard();
     show();
-    if (stored) await store.remove(recording.id).catch(() => say("It could not be deleted.", "bad"));
+    if (stored) await store.remove(recording.id).catch(() => say(t("It could not be deleted."), "bad"));
     stored = false;
-    say("Deleted.");
+    say(t("Deleted."));
     button("start").focus({ preventScroll: true });
     await offer();
   }
@@ -145,8 +146,8 @@ export function startRecording({ config, settings }) {
     const rows = store ? await store.list().catch(() => []) : [];
     offered = rows.find(({ complete, live, id }) => !complete && !live && id !== recorder.recording?.id) ?? null;
     if (offered) {
-      const when = new Date(offered.startedAt).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-      setText($("rec-offer-text"), `A recording of ${when} with ${offered.count} readings was interrupted. It is still in this browser.`);
+      const when = new Date(offered.startedAt).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+      setText($("rec-offer-text"), t("A recording of {when} with {count} readings was interrupted. It is still in this browser.", { when, count: offered.count }));
       $("rec-recover").href = `/recordings#${offered.id}`;
     }
     show();
@@ -156,7 +157,7 @@ export function startRecording({ config, settings }) {
     start,
     pause: () => {
       recorder.pause(performance.now());
-      say("Paused: nothing is kept until you go on.");
+      say(t("Paused: nothing is kept until you go on."));
     },
     resume: () => {
       recorder.resume(performance.now());
@@ -170,7 +171,7 @@ export function startRecording({ config, settings }) {
     delete: remove,
     forget: async () => {
       const { id } = offered;
-      await store.remove(id).catch(() => say("It could not be deleted.", "bad"));
+      await store.remove(id).catch(() => say(t("It could not be deleted."), "bad"));
       await offer();
     },
   };

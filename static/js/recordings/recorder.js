@@ -1,6 +1,7 @@
 // Keeps what the live page read: scores, markers and events, never a picture. It lives in the
 // browser alone. It knows no element of the page and no clock: every call says what time it is.
 
+import { t } from "../lib/i18n.js";
 import { Readings } from "./readings.js";
 
 export const RECORDER = Object.freeze({
@@ -147,7 +148,7 @@ export class Recorder {
   mark(key, name, nowMs) {
     if (!this.active || this.#recording.markers.length >= RECORDER.maxMarkers) return null;
     this.#marks += 1;
-    const marker = { t_ms: this.#at(nowMs), key, name: cleanName(name ?? "", `Marker ${this.#marks}`) };
+    const marker = { t_ms: this.#at(nowMs), key, name: cleanName(name ?? "", t("Marker {digit}", { digit: this.#marks })) };
     this.#recording.markers.push(marker);
     return marker;
   }

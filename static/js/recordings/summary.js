@@ -1,15 +1,16 @@
 // The summary of a recording as words and tables, for the page and for the clipboard.
 
 import { EMOTIONS, percent } from "../lib/emotions.js";
+import { number, t, tn } from "../lib/i18n.js";
 import { meanValence, UNREADABLE } from "./analysis.js";
 import { clock, signed, span, stateName } from "./words.js";
 
 export const STATES = Object.freeze([...EMOTIONS, "uncertain", UNREADABLE]);
 export const CAUTION =
-  "These figures count what the model read in the movement of faces. They are not a measure of what "
+  t("These figures count what the model read in the movement of faces. They are not a measure of what "
   + "anybody felt or thought. A model errs, more on some faces and in some light than in others; "
   + "readings that follow each other are not independent, so small differences mean nothing. "
-  + "Mean valence is the score of happy less those of angry, disgust, fear and sad.";
+  + "Mean valence is the score of happy less those of angry, disgust, fear and sad.");
 
 const share = (part, whole) => (whole > 0 ? percent(part / whole) : "–");
 const timed = (part, whole) => (part > 0 ? `${span(part)} (${share(part, whole)})` : "–");
@@ -21,25 +22,27 @@ function leading({ states, faceMs }) {
     .sort((a, b) => b[1] - a[1])
     .slice(0, 2)
     .map(([state, ms]) => `${stateName(state).toLowerCase()} (${share(ms, faceMs)})`);
-  return ranked.length ? ranked.join(", then ") : "no state for long";
+  return ranked.length ? ranked.join(t(", then ")) : t("no state for long");
 }
 
 /** The first paragraph. */
 export function leadText({ durationMs, complete }, { whole, faces, brief }) {
-  const parts = [`${span(durationMs)} recorded${complete ? "" : ", until it was interrupted"}.`];
+  const parts = [complete
+    ? t("{time} recorded.", { time: span(durationMs) })
+    : t("{time} recorded, until it was interrupted.", { time: span(durationMs) })];
   if (whole.observedMs === 0) {
-    parts.push("Nothing was read in this time.");
+    parts.push(t("Nothing was read in this time."));
     return parts.join(" ");
   }
   if (durationMs - whole.observedMs > 1000) {
-    parts.push(`Results cover ${span(whole.observedMs)} of it; the rest are pauses and gaps, which count for nothing.`);
+    parts.push(t("Results cover {time} of it; the rest are pauses and gaps, which count for nothing.", { time: span(whole.observedMs) }));
   }
-  if (!faces.length) parts.push("No face was in view for more than a moment.");
+  if (!faces.length) parts.push(t("No face was in view for more than a moment."));
   for (const { face, totals } of faces.slice(0, 4)) {
-    parts.push(`${face.name} was in view for ${span(totals.faceMs)} and was read as ${leading(totals)}.`);
+    parts.push(t("{name} was in view for {time} and was read as {states}.", { name: face.name, time: span(totals.faceMs), states: leading(totals) }));
   }
-  if (faces.length > 4) parts.push(`${faces.length - 4} more faces are in the table.`);
-  if (brief) parts.push(`${brief} more ${brief === 1 ? "face was" : "faces were"} in view for less than a second.`);
+  if (faces.length > 4) parts.push(tn("{count} more face is in the table.", "{count} more faces are in the table.", faces.length - 4));
+  if (brief) parts.push(tn("{count} more face was in view for less than a second.", "{count} more faces were in view for less than a second.", brief));
   return parts.join(" ");
 }
 
@@ -47,13 +50,13 @@ export function leadText({ durationMs, complete }, { whole, faces, brief }) {
 export function figures({ whole, faces }) {
   const minutes = whole.faceMs / 60_000;
   return [
-    ["Time with results", span(whole.observedMs)],
-    ["Without a face", share(whole.nobodyMs, whole.observedMs)],
-    ["Faces", String(faces.length)],
-    ["Changes", String(whole.changes)],
-    ["Changes a minute", minutes > 0.1 ? (whole.changes / minutes).toFixed(1) : "–"],
-    ["Unclear", share(whole.states.uncertain, whole.faceMs)],
-    ["Mean valence", signed(meanValence(whole))],
+    [t("Time with results"), span(whole.observedMs)],
+    [t("Without a face"), share(whole.nobodyMs, whole.observedMs)],
+    [t("Faces"), String(faces.length)],
+    [t("Changes"), String(whole.changes)],
+    [t("Changes a minute"), minutes > 0.1 ? number(whole.changes / minutes, 1) : "–"],
+    [t("Unclear"), share(whole.states.uncertain, whole.faceMs)],
+    [t("Mean valence"), signed(meanValence(whole))],
   ];
 }
 
@@ -62,18 +65,18 @@ export function faceTable({ whole, faces }) {
   const shown = faces.slice(0, 8);
   const several = shown.length > 1;
   return {
-    caption: "Time per expression and face, with its share of the time the face was in view",
-    head: ["Expression", ...shown.map(({ face }) => face.name), ...(several ? ["All faces"] : [])],
+    caption: t("Time per expression and face, with its share of the time the face was in view"),
+    head: [t("Expression"), ...shown.map(({ face }) => face.name), ...(several ? [t("All faces")] : [])],
     rows: [
       ...STATES.map((state) => [
         stateName(state),
         ...shown.map(({ totals }) => timed(totals.states[state], totals.faceMs)),
         ...(several ? [timed(whole.states[state], whole.faceMs)] : []),
       ]),
-      ["In view", ...shown.map(({ totals }) => span(totals.faceMs)), ...(several ? [span(whole.faceMs)] : [])],
-      ["Changes", ...shown.map(({ totals }) => String(totals.changes)), ...(several ? [String(whole.changes)] : [])],
+      [t("In view"), ...shown.map(({ totals }) => span(totals.faceMs)), ...(several ? [span(whole.faceMs)] : [])],
+      [t("Changes"), ...shown.map(({ totals }) => String(totals.changes)), ...(several ? [String(whole.changes)] : [])],
       [
-        "Mean valence",
+        t("Mean valence"),
         ...shown.map(({ totals }) => signed(meanValence(totals))),
         ...(several ? [signed(meanValence(whole))] : []),
       ],
@@ -84,8 +87,8 @@ export function faceTable({ whole, faces }) {
 /** {caption, head, rows}: one row for each stretch between markers. */
 export function segmentTable({ segments }) {
   return {
-    caption: "By marker: from each marker to the next, all faces together; shares are of the time a face was in view",
-    head: ["From", "At", "Length", "With results", "No face", ...STATES.map(stateName), "Changes", "Mean valence"],
+    caption: t("By marker: from each marker to the next, all faces together; shares are of the time a face was in view"),
+    head: [t("From"), t("At"), t("Length"), t("With results"), t("No face"), ...STATES.map(stateName), t("Changes"), t("Mean valence")],
     rows: segments.map(({ segment, totals }) => [
       segment.name,
       clock(segment.fromMs, { tenths: true }),
@@ -104,9 +107,9 @@ export function aboutText(recording) {
   const { models, software, settings, source } = recording;
   const values = Object.entries(settings.at(-1)?.values ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
   return [
-    models.length ? `Model ${models.join(", then ")}` : "No model",
+    models.length ? t("Model {models}", { models: models.join(t(", then ")) }) : t("No model"),
     `${software.name} ${software.version}`,
-    source === "camera" ? "camera" : "video file",
+    source === "camera" ? t("camera") : t("video file"),
     ...values,
   ].join(" · ");
 }

@@ -1,6 +1,7 @@
 // Fills the lists and tables of the page of recordings: what is kept, what happened, the summary.
 
 import { setText } from "../lib/dom.js";
+import { language, t } from "../lib/i18n.js";
 import { aboutText, CAUTION, faceTable, figures, leadText, segmentTable } from "./summary.js";
 import { clock, eventText, span, stateName } from "./words.js";
 
@@ -48,16 +49,16 @@ export function showKept(rows, { onOpen, onDelete }) {
   $("kept").hidden = rows.length === 0;
   $("kept-rows").replaceChildren(...rows.map(({ id, startedAt, count, markers, complete, live }) => {
     const row = document.createElement("tr");
-    const when = new Date(startedAt).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    const when = new Date(startedAt).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
     const actions = document.createElement("td");
     if (!live) {
-      const open = element("button", "Open", { type: "button", class: "button button--small", "aria-label": `Open the recording of ${when}` });
+      const open = element("button", t("Open"), { type: "button", class: "button button--small", "aria-label": t("Open the recording of {when}", { when }) });
       open.addEventListener("click", () => onOpen(id));
-      const gone = element("button", "Delete", { type: "button", class: "button button--small button--quiet", "aria-label": `Delete the recording of ${when}` });
+      const gone = element("button", t("Delete"), { type: "button", class: "button button--small button--quiet", "aria-label": t("Delete the recording of {when}", { when }) });
       gone.addEventListener("click", () => onDelete(id));
       actions.append(open, gone);
     }
-    const state = live ? "Being recorded" : complete ? "Whole" : "Interrupted";
+    const state = live ? t("Being recorded") : complete ? t("Whole") : t("Interrupted");
     row.append(
       element("th", when, { scope: "row" }), element("td", String(count)),
       element("td", String(markers.length)), element("td", state), actions,
@@ -75,7 +76,7 @@ function jump(ms, onJump) {
 /** Markers and events in time; onJump(ms) when one was chosen. */
 export function showHappened({ markers, events }, onJump) {
   const all = [
-    ...markers.map(({ t_ms, key, name }) => ({ t_ms, text: `Marker ${key}: ${name}`, marker: true })),
+    ...markers.map(({ t_ms, key, name }) => ({ t_ms, text: t("Marker {key}: {name}", { key, name }), marker: true })),
     ...events.map((event) => ({ t_ms: event.t_ms, text: eventText(event), marker: false })),
   ].sort((a, b) => a.t_ms - b.t_ms);
   $("happened").replaceChildren(...all.map(({ t_ms, text, marker }) => {
@@ -91,7 +92,7 @@ export function showRuns(runs, faces, onJump) {
     .flatMap(({ key, name }) => (runs.get(key) ?? []).map((run) => ({ ...run, name })))
     .sort((a, b) => a.fromMs - b.fromMs);
   const more = rows.length > MOST_RUNS;
-  setText($("runs-note"), more ? `The first ${MOST_RUNS} of ${rows.length}; the CSV export has every reading.` : "");
+  setText($("runs-note"), more ? t("The first {shown} of {all}; the CSV export has every reading.", { shown: MOST_RUNS, all: rows.length }) : "");
   $("runs").replaceChildren(...rows.slice(0, MOST_RUNS).map(({ fromMs, toMs, name, state }) => {
     const row = document.createElement("tr");
     const from = element("th", "", { scope: "row" });

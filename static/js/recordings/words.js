@@ -1,6 +1,7 @@
 // Times, names and files of recordings as people read them.
 
-import { nameOf } from "../lib/emotions.js";
+import { innerNameOf, nameOf } from "../lib/emotions.js";
+import { number, t } from "../lib/i18n.js";
 
 /** Milliseconds as "1:02:03.4", "02:03.4" or, without tenths, "02:03". */
 export function clock(ms, { tenths = false } = {}) {
@@ -14,44 +15,49 @@ export function clock(ms, { tenths = false } = {}) {
 
 /** A length of time in words: "4.2 s", "3 min 5 s", "1 h 2 min". */
 export function span(ms) {
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 59_950) return `${number(ms / 1000, 1)} s`;
   const seconds = Math.round(ms / 1000);
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  return hours ? `${hours} h ${minutes} min` : `${minutes} min ${seconds % 60} s`;
+  return hours ? t("{hours} h {minutes} min", { hours, minutes }) : t("{minutes} min {seconds} s", { minutes, seconds: seconds % 60 });
 }
 
 /** A state's name: an emotion, "uncertain", or one of the two below. */
 export function stateName(state) {
-  return { unreadable: "Hard to read", nobody: "No face" }[state] ?? nameOf(state);
+  return { unreadable: t("Hard to read"), nobody: t("No face") }[state] ?? nameOf(state);
+}
+
+/** The same within a sentence. */
+export function innerStateName(state) {
+  return { unreadable: t("hard to read"), nobody: t("no face") }[state] ?? innerNameOf(state);
 }
 
 /** A valence with its sign: "+0.42". */
 export function signed(value, digits = 2) {
   if (value === null || !Number.isFinite(value)) return "–";
-  const text = Math.abs(value).toFixed(digits);
-  if (Number(text) === 0) return text;
+  const text = number(Math.abs(value), digits);
+  if (Number(Math.abs(value).toFixed(digits)) === 0) return text;
   return `${value < 0 ? "−" : "+"}${text}`;
 }
 
 const EVENT_WORDS = Object.freeze({
-  started: "Recording started",
-  paused: "Paused",
-  resumed: "Resumed",
-  stopped: "Recording ended",
-  full: "The recording was full and ended",
-  interrupted: "Interrupted: the page was closed or reloaded here",
-  settings_changed: "Settings changed",
-  connection_lost: "Connection lost",
-  connection_back: "Connection back",
-  camera_started: "Camera or video started",
-  camera_ended: "Camera or video changed",
-  camera_lost: "Camera lost",
-  tab_hidden: "Tab hidden: nothing was read",
-  tab_shown: "Tab shown again",
+  started: t("Recording started"),
+  paused: t("Paused"),
+  resumed: t("Resumed"),
+  stopped: t("Recording ended"),
+  full: t("The recording was full and ended"),
+  interrupted: t("Interrupted: the page was closed or reloaded here"),
+  settings_changed: t("Settings changed"),
+  connection_lost: t("Connection lost"),
+  connection_back: t("Connection back"),
+  camera_started: t("Camera or video started"),
+  camera_ended: t("Camera or video changed"),
+  camera_lost: t("Camera lost"),
+  tab_hidden: t("Tab hidden: nothing was read"),
+  tab_shown: t("Tab shown again"),
 });
 
 export function eventText({ kind, detail }) {
-  if (kind === "model_changed") return `Model changed from ${detail?.from} to ${detail?.to}`;
+  if (kind === "model_changed") return t("Model changed from {from} to {to}", { from: detail?.from, to: detail?.to });
   return EVENT_WORDS[kind] ?? kind;
 }
 

@@ -2,6 +2,7 @@
 
 import { io } from "../../vendor/socket.io.esm.min.js";
 import { call } from "../lib/http.js";
+import { number, t, tn } from "../lib/i18n.js";
 
 const POLL_MS = 2000;
 
@@ -16,17 +17,17 @@ export function duration(seconds) {
 /** What a progress message says in words: {title, count, rate}. */
 export function progressWords({ state, done, total, rate, eta_s: eta }) {
   const titles = {
-    queued: "Waiting for its turn",
-    running: "Analysing",
-    reporting: "Writing the report",
-    done: "Done",
-    cancelled: "Cancelled",
-    failed: "Failed",
+    queued: t("Waiting for its turn"),
+    running: t("Analysing"),
+    reporting: t("Writing the report"),
+    done: t("Done"),
+    cancelled: t("Cancelled"),
+    failed: t("Failed"),
   };
   const parts = [];
-  if (rate) parts.push(`${rate.toFixed(1)} files/s`);
-  if (eta !== null && eta !== undefined && done < total) parts.push(`${duration(eta)} left`);
-  return { title: titles[state] ?? state, count: `${done} of ${total} files`, rate: parts.join(", ") };
+  if (rate) parts.push(t("{rate} files/s", { rate: number(rate, 1) }));
+  if (eta !== null && eta !== undefined && done < total) parts.push(t("{time} left", { time: duration(eta) }));
+  return { title: titles[state] ?? state, count: t("{done} of {total} files", { done, total }), rate: parts.join(", ") };
 }
 
 /** Calls onProgress with every message until the returned function is called. */
@@ -69,8 +70,8 @@ const NAMED_AT_MOST = 5;
 
 /** What a table of respondents did, in words. */
 export function mappingWords({ matched, unmatched, unmatched_count: count }) {
-  const done = `${matched} files have a respondent now.`;
+  const done = tn("{count} file has a respondent now.", "{count} files have a respondent now.", matched);
   if (!count) return done;
-  const more = count > NAMED_AT_MOST ? ` and ${count - NAMED_AT_MOST} more` : "";
-  return `${done} No file here is called ${unmatched.slice(0, NAMED_AT_MOST).join(", ")}${more}.`;
+  const more = count > NAMED_AT_MOST ? ` ${t("and {count} more", { count: count - NAMED_AT_MOST })}` : "";
+  return t("{done} No file here is called {names}.", { done, names: `${unmatched.slice(0, NAMED_AT_MOST).join(", ")}${more}` });
 }

@@ -2,11 +2,12 @@
 
 import { el } from "../lib/dom.js";
 import { call } from "../lib/http.js";
+import { t } from "../lib/i18n.js";
 
 /** What is said of whose a survey is. @param {string|null} owner @param {string} me */
 export function ownerWords(owner, me) {
-  if (!owner) return "It belongs to nobody; only administrators see it without an invitation.";
-  return owner === me ? "It is yours." : `It belongs to ${owner}.`;
+  if (!owner) return t("It belongs to nobody; only administrators see it without an invitation.");
+  return owner === me ? t("It is yours.") : t("It belongs to {owner}.", { owner });
 }
 
 /**
@@ -25,11 +26,11 @@ export function sharingDialog({ dialog, button, api, me, sharing, left }) {
     find("nobody").hidden = shown.guests.length > 0;
     find("guests").replaceChildren(...shown.guests.map(({ name }) => {
       const own = name === me;
-      const act = own ? "Leave" : "Remove";
-      return el("li", {}, el("span", {}, own ? `${name} (you)` : name),
+      const act = own ? t("Leave") : t("Remove");
+      return el("li", {}, el("span", {}, own ? t("{name} (you)", { name }) : name),
         own || shown.may_share
           ? el("button", { class: "button button--quiet", type: "button", "data-name": name,
-            "aria-label": own ? "Leave this survey" : `Remove ${name}` }, act)
+            "aria-label": own ? t("Leave this survey") : t("Remove {name}", { name }) }, act)
           : null);
     }));
   }
