@@ -38,6 +38,29 @@ _SOURCES = (
 )
 
 
+# messages that only logs, commands and whoever runs the server see: they stay in English
+_UNSEEN = (
+    "webapp/card.py",
+    "webapp/cli.py",
+    "webapp/cluster/",
+    "webapp/commands/",
+    "webapp/database/",
+    "webapp/domain.py",
+    "webapp/inference/",
+    "webapp/models/registry.py",
+    "webapp/models/verify.py",
+    "webapp/models/wanted.py",
+    "webapp/sandbox/",
+    "webapp/server/",
+    "webapp/settings.py",
+    "webapp/vision/blazeface.py",
+    "webapp/vision/classifier.py",
+    "webapp/vision/two_looks.py",
+    "webapp/web/production.py",
+    "webapp/web/secret_key.py",
+)
+
+
 def sources() -> Iterator[tuple[Path, str, dict, dict]]:
     """Every file with texts, and how they are found in it."""
     for folder, pattern, method, keywords, options in _SOURCES:
@@ -78,7 +101,7 @@ def collect() -> Catalog:
             method, path, keywords=keywords, comment_tags=("Translators:",), options=options
         ):
             found.add(text, None, [(name, None)], auto_comments=comments, context=context)
-        if method == "python":
+        if method == "python" and not name.startswith(_UNSEEN):
             for marked_text in marked(path):
                 found.add(marked_text, None, [(name, None)])
     return found

@@ -35,6 +35,7 @@ RIGHT_TO_LEFT: Final = frozenset({"ar", "fa", "he", "ur"})
 TRANSLATIONS: Final = ROOT / "webapp" / "translations"
 # where the texts stand that the browser's modules show: their own, and advice from the server
 BROWSER: Final = ("static/js/", "webapp/vision/quality.py")
+_PLACE: Final = re.compile(r"\{(\d+)\}")
 _DATES: Final = {"de": "%d.%m.%Y"}
 _MOMENTS: Final = {"de": "%d.%m.%Y, %H:%M"}
 
@@ -155,7 +156,12 @@ def script_name(chosen: str) -> str:
 def _patterns(chosen: str) -> list[tuple[re.Pattern[str], str]]:
     """The texts with numbered places, longest first, and what they are in ``chosen``."""
     texts = sorted(
-        (str(entry.id) for entry in catalogue(chosen) if entry.string and "{1}" in entry.id),
+        (
+            str(entry.id)
+            for entry in catalogue(chosen)
+            # hardly any words of its own would fit everything
+            if entry.string and "{1}" in entry.id and len(_PLACE.sub("", str(entry.id))) > 8
+        ),
         key=len,
         reverse=True,
     )
@@ -182,7 +188,7 @@ def said(text: str) -> str:
     for pattern, translation in _patterns(language()):
         if found := pattern.fullmatch(text):
             places = {str(i): value for i, value in enumerate(found.groups(), start=1)}
-            return re.sub(r"\{(\d+)\}", partial(_in_place, places), translation)
+            return _PLACE.sub(partial(_in_place, places), translation)
     return text
 
 

@@ -18,19 +18,20 @@ from webapp.database.access_tables import Account, ApiToken
 from webapp.database.base import utcnow
 from webapp.database.store import Store
 from webapp.errors import Conflict, InvalidRequest, NotFound, Unauthorized
+from webapp.languages import N_
 
 # What a token may be good for; everything else needs a browser session.
 SCOPES: Final = {
-    "analyze": "Read one picture at a time (POST /api/v1/analyze)",
-    "live": "Open live connections (Socket.IO namespace /live)",
-    "mood:read": "Follow a mood that somebody shares, with its code",
-    "surveys:read": "See surveys, their progress and their reports",
-    "surveys:write": "Make, fill, analyse and delete surveys",
-    "studies:read": "See studies, their progress, reports and exports",
-    "studies:write": "Make, change, open, close and delete studies",
-    "models:read": "See the model versions and their cards",
-    "models:write": "Upload, activate and roll back models",
-    "status:read": "See the server's figures and /metrics",
+    "analyze": N_("Read one picture at a time (POST /api/v1/analyze)"),
+    "live": N_("Open live connections (Socket.IO namespace /live)"),
+    "mood:read": N_("Follow a mood that somebody shares, with its code"),
+    "surveys:read": N_("See surveys, their progress and their reports"),
+    "surveys:write": N_("Make, fill, analyse and delete surveys"),
+    "studies:read": N_("See studies, their progress, reports and exports"),
+    "studies:write": N_("Make, change, open, close and delete studies"),
+    "models:read": N_("See the model versions and their cards"),
+    "models:write": N_("Upload, activate and roll back models"),
+    "status:read": N_("See the server's figures and /metrics"),
 }
 # What a member may make tokens for; a token never opens more than its account may.
 MEMBER_SCOPES: Final = {

@@ -8,16 +8,17 @@ from flask.typing import ResponseReturnValue
 from webapp.access.audit import ROWS_AT_ONCE, entries
 from webapp.access.auth import admin_required
 from webapp.admin.login_pages import blueprint
+from webapp.languages import N_
 from webapp.web.open_database import store
 
 AREAS = (
-    ("", "Everything"),
-    ("login", "Logins"),
-    ("account", "Accounts"),
-    ("token", "Tokens"),
-    ("model", "Models"),
-    ("shadow", "Shadow"),
-    ("survey", "Surveys"),
+    ("", N_("Everything")),
+    ("login", N_("Logins")),
+    ("account", N_("Accounts")),
+    ("token", N_("Tokens")),
+    ("model", N_("Models")),
+    ("shadow", N_("Shadow")),
+    ("survey", N_("Surveys")),
 )
 
 

@@ -9,19 +9,20 @@ from typing import Any, Final
 
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
+from webapp.languages import N_, gettext
 
-LABELS: Final = {"fer2013": "FER2013 labels", "ferplus": "FER+ votes"}
-SETS: Final = {"test": "test pictures", "validation": "validation pictures"}
+LABELS: Final = {"fer2013": N_("FER2013 labels"), "ferplus": N_("FER+ votes")}
+SETS: Final = {"test": N_("test pictures"), "validation": N_("validation pictures")}
 HEAT_STEPS: Final = 10
 LARGEST: Final = 1e15
 _FIGURES: Final = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "ece", "loss")
 FIGURE_WORDS: Final = {
-    "accuracy": "Accuracy",
-    "f1_macro": "F1, mean of classes",
-    "precision_macro": "Precision, mean of classes",
-    "recall_macro": "Recall, mean of classes",
-    "ece": "Calibration error (ECE)",
-    "loss": "Cross-entropy",
+    "accuracy": N_("Accuracy"),
+    "f1_macro": N_("F1, mean of classes"),
+    "precision_macro": N_("Precision, mean of classes"),
+    "recall_macro": N_("Recall, mean of classes"),
+    "ece": N_("Calibration error (ECE)"),
+    "loss": N_("Cross-entropy"),
 }
 LOWER_IS_BETTER: Final = frozenset({"ece", "loss"})
 
@@ -117,7 +118,7 @@ def _evaluation(
         and (not mixed or "serving" in path or "mixture" in path)
     )
     labels, pictures = LABELS.get(label_set, label_set), SETS.get(path[0], path[0])
-    title = f"{labels}, {pictures}"
+    title = f"{gettext(labels)}, {gettext(pictures)}"
     if head != label_set:
         title += f" (answers of the head {head})"
     intervals = dict(found) if isinstance(found := facts.get("intervals"), Mapping) else {}
@@ -302,18 +303,18 @@ def facts(card: ModelCard) -> list[tuple[str, str]]:
     training = card.data.get("training")
     data: Mapping[str, Any] = training if isinstance(training, Mapping) else {}
     rows: list[tuple[str, Any]] = [
-        ("Made", card.created),
-        ("Recipe", card.recipe),
-        ("Input", f"{card.input.height}x{card.input.width}, {_channels(card)}"),
-        ("Parameters", _count(card.training.get("parameters_count"))),
-        ("Served", _served(card)),
-        ("Uncertain below", f"{card.uncertain_below:.3f}"),
-        ("Epochs", _count(card.training.get("epochs"))),
-        ("Training pictures", _count(data.get("training", data.get("pictures")))),
-        ("Validated", _cross_fitted(data)),
-        ("Fingerprint of the training data", data.get("fingerprint")),
-        ("Copies of test pictures dropped", _count(data.get("copies_of_test_dropped"))),
-        ("FER+ votes used", _yes(card.data.get("ferplus_votes"))),
+        (N_("Made"), card.created),
+        (N_("Recipe"), card.recipe),
+        (N_("Input"), f"{card.input.height}x{card.input.width}, {_channels(card)}"),
+        (N_("Parameters"), _count(card.training.get("parameters_count"))),
+        (N_("Served"), _served(card)),
+        (N_("Uncertain below"), f"{card.uncertain_below:.3f}"),
+        (N_("Epochs"), _count(card.training.get("epochs"))),
+        (N_("Training pictures"), _count(data.get("training", data.get("pictures")))),
+        (N_("Validated"), _cross_fitted(data)),
+        (N_("Fingerprint of the training data"), data.get("fingerprint")),
+        (N_("Copies of test pictures dropped"), _count(data.get("copies_of_test_dropped"))),
+        (N_("FER+ votes used"), _yes(card.data.get("ferplus_votes"))),
     ]
     return [(words, str(value)) for words, value in rows if value not in (None, "", {})]
 

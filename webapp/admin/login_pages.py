@@ -10,18 +10,19 @@ from webapp.access.audit import record
 from webapp.access.auth import admin_required, public
 from webapp.database.access_tables import ADMIN
 from webapp.errors import InvalidRequest, MienError, NotFound, RateLimited
+from webapp.languages import N_, gettext
 from webapp.web.open_database import store
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 
 # In this order in the sub-navigation; what has no view yet is left out.
 NAVIGATION = (
-    ("Status", "admin.status"),
-    ("Models", "admin.models"),
-    ("Shadow", "admin_shadow.index"),
-    ("History", "admin_history.index"),
-    ("Audit", "admin.audit"),
-    ("Access", "admin.access"),
+    (N_("Status"), "admin.status"),
+    (N_("Models"), "admin.models"),
+    (N_("Shadow"), "admin_shadow.index"),
+    (N_("History"), "admin_history.index"),
+    (N_("Audit"), "admin.audit"),
+    (N_("Access"), "admin.access"),
 )
 
 
@@ -84,7 +85,7 @@ def log_in() -> ResponseReturnValue:
     account = accounts.log_in(store(), name, password)
     if account is None:
         record("login.failed", _shown(name), actor="nobody")
-        return _login_page("The name or the password is wrong.", name, 401)
+        return _login_page(gettext("The name or the password is wrong."), name, 401)
     throttle.throttle().succeeded(name, throttle.known_device(name))
     auth.log_in(account)
     record("login", account.name, actor=account.name)

@@ -30,6 +30,7 @@ from webapp.errors import (
     StorageUnavailable,
 )
 from webapp.inference.outcomes import Outcomes, Share
+from webapp.languages import N_
 from webapp.models.journal import Journal
 from webapp.models.registry import Registry
 from webapp.web.open_database import database_of
@@ -173,13 +174,13 @@ class Activation:
     def _swap(self, version: str) -> None:
         """Verify, then load in every worker or in none."""
         found = self._registry.get(version)
-        self.doing = f"Verifying {version}"
+        self.doing = N_(f"Verifying {version}")
         self._registry.verify(version)
-        self.doing = f"Loading {version} in every worker"
+        self.doing = N_(f"Loading {version} in every worker")
         self._inference.reload(found.folder)
 
     def _point(self, version: str, before: str, *, back: bool) -> None:
-        self.doing = "Writing models/ACTIVE"
+        self.doing = N_("Writing models/ACTIVE")
         try:
             if back:
                 self._registry.point_back_to(version)
@@ -267,7 +268,7 @@ class Activation:
         self._back_by_itself(probation.version, probation.previous, why)
 
     def _back_by_itself(self, bad: str, good: str, why: str) -> None:
-        self.doing = f"Going back to {good}"
+        self.doing = N_(f"Going back to {good}")
         folder = self._registry.get(good).folder
         try:
             self._inference.reload(folder)
@@ -279,7 +280,7 @@ class Activation:
         self._record_change("rolled_back", SERVER, bad, good, why, automatic=True)
         self.notice = {
             "kind": "rolled_back",
-            "message": f"Mien went back to {good} by itself. {why}",
+            "message": N_(f"Mien went back to {good} by itself. {why}"),
             "version": bad,
         }
 

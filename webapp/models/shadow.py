@@ -31,6 +31,7 @@ from webapp.errors import Conflict, InvalidRequest, MienError, NotFound
 from webapp.files import atomic
 from webapp.files.kinds import IMAGE
 from webapp.inference.client import InferenceService
+from webapp.languages import N_
 from webapp.models.registry import ModelVersion, Registry
 from webapp.models.tally import Tally
 from webapp.settings import Settings
@@ -216,7 +217,7 @@ class Shadow:
             reason = error.message
         except Exception as error:  # noqa: BLE001  (the page must show it)
             _log.exception("the shadow failed")
-            reason = f"It failed on our side ({type(error).__name__})."
+            reason = N_(f"It failed on our side ({type(error).__name__}).")
         finally:
             self._inference.on_live = None
             try:

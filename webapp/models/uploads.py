@@ -27,6 +27,7 @@ from webapp.files.atomic import sync_folder
 from webapp.files.receiving import Source, receive
 from webapp.files.reserve import DiskReserve
 from webapp.files.staging import Staging, sweep
+from webapp.languages import N_, said
 from webapp.models.evaluation_sets import EvaluationSets
 from webapp.models.inspection import Cancelled, inspect
 from webapp.models.registry import Registry
@@ -79,7 +80,7 @@ class Upload:
             "step": self.step,
             "received": self.received,
             "size": self.size,
-            "reason": self.reason or None,
+            "reason": said(self.reason) or None,
             "check": self.check or None,
             "report": self.report or None,
         }
@@ -153,7 +154,7 @@ class Uploads:
             reserve = DiskReserve(self._registry.models_dir, self._settings.disk_reserve_mb)
             receive(source, length, staging.folder / "incoming", limit, progress, reserve)
         except BaseException as error:
-            reason = error.message if isinstance(error, MienError) else "It was interrupted."
+            reason = error.message if isinstance(error, MienError) else N_("It was interrupted.")
             self._end(job, "refused", reason, error)
             raise
         self._start(job)
@@ -210,10 +211,10 @@ class Uploads:
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             why = "the disk is full" if full else error.strerror or "an input or output error"
-            self._end(job, "refused", f"The check could not go on: {why}.", error)
+            self._end(job, "refused", N_(f"The check could not go on: {why}."), error)
         except Exception as error:  # noqa: BLE001  (it must end the upload, not the thread alone)
             _log.exception("checking an upload failed")
-            self._end(job, "refused", "The check failed on our side; the log says how.", error)
+            self._end(job, "refused", N_("The check failed on our side; the log says how."), error)
 
     def _inspect(self, job: Upload) -> None:
         folder, wanted = job.staging.folder, job.wanted
@@ -309,7 +310,9 @@ class Uploads:
     def _forget_old(self) -> None:
         for job in list(self._jobs.values()):
             if job.state == "asks" and time.monotonic() - job.asked_at > UNANSWERED_S:
-                self._end(job, "cancelled", "Nobody said the order of the labels within an hour.")
+                self._end(
+                    job, "cancelled", N_("Nobody said the order of the labels within an hour.")
+                )
         ended = [job for job in self.all() if job.ended]
         for job in ended[KEPT:]:
             self._jobs.pop(job.id, None)
