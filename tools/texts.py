@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import ast
 import itertools
+import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,12 +31,14 @@ _PYTHON = {
     "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),
 }
-_BROWSER = {"t": None, "mark": None, "tn": (1, 2)}
-# folder, pattern, method, keywords, options
+_QUOTED = r'"(?:[^"\\\n]|\\.)*"'
+_JOINED = rf"{_QUOTED}(?:\s*\+\s*{_QUOTED})*"
+# t("..."), mark("...") and tn("...", "..."); texts may be joined with +
+_IN_SCRIPTS = re.compile(rf"\b(t|mark|tn)\(\s*({_JOINED})(?:\s*,\s*({_JOINED}))?")
+# folder, pattern, method, options
 _SOURCES = (
-    ("templates", "*.html", "jinja2", _PYTHON, {"trimmed": "true", "silent": "false"}),
-    ("webapp", "*.py", "python", _PYTHON, {}),
-    ("static/js", "*.js", "javascript", _BROWSER, {}),
+    ("templates", "*.html", "jinja2", {"trimmed": "true", "silent": "false"}),
+    ("webapp", "*.py", "python", {}),
 )
 
 
@@ -61,11 +65,15 @@ _UNSEEN = (
 )
 
 
-def sources() -> Iterator[tuple[Path, str, dict, dict]]:
-    """Every file with texts, and how they are found in it."""
-    for folder, pattern, method, keywords, options in _SOURCES:
-        for path in sorted((ROOT / folder).rglob(pattern)):
-            yield path, method, keywords, options
+def in_scripts(text: str) -> Iterator[str | tuple[str, str]]:
+    """The texts of a browser module, those of ``tn`` as singular and plural.
+
+    By their form alone: Babel's own extractor loses its way in regular expressions and in
+    template strings within each other.
+    """
+    for name, one, many in _IN_SCRIPTS.findall(text):
+        forms = ["".join(map(json.loads, re.findall(_QUOTED, part))) for part in (one, many)]
+        yield (forms[0], forms[1]) if name == "tn" else forms[0]
 
 
 def marked(path: Path) -> Iterator[str]:
@@ -95,15 +103,20 @@ def marked(path: Path) -> Iterator[str]:
 def collect() -> Catalog:
     """Every text of the program, each with the files it stands in."""
     found = Catalog(project="Mien", charset="utf-8")
-    for path, method, keywords, options in sources():
+    for folder, pattern, method, options in _SOURCES:
+        for path in sorted((ROOT / folder).rglob(pattern)):
+            name = path.relative_to(ROOT).as_posix()
+            for _line, text, comments, context in extract_from_file(
+                method, path, keywords=_PYTHON, comment_tags=("Translators:",), options=options
+            ):
+                found.add(text, None, [(name, None)], auto_comments=comments, context=context)
+            if method == "python" and not name.startswith(_UNSEEN):
+                for own in marked(path):
+                    found.add(own, None, [(name, None)])
+    for path in sorted((ROOT / "static" / "js").rglob("*.js")):
         name = path.relative_to(ROOT).as_posix()
-        for _line, text, comments, context in extract_from_file(
-            method, path, keywords=keywords, comment_tags=("Translators:",), options=options
-        ):
-            found.add(text, None, [(name, None)], auto_comments=comments, context=context)
-        if method == "python" and not name.startswith(_UNSEEN):
-            for marked_text in marked(path):
-                found.add(marked_text, None, [(name, None)])
+        for script_text in in_scripts(path.read_text(encoding="utf-8")):
+            found.add(script_text, None, [(name, None)])
     return found
 
 

@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from webapp.domain import EMOTIONS
 from webapp.errors import ERRORS_BY_CODE
+from webapp.web.language_choice import init_languages
 
 ROOT = Path(__file__).resolve().parents[2]
 CSP = (
@@ -86,6 +87,7 @@ def create_double() -> tuple[Flask, SocketIO, Double]:
     app = Flask(
         __name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static")
     )
+    init_languages(app)
     socketio = SocketIO(app, async_mode="threading", cors_allowed_origins=[])
     double = Double()
 
