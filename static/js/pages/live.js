@@ -1,9 +1,8 @@
 // The live page's first step: Start works as soon as this small module is here, and everything
 // behind it loads meanwhile. On a slow line that is seconds earlier than the whole page.
 
-import { t } from "../lib/i18n.js";
-
 const $ = (name) => document.querySelector(`[data-${name}]`);
+// its two sentences stand in the page: the module of texts comes with the rest
 const needed = JSON.parse(document.getElementById("modules").textContent);
 
 let app = null;
@@ -23,7 +22,7 @@ import("../live/app.js").then(
   },
   (error) => {
     console.error(error);
-    $("notice").textContent = t("The page did not load completely. Reload it, please.");
+    $("notice").textContent = $("stage").dataset.wordsBroken;
   },
 );
 
@@ -35,7 +34,7 @@ function ask(what) {
   wanted = what;
   $('panel="idle"').hidden = true;
   $('panel="starting"').hidden = false;
-  $("starting-text").textContent = t("Loading the rest of the page.");
+  $("starting-text").textContent = $("stage").dataset.wordsLoading;
 }
 
 const actions = {
