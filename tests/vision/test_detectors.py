@@ -97,6 +97,18 @@ def test_every_small_face_of_a_large_picture_is_found(
     assert len(found) == len(faces)
 
 
+def test_small_faces_that_lie_are_found(detector: TwoLooks, astronaut_rgb: Pixels) -> None:
+    picture = np.full((900, 1200, 3), 120, np.uint8)
+    head = cv2.resize(turned_head(astronaut_rgb, 75)[100:300, 100:300], (64, 64))
+    places = [(70, 60), (560, 400), (1050, 760)]
+    for x, y in places:
+        picture[y : y + 64, x : x + 64] = head
+    found = detector.scan(frame_of(picture), thorough=True)
+    assert len(found) == len(places)
+    for x, y in places:
+        assert any(x < d.box.center[0] < x + 64 and y < d.box.center[1] < y + 64 for d in found)
+
+
 def test_a_face_that_fills_the_picture_is_found(detector: TwoLooks, astronaut_rgb: Pixels) -> None:
     assert len(detector.scan(frame_of(astronaut_rgb[70:190, 165:285]), thorough=True)) == 1
 

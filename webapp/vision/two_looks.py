@@ -1,9 +1,10 @@
 """Faces as BlazeFace proposes them and confirms them by a second look; see ``docs/quality.md``.
 
 The wide network goes over the whole picture and over tiles with a low threshold. Each proposal is
-turned upright and seen again, at a fixed size, by both networks; it is a face where the two
-probabilities together are high. Whatever network found a face, its box is brought to the geometry
-of dlib's frontal detector, which is what the expression networks are fed with.
+turned upright and seen again, near and far, by the small network: it tells faces from what looks
+like one better than both together, and costs a third. In doubt it looks three times more. The
+face's box is brought to the geometry of dlib's frontal detector, which is what the expression
+networks are fed with.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from webapp.vision.blazeface import (
     SAME_FACE_IOU,
     SHORT_RANGE,
     BlazeFace,
-    Network,
     Pyramid,
     Window,
     blend,
@@ -38,16 +38,16 @@ Float = npt.NDArray[np.float32]
 # Larger pictures are reduced to this longer side before they are looked at, in pixels.
 LONGEST_SIDE: Final = 1600
 PROPOSED: Final = 0.15
-# The mean probability of the two second looks: a face above it.
-CONFIRMED: Final = 0.66
-# The same on small tiles and in a picture that lies: more looks, more chances to be wrong.
-CLOSER: Final = 0.7
-# Below it, but above this, a third look at what was seen, turned by what was seen: of 34 faces that
-# two looks missed in scenes of turned and covered ones it finds 21.
-DOUBTFUL: Final = 0.35
+# The mean probability of the two second looks: a face above SURE, and none below DOUBTFUL. Between
+# them three more looks decide; the mean of both means is a face above CONFIRMED.
+SURE: Final = 0.8
+DOUBTFUL: Final = 0.64
+CONFIRMED: Final = 0.69
+# A proposal that the first of them calls less likely is not looked at again.
+LEAST: Final = 0.3
+# Above this, and not sure, the first is repeated, turned by what it saw.
+WORTH_TURNING: Final = 0.4
 KNOWN: Final = 0.5
-# Live, the first look counts where it is surer than this: a scan costs 5 ms a face less.
-PLAIN: Final = 0.7
 SMALLEST_SIDE: Final = 10.0
 # Second looks at most, which bounds the time of a picture full of what might be faces.
 MAX_PROPOSALS: Final = 240
@@ -63,14 +63,15 @@ PADDED: Final = 1.5
 # The networks know faces that stand. Where one is turned by more degrees than this, or none is
 # found, the picture is looked at lying on either side, too.
 TURNED: Final = 35.0
-# The second look shows this many box sides, in patches of this many pixels.
-LOOK_SIDES: Final = 3.0
-LOOK_PIXELS: Final = 192
+# How many box sides the second looks show, in patches as large as the network's input.
+NEAREST: Final = 2.2
+NEAR: Final = 3.0
+FAR: Final = 4.0
 SEARCH_SIDES: Final = 2.4
-# dlib's box relative to each network's: sides, and how much lower its middle is, in box sides.
-# Medians over 244 upright photographs in which all three found the face (spread .08 and .035).
-_SIDE: Final = {SHORT_RANGE: 0.961, FULL_RANGE: 0.924}
-_LOWER: Final = {SHORT_RANGE: -0.031, FULL_RANGE: 0.017}
+# dlib's box relative to the small network's: sides, and how much lower its middle is, in box sides.
+# Medians over 244 upright photographs in which both found the face (spread .08 and .035).
+_SIDE: Final = 0.961
+_LOWER: Final = -0.031
 
 
 class TwoLooks:
@@ -97,30 +98,40 @@ class TwoLooks:
         if turn is not None:
             parts = [parts[turn % len(parts)]]
         rows = self._propose(pyramid, [whole(picture), *parts])[:MAX_LIVE_PROPOSALS]
-        return _scaled(self._confirm(pyramid, rows, PLAIN), 1 / scale)
+        return _scaled(self._confirm(pyramid, rows), 1 / scale)
 
     def _scan_thoroughly(self, picture: Pixels) -> list[Detection]:
-        pyramid, all_of_it, longest = Pyramid(picture), whole(picture), max(picture.shape[:2])
-        rows = self._propose(pyramid, [all_of_it, *tiles(picture, TILE)])
-        padded = self._short.look(pyramid, all_of_it.scaled(PADDED), PROPOSED)
-        rows = blend(np.concatenate([rows, padded]))[:MAX_PROPOSALS]
-        found = self._confirm(pyramid, rows)
-        left = MAX_PROPOSALS - len(rows)
-        for tile, face in SMALLER:
-            if found and min(d.box.width for d in found) >= face * longest:
-                break
-            rows = self._propose(pyramid, tiles(picture, tile))
-            new = [row for row in rows if not _among(row, found)][:left]
-            found = merge(found + _surer(self._confirm(pyramid, new)))
-            left -= len(new)
+        found = self._scan_closely(picture)
+        if not found:
+            pyramid, padded = Pyramid(picture), whole(picture).scaled(PADDED)
+            found = self._confirm(pyramid, self._short.look(pyramid, padded, PROPOSED)[:1])
         if not found or any(abs(d.roll_degrees or 0) > TURNED for d in found):
             for quarters in (1, 3):
                 lying = np.ascontiguousarray(np.rot90(picture, quarters))
-                pyramid = Pyramid(lying)
-                rows = self._propose(pyramid, [whole(lying), *tiles(lying, TILE)])[:left]
-                left -= len(rows)
-                turned = self._confirm(pyramid, rows)
-                found = merge(found + [stood_up(d, quarters, picture) for d in _surer(turned)])
+                seen = self._scan_closely(lying, known=[d.box.width for d in found])
+                turned = [stood_up(d, quarters, picture) for d in seen]
+                found = merge(found + turned)
+        return found
+
+    def _scan_closely(
+        self, picture: Pixels, known: Sequence[float] | None = None
+    ) -> list[Detection]:
+        """Faces in the picture, its tiles, and, where nothing or a small face is, smaller tiles.
+
+        ``known`` are sides of faces that were seen in the same picture when it stood. Where none
+        was, the smallest tiles are left out.
+        """
+        pyramid, longest = Pyramid(picture), max(picture.shape[:2])
+        rows = self._propose(pyramid, [whole(picture), *tiles(picture, TILE)])[:MAX_PROPOSALS]
+        found, left = self._confirm(pyramid, rows), MAX_PROPOSALS - len(rows)
+        for tile, face in SMALLER if known != [] else SMALLER[:1]:
+            sides = [*(known or ()), *(d.box.width for d in found)]
+            if sides and min(sides) >= face * longest:
+                break
+            rows = self._propose(pyramid, tiles(picture, tile))
+            new = [row for row in rows if not _among(row, found)][:left]
+            found = merge(found + self._confirm(pyramid, new))
+            left -= len(new)
         return found
 
     def search(self, frame: Frame, regions: Sequence[Box]) -> list[Detection]:
@@ -147,7 +158,7 @@ class TwoLooks:
             away = np.hypot((rows[:, 1] + rows[:, 3]) / 2 - x, (rows[:, 2] + rows[:, 4]) / 2 - y)
             row = rows[int(np.argmax(rows[:, 0] - 2 * away / side))]
             if _whole_box(row):
-                return _detection(row, float(row[0]) / 2, SHORT_RANGE)
+                return _detection(row, float(row[0]) / 2)
         found = self._dlib.search(frame.grey, [region])
         return replace(found[0], score=KNOWN / 2) if found else None
 
@@ -160,56 +171,55 @@ class TwoLooks:
         found = np.concatenate(rows)
         return blend(found[_sides(found) >= SMALLEST_SIDE])
 
-    def _confirm(
-        self, pyramid: Pyramid, proposed: Iterable[Float], plain: float = math.inf
-    ) -> list[Detection]:
-        found = (self._second_look(pyramid, row, plain) for row in proposed if _whole_box(row))
+    def _confirm(self, pyramid: Pyramid, proposed: Iterable[Float]) -> list[Detection]:
+        found = (self._second_look(pyramid, row) for row in proposed if _whole_box(row))
         return merge([d for d in found if d is not None])
 
-    def _second_look(self, pyramid: Pyramid, row: Float, plain: float) -> Detection | None:
-        """Both networks on the proposal turned upright; its box and points from what they saw.
-
-        Of a proposal above ``plain`` the wide network's first look counts.
-        """
-        sure, seen, by = self._look_again(pyramid, row, float(row[0]) if row[0] > plain else None)
-        if seen is not None and DOUBTFUL <= sure < CONFIRMED:
-            sure, seen, by = self._look_again(pyramid, seen, None)
-        return None if seen is None or sure < CONFIRMED else _detection(seen, sure, by)
+    def _second_look(self, pyramid: Pyramid, row: Float) -> Detection | None:
+        """What the small network sees where ``row`` is, turned upright, at several distances."""
+        near, seen = self._look_again(pyramid, row, NEAR)
+        if seen is None or near < LEAST:
+            return None
+        far, _ = self._look_again(pyramid, row, FAR)
+        if WORTH_TURNING <= (near + far) / 2 < SURE:
+            again, better = self._look_again(pyramid, seen, NEAR)
+            if better is not None and again > near:
+                near, seen = again, better
+        score = (near + far) / 2
+        if DOUBTFUL <= score < SURE:
+            more = [self._look_again(pyramid, seen, NEAREST)]
+            more += [self._look_again(pyramid, seen, sides, mirror=True) for sides in (NEAR, FAR)]
+            score = (score + sum(sure for sure, _ in more) / len(more)) / 2
+        return _detection(seen, score) if score >= CONFIRMED else None
 
     def _look_again(
-        self, pyramid: Pyramid, row: Float, wide: float | None
-    ) -> tuple[float, Float | None, Network]:
-        """Mean probability, row in pixels of the picture, and the network that gave it.
+        self, pyramid: Pyramid, row: Float, sides: float, *, mirror: bool = False
+    ) -> tuple[float, Float | None]:
+        """Probability and row, in pixels of the picture, of what lies where ``row`` does.
 
-        ``wide`` is what the wide network said already. It is not asked where it cannot help.
+        A row that was seen in a mirror has no way back: it is None.
         """
-        patch, back = upright(pyramid, row, LOOK_SIDES, LOOK_PIXELS)
-        shown, window = Pyramid(patch), Window(0, 0, LOOK_PIXELS)
-        expected = np.array([-0.5, -0.5, 0.5, 0.5], np.float32) / LOOK_SIDES * LOOK_PIXELS
-        expected += LOOK_PIXELS / 2
-        rows = self._short.look(shown, window, 0.05, near=expected)
-        narrow = float(rows[0, 0]) if len(rows) else 0.0
-        if narrow + 1 < 2 * CONFIRMED:
-            return 0.0, None, SHORT_RANGE
-        seen, by = rows[0], SHORT_RANGE
-        if wide is None:
-            rows = self._full.look(shown, window, 0.05, near=expected)
-            wide = float(rows[0, 0]) if len(rows) else 0.0
-            if narrow <= 0.4 and len(rows):
-                seen, by = rows[0], FULL_RANGE
-        return (narrow + wide) / 2, mapped(seen, back), by
+        pixels = SHORT_RANGE.side
+        patch, back = upright(pyramid, row, sides, pixels)
+        if mirror:
+            patch = np.ascontiguousarray(patch[:, ::-1])
+        expected = np.array([-0.5, -0.5, 0.5, 0.5], np.float32) / sides * pixels + pixels / 2
+        rows = self._short.look(Pyramid(patch), Window(0, 0, pixels), 0.05, near=expected)
+        if not len(rows):
+            return 0.0, None
+        return float(rows[0, 0]), None if mirror else mapped(rows[0], back)
 
 
-def _detection(row: Float, score: float, network: Network) -> Detection:
+def _detection(row: Float, score: float) -> Detection:
     """A row in dlib's geometry."""
     points = row[5:].reshape(-1, 2).astype(np.float64)
     side = float(max(row[3] - row[1], row[4] - row[2]))
     eyes = points[1] - points[0]
     roll = math.atan2(eyes[1], eyes[0])
-    lower = _LOWER[network] * side
+    lower = _LOWER * side
     x = float(row[1] + row[3]) / 2 - lower * math.sin(roll)
     y = float(row[2] + row[4]) / 2 + lower * math.cos(roll)
-    half = side * _SIDE[network] / 2
+    half = side * _SIDE / 2
     return Detection(
         Box(x - half, y - half, x + half, y + half),
         score,
@@ -233,10 +243,6 @@ def _sides(found: Float) -> Float:
 
 def _whole_box(row: Float) -> bool:
     return bool(np.isfinite(row).all() and row[3] > row[1] and row[4] > row[2])
-
-
-def _surer(found: Sequence[Detection]) -> list[Detection]:
-    return [d for d in found if d.score >= CLOSER]
 
 
 def _among(row: Float, found: Sequence[Detection]) -> bool:
