@@ -10,6 +10,7 @@ from webapp.domain import EMOTIONS
 from webapp.studies.catalog import PRESENTATIONS
 from webapp.studies.participants import DEVICES, SHOWN
 from webapp.studies.questions import KINDS
+from webapp.studies.report_api import EXPORTS
 from webapp.studies.samples import FACES, MAX_SAMPLES
 from webapp.survey.purposes import PURPOSES
 
@@ -253,6 +254,34 @@ OPERATIONS: dict[str, dict[str, Any]] = {
         403,
         409,
         429,
+    ),
+    "study_report_api.report": _study(
+        "studyReport",
+        "The report: curves, moments, attention, comparison, answers, and who was left out.",
+        {"200": answer("The report; docs/studies.md describes it.", _OBJECT)},
+        400,
+        404,
+        409,
+        parameters=[_BY, _PART],
+    ),
+    "study_report_api.export": _study(
+        "exportStudy",
+        "Scores or people as CSV, the report as a workbook or JSON.",
+        {
+            "200": {
+                "description": "The file.",
+                "content": {
+                    "text/csv": {"schema": _TEXT},
+                    "application/json": {"schema": _OBJECT},
+                    "application/octet-stream": _BINARY,
+                },
+            }
+        },
+        404,
+        409,
+        parameters=[
+            {"name": "form", "in": "path", "required": True, "schema": {"enum": list(EXPORTS)}}
+        ],
     ),
     "participation_api.notice": _person(
         "showNotice",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from webapp.studies import api, api_preview, pages, participant_api
+from webapp.studies import api, api_preview, pages, participant_api, report_api
 from webapp.studies.events import init_events
 from webapp.studies.service import EXTENSION, LazyStudies
 from webapp.web.services import Services
@@ -19,4 +19,5 @@ def init_studies(app: Flask, services: Services) -> LazyStudies:
     app.register_blueprint(participant_api.blueprint)
     app.register_blueprint(api_preview.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(report_api.blueprint)
     return lazy

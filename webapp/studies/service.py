@@ -20,6 +20,7 @@ from webapp.settings import Settings
 from webapp.studies.catalog import Catalog
 from webapp.studies.ingest import Ingest
 from webapp.studies.participants import Participants
+from webapp.studies.report.cache import Reports
 from webapp.studies.stimuli import Stimuli
 from webapp.web.open_database import database_of
 from webapp.web.services import Services, services_of
@@ -40,6 +41,7 @@ class Studies:
         self.stimuli = Stimuli(self.catalog, self.settings)
         self.participants = Participants(store, self.settings)
         self.ingest = Ingest(store, self.participants, self.settings)
+        self.reports = Reports(store, services)
 
     def close(self) -> None:
         self._close_files()

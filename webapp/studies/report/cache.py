@@ -1,0 +1,88 @@
+"""Reports of studies that were made, kept until anything in the study changes."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import func, select
+
+from webapp.database.store import Store
+from webapp.database.study_tables import StudyParticipant
+from webapp.studies.catalog import find_study
+from webapp.studies.report.process import run_process
+from webapp.web.services import Services
+
+KEPT: Final = 8
+
+
+class Reports:
+    """Makes reports in processes, one at a time, and keeps the latest in memory only: whoever
+    withdraws is in no file.
+    """
+
+    def __init__(self, store: Store, services: Services) -> None:
+        self._store = store
+        self._services = services
+        self._kept: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._turn = threading.Lock()
+
+    def _state(self, study_id: str) -> tuple[Any, ...]:
+        """What changes whenever a report would. Raises :class:`NotFound`."""
+        with self._store.session() as session:
+            study = find_study(session, study_id)
+            counts = session.execute(
+                select(
+                    func.count(),
+                    func.sum(StudyParticipant.samples),
+                    func.max(StudyParticipant.seen_at),
+                    func.max(StudyParticipant.number),
+                ).where(StudyParticipant.study_id == study_id, StudyParticipant.preview.is_(False))
+            ).one()
+            states = session.execute(
+                select(StudyParticipant.state, func.count())
+                .where(StudyParticipant.study_id == study_id)
+                .group_by(StudyParticipant.state)
+            ).all()
+            return (
+                study.name,
+                study.state,
+                study.withdrawn,
+                *counts,
+                str(sorted(map(str, states))),
+            )
+
+    def _arguments(self, study_id: str) -> list[str]:
+        threshold = self._services.uncertain_below(self._services.inference.version)
+        cell = self._services.settings.survey_min_cell
+        return ["--study", study_id, "--threshold", str(threshold), "--min-cell", str(cell)]
+
+    def report(self, study_id: str, by: str = "", only: str = "") -> dict[str, Any]:
+        """The report as it is now; not to be changed by who gets it.
+
+        Raises :class:`NotFound`, :class:`InvalidRequest`, :class:`Conflict`.
+        """
+        arguments = [*self._arguments(study_id), "--by", by, "--only", only]
+        key = (*arguments, *self._state(study_id))
+        with self._turn:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            made = run_process(self._store.url, arguments)
+            for old in [one for one in self._kept if one[:10] == key[:10]]:
+                del self._kept[old]  # what it was made of has changed
+            self._kept[key] = made
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return made
+
+    def workbook(self, study_id: str) -> bytes:
+        """The report as XLSX. Raises as :meth:`report`."""
+        self._state(study_id)
+        with tempfile.TemporaryDirectory() as folder, self._turn:
+            path = Path(folder) / "report.xlsx"
+            run_process(self._store.url, [*self._arguments(study_id), "--xlsx", str(path)])
+            return path.read_bytes()
