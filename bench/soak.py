@@ -17,7 +17,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import click
@@ -154,14 +153,10 @@ def run(minutes: float, clients: int, fps: float) -> dict[str, Any]:
 @click.option("--minutes", default=60.0)
 @click.option("--clients", default=64)
 @click.option("--fps", default=2.0, help="Frames a second of each camera.")
-@click.option("--json", "target", required=True, help="File for the report; - is standard output.")
-def main(minutes: float, clients: int, fps: float, target: str) -> None:
+@click.option("--json", "target", type=click.File("w"), default="-")
+def main(minutes: float, clients: int, fps: float, target: Any) -> None:
     report = run(minutes, clients, fps)
-    text = json.dumps(report, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
+    click.echo(json.dumps(report, indent=2), file=target)
     sys.exit(0 if report["ok"] else 1)
 
 

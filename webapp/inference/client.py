@@ -41,7 +41,7 @@ class InferenceService:
 
     ``pipeline`` (``module:factory``) and ``transport`` (``unix`` or ``tcp``) replace the vision
     pipeline and the connection in tests and benchmarks. ``background`` workers run only when
-    nobody else wants the processor.
+    the processor is idle.
     """
 
     def __init__(
