@@ -4,7 +4,7 @@ Who owns the job cuts its files into chunks, keeps a number of them with the wor
 the database which are done: that alone is the truth. While a worker holds a chunk it keeps a lease
 in Redis; a lease that ran out with work left means that the worker ended, and the chunk is sent
 again. No more wait in Redis than keeps the workers busy, each active job's share of them: a job of
-one chunk is not behind the sixty of another. Chunks that no worker took are sent again some time
+one chunk is not behind the sixty of another. Chunks no worker took are sent again after a while
 without any progress, because a Redis that started again has forgotten them. Sending one twice costs
 time, never a wrong count.
 """
