@@ -210,12 +210,16 @@ def measure(scratch: Path, models: Path, images: int) -> dict[str, Any]:
 
 @click.command(help=__doc__)
 @click.option("--images", default=2000, show_default=True)
-@click.option("--json", "target", type=click.File("w"), default="-")
+@click.option("--json", "target", default="-", help="File for the report; - is standard output.")
 @click.option("--models-dir", default="models", show_default=True, type=click.Path(path_type=Path))
-def main(images: int, target: Any, models_dir: Path) -> None:
+def main(images: int, target: str, models_dir: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         report = measure(Path(scratch), models_dir.resolve(), images)
-    click.echo(json.dumps(_rounded(report), indent=2), file=target)
+    text = json.dumps(_rounded(report), indent=2)
+    if target == "-":
+        click.echo(text)
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m bench.fuzz --json -``: unexpected messages, uploads and requests.
+"""``python -m bench.fuzz --json -``: messages, uploads and requests that nobody expects.
 
 10,000 in all by default, from a seed: sockets, uploads, and the REST interface by its description
 (schemathesis), against the real server with real workers. No answer may be an internal error, every
@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -118,10 +119,14 @@ def run(messages: int, uploads: int, examples: int, seed: int) -> dict[str, Any]
 @click.option("--uploads", default=3000, help="Uploaded files.")
 @click.option("--examples", default=50, help="Requests of each sort for each operation.")
 @click.option("--seed", default=1)
-@click.option("--json", "target", type=click.File("w"), default="-")
-def main(messages: int, uploads: int, examples: int, seed: int, target: Any) -> None:
+@click.option("--json", "target", required=True, help="File for the report; - is standard output.")
+def main(messages: int, uploads: int, examples: int, seed: int, target: str) -> None:
     report = run(messages, uploads, examples, seed)
-    click.echo(json.dumps(report, indent=2), file=target)
+    text = json.dumps(report, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        Path(target).write_text(text, encoding="utf-8")
     sys.exit(0 if report["ok"] else 1)
 
 

@@ -212,8 +212,8 @@ def heavy(server: Server, filled: str, job: int) -> dict[str, Callable[[], int]]
 @click.command(help=__doc__)
 @click.option("--program", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--pictures", default=10_000, show_default=True, help="In the survey with a report.")
-@click.option("--json", "target", type=click.File("w"), default="-")
-def main(program: Path | None, pictures: int, target: Any) -> None:
+@click.option("--json", "target", default="-", help="File for the report; - is standard output.")
+def main(program: Path | None, pictures: int, target: str) -> None:
     program = (program or ROOT).resolve()
     with tempfile.TemporaryDirectory() as scratch:
         done = subprocess.run(
@@ -233,10 +233,11 @@ def main(program: Path | None, pictures: int, target: Any) -> None:
                 rows[name] = server.measured(call)
                 click.echo(f"{name}: {rows[name]}", err=True)
     load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
-    click.echo(
-        json.dumps({"pictures": pictures, "load_average": load, "requests": rows}, indent=2),
-        file=target,
-    )
+    text = json.dumps({"pictures": pictures, "load_average": load, "requests": rows}, indent=2)
+    if target == "-":
+        click.echo(text)
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

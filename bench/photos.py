@@ -121,10 +121,10 @@ def measure(
 @click.option("--model", help="A version; default ACTIVE.")
 @click.option("--models-dir", default="models", show_default=True)
 @click.option("--detector-model", default="", help="A YuNet ONNX file instead of ours.")
-@click.option("--json", "target", type=click.File("w"), default="-")
+@click.option("--json", "target", default="-", show_default=True, help="- prints.")
 def main(
     data: Path, boxes: Path | None, groups: tuple[str, ...], count: int, live: bool,
-    model: str | None, models_dir: str, detector_model: str, target: Any,
+    model: str | None, models_dir: str, detector_model: str, target: str,
 ) -> None:  # fmt: skip
     cv2.setNumThreads(1)
     registry = Registry(Path(models_dir))
@@ -140,7 +140,11 @@ def main(
         raise click.ClickException("Scenes need 6 faces and a picture without one; or --scenes 0.")
     pipeline = Pipeline.from_version(version.folder, detector_model=detector_model)
     report = {"model": version.version, **measure(pipeline, known, count, groups, live)}
-    click.echo(json.dumps(report, indent=1), file=target)
+    text = json.dumps(report, indent=1) + "\n"
+    if target == "-":
+        click.echo(text, nl=False)
+    else:
+        Path(target).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

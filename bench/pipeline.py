@@ -102,7 +102,7 @@ def _rounded(value: Any) -> Any:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "target", type=click.File("w"), default="-")
+@click.option("--json", "target", default="-", help="File for the report; - is standard output.")
 @click.option("--model", type=click.Path(path_type=Path), help="Version folder; default ACTIVE.")
 @click.option("--models-dir", default="models", show_default=True)
 @click.option("--frames", default=200, show_default=True, help="Measured frames of ours.")
@@ -111,7 +111,7 @@ def _rounded(value: Any) -> Any:
 @click.option("--skip-seed", is_flag=True, help="Measure only ours.")
 @click.option("--worker", type=click.Path(path_type=Path), hidden=True)
 def main(
-    target: Any,
+    target: str,
     model: Path | None,
     models_dir: str,
     frames: int,
@@ -153,7 +153,11 @@ def main(
                     row["seed_way"]["wall_ms_per_frame"] / row["ours"]["wall_ms_per_frame"]
                 )
         report["faces"][str(faces)] = row
-    click.echo(json.dumps(_rounded(report), indent=2), file=target)
+    text = json.dumps(_rounded(report), indent=2)
+    if target == "-":
+        click.echo(text)
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

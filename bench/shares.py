@@ -282,7 +282,7 @@ def majority(votes: dict[str, str] | None) -> int | None:
 @click.option("--damage", type=click.Choice(list(DAMAGES)), default="none", show_default=True)
 @click.option("--surveys", default=200, show_default=True, help="Of each mix and size.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--json", "target", type=click.File("w"), default="-")
+@click.option("--json", "target", default="-", help="File for the report; - is standard output.")
 def main(
     model: Path | None,
     data: Path | None,
@@ -290,7 +290,7 @@ def main(
     damage: str,
     surveys: int,
     seed: int,
-    target: Any,
+    target: str,
 ) -> None:
     folder = model or Path("models") / Path("models/ACTIVE").read_text(encoding="utf-8").strip()
     card = ModelCard.load(folder)
@@ -315,7 +315,11 @@ def main(
         "worst_against_plain": max(row["shown_against_plain"] for row in rows),
         "rows": rows,
     }
-    click.echo(json.dumps(report, indent=2), file=target)
+    text = json.dumps(report, indent=2)
+    if target == "-":
+        click.echo(text)
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

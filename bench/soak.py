@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import click
@@ -153,10 +154,14 @@ def run(minutes: float, clients: int, fps: float) -> dict[str, Any]:
 @click.option("--minutes", default=60.0)
 @click.option("--clients", default=64)
 @click.option("--fps", default=2.0, help="Frames a second of each camera.")
-@click.option("--json", "target", type=click.File("w"), default="-")
-def main(minutes: float, clients: int, fps: float, target: Any) -> None:
+@click.option("--json", "target", required=True, help="File for the report; - is standard output.")
+def main(minutes: float, clients: int, fps: float, target: str) -> None:
     report = run(minutes, clients, fps)
-    click.echo(json.dumps(report, indent=2), file=target)
+    text = json.dumps(report, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        Path(target).write_text(text, encoding="utf-8")
     sys.exit(0 if report["ok"] else 1)
 
 

@@ -135,7 +135,7 @@ def measure(folder: Path, jpegs: list[bytes], images: int, workers: int) -> dict
 
 @click.command(help=__doc__)
 @click.option("--images", default=500, show_default=True)
-@click.option("--json", "target", type=click.File("w"), default="-")
+@click.option("--json", "target", default="-", help="File for the report; - is standard output.")
 @click.option("--model", type=click.Path(path_type=Path), help="Version folder; default ACTIVE.")
 @click.option("--models-dir", default="models", show_default=True)
 @click.option("--workers", default=0, help="Worker processes; 0 means one for each core.")
@@ -143,7 +143,7 @@ def measure(folder: Path, jpegs: list[bytes], images: int, workers: int) -> dict
 @click.option("--skip-seed", is_flag=True, help="Measure only ours.")
 def main(
     images: int,
-    target: Any,
+    target: str,
     model: Path | None,
     models_dir: str,
     workers: int,
@@ -169,7 +169,11 @@ def main(
         report["times_the_seed_way_by_processor_time"] = (
             seed["cpu_ms_per_frame"] / report["ours"]["cpu_ms_per_picture"]
         )
-    click.echo(json.dumps(_rounded(report), indent=2), file=target)
+    text = json.dumps(_rounded(report), indent=2)
+    if target == "-":
+        click.echo(text)
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -174,10 +174,14 @@ def run(images: int, kills: int, seed: int, workers: int) -> dict[str, Any]:
 @click.option("--kills", default=10, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=2, show_default=True)
-@click.option("--json", "target", type=click.File("w"), default="-")
-def main(images: int, kills: int, seed: int, workers: int, target: Any) -> None:
+@click.option("--json", "target", default="-", help="File for the report; - is standard output.")
+def main(images: int, kills: int, seed: int, workers: int, target: str) -> None:
     report = run(images, kills, seed, workers)
-    click.echo(json.dumps(report, indent=2), file=target)
+    text = json.dumps(report, indent=2)
+    if target == "-":
+        click.echo(text)
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
     sys.exit(0 if report["every_picture_counted_once"] else 1)
 
 

@@ -13,6 +13,7 @@ import os
 import statistics
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -78,8 +79,8 @@ def fill(
 @click.command(help=__doc__)
 @click.option("--pictures", default=10_000, show_default=True)
 @click.option("--groups", default=10, show_default=True)
-@click.option("--json", "target", type=click.File("w"), default="-")
-def main(pictures: int, groups: int, target: Any) -> None:
+@click.option("--json", "target", default="-", help="File for the report; - is standard output.")
+def main(pictures: int, groups: int, target: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         app = create_app(Settings(async_mode="threading", instance_dir=scratch))
         opened = surveys_of(app).open()
@@ -131,7 +132,11 @@ def main(pictures: int, groups: int, target: Any) -> None:
             "delete_processor_ms": round(1e3 * (time.process_time() - cpu), 1),
         }
         surveys_of(app).close()
-    click.echo(json.dumps(report, indent=2), file=target)
+    text = json.dumps(report, indent=2)
+    if target == "-":
+        click.echo(text)
+    else:
+        Path(target).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Generated scenes with known identities: two people who cross, one hidden for a s
 in motion), people who enter and leave, five at once, one who leaves before another comes. Scored
 with motmetrics: IDF1 (Ristani et al. 2016), MOTA and identity switches (Bernardin and
 Stiefelhagen 2008); a box counts as found from an overlap (IoU) of 0.4. A face that is covered by
-more than a third, or out of the picture, need not be shown and counts as false when it is.
+more than a third, or out of the picture, is expected from nobody and punished when shown.
 
 With ``--data`` the scenes are pictures of real faces (FER2013, unseen in training), read by the
 real pipeline and live session; without, the tracker alone gets boxes with a detector's errors.

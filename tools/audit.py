@@ -2,7 +2,7 @@
 
 Both need the network. Where it is not reachable that is said, and it is no failure: the audit is
 repeated whenever somebody has a network, and nothing else may depend on one. A weakness that has
-been mended in another version is a failure; one without a mended version is told.
+been mended in another version is a failure; one that nobody has mended yet is told.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bench.support.videos import HEIGHT, WIDTH, Grey, jpeg, place, wall
 from webapp.domain import Box
 
-HIDDEN_SHARE = 0.35  # of a face's box; covered by more, it need not be found
+HIDDEN_SHARE = 0.35  # of a face's box; covered by more, nobody is expected to see it
 _BOX_SHARE = 0.9  # of a FER2013 picture's side that a detector's box has
 
 Path = Callable[[float], tuple[float, float, float] | None]

@@ -1,4 +1,4 @@
-"""Unexpected values and bytes, from a seeded generator, so that a finding comes again."""
+"""Values and bytes that nobody expects, from a seeded generator, so that a finding comes again."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def await_port(port: int, process: subprocess.Popen[bytes] | None = None) -> Non
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError(f"No process listens on port {port}.")
+    raise RuntimeError(f"Nobody listens on port {port}.")
 
 
 class RedisServer:
@@ -124,7 +124,7 @@ class PostgresServer:
             self._process = None
 
     def retire(self) -> None:
-        """Begin to end without waiting: open connections go on, new ones are refused."""
+        """Begin to end, and wait for nobody: open connections go on, new ones are refused."""
         self._run("pg_ctl", "stop", "-m", "smart", "-W")
 
     def _connect(self) -> Any:

@@ -203,7 +203,7 @@ test("the summary: time per emotion and face, changes, valence, time without a f
   // nobody, 9-10 s uncertain, 10-10.9 s unreadable (the last result has no successor)
   const near = (value, wanted) => assert.ok(Math.abs(value - wanted) < 1e-6, `${value} is not ${wanted}`);
   near(whole.observedMs, 4900 + 1900);
-  near(whole.noFaceMs, 900);
+  near(whole.nobodyMs, 900);
   near(whole.states.happy, 2000);
   near(whole.states.sad, 2000);
   near(whole.states.neutral, 2000);

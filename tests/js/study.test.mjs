@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EMOTIONS } from "../../static/js/lib/emotions.js";
 import { ApiError } from "../../static/js/lib/http.js";
 import { parseResult } from "../../static/js/lib/protocol.js";
 import { BatchQueue, BATCHES } from "../../static/js/study/batches.js";
@@ -265,7 +266,7 @@ test("a receipt says what was agreed to, when, and how to take it back", () => {
 test("the step of a moment, and a moment in words", () => {
   assert.deepEqual([-5, 0, 249, 250, 600, 9000].map((ms) => stepAt([0, 250, 500], ms)), [0, 0, 0, 1, 2, 2]);
   assert.deepEqual([0, 7549, 59_960, 61_000].map(clock), ["0:00.0", "0:07.5", "1:00.0", "1:01.0"]);
-  assert.equal(interval(0.5, 0.77), "50–77 %");
+  assert.equal(interval(0.5, 0.77), "50 % to 77 %");
   assert.equal(interval(null, null), "");
   const moment = { kind: "peak", emotion: "happy", t_ms: 13_000, value: 0.64 };
   assert.equal(momentText(moment), "Happy rises to 64 % at 0:13.0");
@@ -273,7 +274,7 @@ test("the step of a moment, and a moment in words", () => {
 
 test("the expressions that say most are shown first", () => {
   const flat = (value) => ({ mean: [value, null, value] });
-  const curves = { angry: flat(0.05), happy: flat(0.7), surprise: flat(0.3), neutral: flat(0.9) };
-  assert.deepEqual(strongest(curves, "mean"), ["happy", "surprise"]);
-  assert.deepEqual(strongest({ angry: flat(0.05), sad: flat(0.02) }, "mean"), ["angry"]);
+  const curves = (given) => Object.fromEntries(EMOTIONS.map((emotion) => [emotion, flat(given[emotion] ?? 0.01)]));
+  assert.deepEqual(strongest(curves({ angry: 0.05, happy: 0.7, surprise: 0.3, neutral: 0.9 })), ["happy", "surprise"]);
+  assert.deepEqual(strongest(curves({ angry: 0.05 })), ["angry"]);
 });

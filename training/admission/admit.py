@@ -52,7 +52,7 @@ Notify = Callable[[str], None]
 class Request:
     """What the web process asks; see ``webapp.models.uploads``.
 
-    ``labels`` are the outputs' names in their order, empty where they are not known yet;
+    ``labels`` are the outputs' names in their order, empty where nobody has said them yet;
     ``pixels`` the range that the network expects; ``active`` the folder of the serving version.
     """
 

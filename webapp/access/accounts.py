@@ -136,7 +136,7 @@ def end_sessions(store: Store, account_id: int) -> None:
 
 
 def remove(store: Store, account_id: int) -> Account:
-    """Delete an account with its tokens, sessions and links; its surveys have no owner then.
+    """Delete an account with its tokens, sessions and links; its surveys belong to nobody then.
 
     The last administrator cannot go.
     """

@@ -131,7 +131,7 @@ def principal_of(holder: tokens.TokenHolder) -> Principal:
 
 
 def logged_in() -> Principal | None:
-    """As :func:`principal`, for templates: an invalid token gives None, and nothing is raised."""
+    """As :func:`principal`, for templates: an invalid token is nobody, and nothing is raised."""
     try:
         return principal()
     except (MienError, SQLAlchemyError):
@@ -270,7 +270,7 @@ def safe_target(target: str | None) -> str | None:
 
 
 def _refuse_unmarked() -> None:
-    """Fail closed: an admin view without a decorator is a mistake, and refuses everybody."""
+    """Fail closed: an admin view without a decorator is a mistake, and nobody gets in."""
     rule = request.url_rule
     if rule is None or not f"{rule.rule}/".startswith(f"{ADMIN_PREFIX}/"):
         return

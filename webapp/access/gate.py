@@ -1,4 +1,4 @@
-"""``MIEN_REQUIRE_LOGIN``: a server for a team, where only accounts see or send anything.
+"""``MIEN_REQUIRE_LOGIN``: a server for a team, where nobody unknown sees or sends anything.
 
 Without the setting this module does nothing. With it, every request and every Socket.IO
 connection needs a browser session, or a bearer token whose scope fits.

@@ -20,7 +20,7 @@ from typing import Any, Final
 from webapp import ROOT
 
 MIN_LENGTH: Final = 10
-MAX_LENGTH: Final = 1000  # characters; more is not typed, and hashing is not free
+MAX_LENGTH: Final = 1000  # characters; nobody types more, and hashing is not free
 TIMEOUT_S: Final = 30
 # Of a random text that was thrown away, with the parameters that hash_password uses.
 DUMMY_HASH: Final = (

@@ -86,7 +86,7 @@ def find(store: Store, key: str, lifetime: Lifetime) -> Account | None:
 
 
 def _seen(store: Store, key_hash: str, last_seen_at: datetime) -> None:
-    """A full disk, or another process's lock, ends no session."""
+    """A full disk, or somebody else's lock, logs nobody out."""
     now = utcnow()
     if abs(now - last_seen_at) < SEEN_EVERY:
         return

@@ -1,7 +1,7 @@
 """How often somebody may try a password: per address, and per account whoever asks.
 
 A browser that the account's owner logged in with before is counted for itself: others who use an
-account's attempts up lock out no browser that is known (OWASP's "device cookies").
+account's attempts up lock nobody out who is known (OWASP's "device cookies").
 An attempt is counted before it is looked at, so that many at once cannot slip through together.
 """
 
@@ -39,7 +39,7 @@ class Throttle:
         self._account = parse(PER_ACCOUNT)
 
     def attempt(self, address: str, account: str | None, device: str | None = None) -> None:
-        """Count one attempt; ``account`` None for a set-up link (too long to guess). ``device``
+        """Count one attempt; ``account`` None for a set-up link, which nobody can guess. ``device``
         names a browser that this account's owner used before.
 
         Raises :class:`RateLimited`; nothing is verified then.
@@ -57,7 +57,7 @@ class Throttle:
     def _hit(self, limit: RateLimitItem, key: str) -> bool:
         try:
             return self._shared.hit(limit, "login", key)
-        except RedisTrouble:  # this node goes on counting for itself; limits still hold
+        except RedisTrouble:  # this node goes on counting for itself; nobody gets in freely
             _log.warning("Attempts to log in are counted by this node alone: no answer from Redis.")
             return self._own.hit(limit, "login", key)
 

@@ -42,7 +42,7 @@ PREFIX: Final = "mien"
 MAX_DAYS: Final = 3650
 USED_EVERY: Final = timedelta(minutes=1)
 _log = logging.getLogger(__name__)
-_UNKNOWN_HASH: Final = hash_of(secrets.token_urlsafe(32))
+_NOBODYS_HASH: Final = hash_of(secrets.token_urlsafe(32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def check(store: Store, text: str) -> TokenHolder:
     with store.session() as session:
         token = session.scalar(select(ApiToken).where(ApiToken.key == key[:16]))
         account = None if token is None else session.get(Account, token.account_id)
-    stored = _UNKNOWN_HASH if token is None else token.secret_hash
+    stored = _NOBODYS_HASH if token is None else token.secret_hash
     fits = hmac.compare_digest(stored, hash_of(secret))
     now = utcnow()
     if (

@@ -161,7 +161,7 @@ def end_sessions(account_id: int) -> ResponseReturnValue:
 @blueprint.delete("/api/accounts/<int:account_id>")
 @admin_required
 def remove(account_id: int) -> ResponseReturnValue:
-    """Delete an account with its tokens; one's own cannot be deleted."""
+    """Delete an account with its tokens; nobody deletes their own."""
     if account_id == _me().account_id:
         raise Conflict("This is your own account; another administrator can remove it.")
     gone = accounts.remove(store(), account_id)

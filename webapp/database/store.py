@@ -33,7 +33,7 @@ from webapp.database.sqlite_wait import INSIDE_S, patient, wait_in_python
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 SQLITE_BUSY_TIMEOUT_MS = 15_000
-MIGRATION_LOCK = 0x6D69656E  # "mien": any number that is not locked otherwise in this database
+MIGRATION_LOCK = 0x6D69656E  # "mien": any number that nobody else locks in this database
 
 
 def database_url(instance: Path) -> str:

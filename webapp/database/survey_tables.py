@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.database.base import Base, UtcDateTime, utcnow
+from webapp.domain import EMOTIONS
 
 ACTIVE_JOB_STATES = ("queued", "running", "reporting")
 ENDED_JOB_STATES = ("done", "cancelled", "failed")
@@ -206,3 +207,6 @@ class Review(Base):
     label: Mapped[str] = mapped_column(String(20))
     queue: Mapped[str] = mapped_column(String(20), default="random")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+
+
+PROBABILITY_COLUMNS = tuple(FaceRow.__table__.c[f"p_{emotion}"] for emotion in EMOTIONS)

@@ -41,7 +41,7 @@ class InferenceService:
 
     ``pipeline`` (``module:factory``) and ``transport`` (``unix`` or ``tcp``) replace the vision
     pipeline and the connection in tests and benchmarks. ``background`` workers run only when
-    the processor is idle.
+    nobody else wants the processor.
     """
 
     def __init__(

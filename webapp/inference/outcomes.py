@@ -17,7 +17,7 @@ from webapp.errors import (
 )
 
 KEPT_S = 120.0
-# what a version can be the cause of; a damaged picture is no fault of it
+# what a version can be the cause of; a damaged picture is nobody's fault here
 _OURS = (ModelInvalid, WorkerCrashed, InferenceTimeout, InferenceUnavailable)
 
 

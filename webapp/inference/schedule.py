@@ -32,7 +32,7 @@ class Job:
 
     ``deadline`` is in seconds of ``time.monotonic()``. The caller waits with :meth:`wait`; the
     worker's thread calls :meth:`finish`. A caller that has left reads nothing any more, so a late
-    outcome is dropped.
+    outcome reaches nobody.
     """
 
     __slots__ = (
@@ -85,7 +85,7 @@ class JobQueue:
         self._last_live = -LIVE_RECENT_S
         self._last_batch = -BATCH_TURN_S
         self._closed = False
-        # a plain Lock: it is not taken twice, and under eventlet an RLock is pure Python
+        # a plain Lock: nobody takes it twice, and under eventlet an RLock is pure Python
         self._changed = threading.Condition(threading.Lock())
 
     def __len__(self) -> int:

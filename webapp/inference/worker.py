@@ -263,7 +263,7 @@ def limit_native_threads() -> None:
 
 
 def give_way() -> None:
-    """Run only when the processor is idle, for answers that no user waits for."""
+    """Run only when nobody else wants the processor, for answers that nobody waits for."""
     if hasattr(os, "sched_setscheduler"):
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

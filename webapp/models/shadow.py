@@ -1,5 +1,5 @@
 """A candidate beside the serving version: it sees a share of the live frames, or a survey's kept
-pictures, and its answers are compared and shown on no other page.
+pictures, and its answers are compared and shown to nobody else.
 
 The candidate runs in a worker process of its own that only gets the processor when nobody else
 wants it. Live frames are offered to it and never wait: where it is still busy, or live frames

@@ -105,7 +105,7 @@ class Metrics:
         heard.set_function(listeners)
 
     def requested(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one HTTP request; paths without a route share a label."""
+        """Count one HTTP request; without a route nobody's inventions become labels."""
         self.requests.labels(method if route != "none" else "other", route, status).observe(seconds)
 
     def answered(self, source: str, seconds: float) -> None:

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from webapp.domain import EMOTIONS, UNCERTAIN, Face, FrameResult
 
-NO_FACE = "nobody"  # pictures come and show no face
+NOBODY = "nobody"  # pictures come and show no face
 PAUSED = "paused"  # no pictures come: a hidden tab, a lost connection
-STATES = (*EMOTIONS, UNCERTAIN, NO_FACE, PAUSED)
+STATES = (*EMOTIONS, UNCERTAIN, NOBODY, PAUSED)
 
 WINDOW_S = 2.0
 MAJORITY = 0.6  # share of the window that a state needs
@@ -67,7 +67,7 @@ class Leader:
     def read(self, result: FrameResult) -> Reading:
         """The reading of one result."""
         if not result.faces:
-            return Reading(NO_FACE, None, None, 0)
+            return Reading(NOBODY, None, None, 0)
         largest = max(result.faces, key=lambda face: face.box.area)
         current = next((face for face in result.faces if face.track == self._track), largest)
         if largest.box.area > LARGER_BY * current.box.area:
@@ -161,7 +161,7 @@ class Settler:
 
     def _mean(self, state: str, value_of: Callable[[Reading], float | None]) -> float | None:
         """Mean over the window; of the state's own readings where it has any."""
-        if state == NO_FACE:
+        if state == NOBODY:
             return None
         own = [span for span in self._spans if span.reading.state == state] or [*self._spans]
         weighted = [

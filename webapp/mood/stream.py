@@ -1,7 +1,7 @@
 """``GET /api/v1/mood/<code>``: a shared mood as Server-Sent Events, or once as JSON.
 
 Each listener is one open answer. It waits on an event, so under eventlet it costs a greenlet and
-holds up no other; a heartbeat keeps proxies from cutting it and tells us when the peer has gone.
+holds up nobody; a heartbeat keeps proxies from cutting it and tells us when the peer has gone.
 """
 
 from __future__ import annotations

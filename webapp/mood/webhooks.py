@@ -1,7 +1,7 @@
 """Tells other programs of a shared mood: signed, in the background, with retries that end.
 
 The addresses come from the settings alone; nothing that a visitor sends becomes one. A delivery
-that cannot be made delays no other: each address has a short queue of its own, and what is too old
+that cannot be made holds up nobody: each address has a short queue of its own, and what is too old
 to matter is dropped. Signatures follow Standard Webhooks (https://www.standardwebhooks.com).
 """
 
@@ -143,7 +143,7 @@ def post(url: SplitResult, body: bytes, headers: dict[str, str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one address; ``share`` is None where it is not about a mood."""
+    """One message to one address; ``share`` is None where it concerns nobody's mood."""
 
     identity: str
     body: bytes

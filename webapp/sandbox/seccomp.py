@@ -200,7 +200,7 @@ def _program(machine: _Machine, pid: int, writing: bool) -> Iterator[bytes]:
     """The filter's statements; each block leaves the call's number in the accumulator."""
     yield _statement(_LOAD, _ARCHITECTURE)
     yield _statement(_EQUAL, machine.audit, true=1)
-    yield _statement(_RETURN, _KILL)  # 32-bit calls of a 64-bit process: no program needs them
+    yield _statement(_RETURN, _KILL)  # 32-bit calls of a 64-bit process: nobody does that
     yield _statement(_LOAD, _NUMBER)
     yield _statement(_GREATER_EQUAL, _X32_BIT, false=1)
     yield _refuse(errno.EPERM)

@@ -51,7 +51,7 @@ def url_of(host: str, port: int, scheme: str = "http") -> str:
 def choose_port(settings: Settings) -> int:
     """The port to listen on; a free one for the setting 0.
 
-    Raises :class:`SettingsError` where the port cannot be opened. Asked first, before what is slow.
+    Raises :class:`SettingsError` where nobody can listen there. Asked before anything slow starts.
     """
     host: str = settings.host
     port = settings.port
@@ -97,7 +97,7 @@ def _announce(
             for address in lan_addresses():
                 print(f"In your network: {url_of(address, port, scheme)}")
         print(f"Certificate SHA-256: {tls.fingerprint}")
-        print("The browser will warn, because only this machine signed the certificate.")
+        print("The browser will warn, because nobody but this machine signed the certificate.")
     url = url_of(settings.host, port, scheme)
     print(f"Mien is ready: {url}", flush=True)
     if ready is not None:

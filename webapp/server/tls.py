@@ -1,6 +1,6 @@
 """HTTPS by one flag: a certificate for this machine's own addresses, made where there is none.
 
-Browsers open cameras on ``localhost`` and over HTTPS only. No authority signs for a LAN, so
+Browsers open cameras on ``localhost`` and over HTTPS only. On a LAN nobody signs a certificate, so
 Mien makes one and says its fingerprint, which a visitor can compare with what the browser shows.
 """
 

@@ -165,7 +165,7 @@ class Catalog:
     ) -> Survey:
         """Make a survey. Raises :class:`InvalidRequest`, or :class:`Forbidden` for its purpose.
 
-        ``most`` surveys an owner may have, or all surveys without an owner together; one more is a
+        ``most`` surveys an owner may have, or all nobody's together; one more is a
         :class:`Conflict`.
         """
         new = _validated(new)
@@ -327,7 +327,7 @@ class Catalog:
 
     def sweep(self, now: datetime, unanalysed_days: int, part_hours: int = 48) -> list[str]:
         """Delete pictures past their date, of forgotten surveys, orphan folders, and what uploads
-        left that were not continued for ``part_hours``.
+        left that nobody went on with for ``part_hours``.
 
         Returns the ids of surveys whose pictures went. A survey with an active job is left alone.
         """

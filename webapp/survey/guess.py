@@ -18,12 +18,12 @@ from webapp.survey.respondents import respondent_of
 
 PATTERNS = ("{respondent}_*.*", "{respondent}-*.*", "{respondent} *.*", "*_{respondent}.*")
 MOST_EXAMPLES = 3
-# Names that cameras, phones and programs give, and words for what is shown: no person's name.
+# Names that cameras, phones and programs give, and words for what is shown: nobody's name.
 _CAMERAS = (
     "img image images picture pictures pic photo photos dsc dscn dscf pxl mvi gopr frame frames "
     "face faces scan screenshot whatsapp video videos vid test train copy new untitled"
 )
-_NO_NAMES = frozenset(_CAMERAS.split()) | frozenset(EMOTIONS)
+_NOBODY = frozenset(_CAMERAS.split()) | frozenset(EMOTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Guess:
 def guess_respondents(paths: Sequence[str], groups: Iterable[str]) -> Guess | None:
     """The first rule under which several people have several files each, or None.
 
-    ``paths`` with ``/``; a folder that is named like one of ``groups`` names no person. The folder
+    ``paths`` with ``/``; a folder that is named like one of ``groups`` names nobody. The folder
     above each file is tried first, then :data:`PATTERNS`. At least nine in ten files must be given
     a person.
     """
@@ -87,7 +87,7 @@ def guess_respondents(paths: Sequence[str], groups: Iterable[str]) -> Guess | No
 
 
 def _may_be_somebody(name: str, groups: set[str]) -> bool:
-    """Groups by their own names only: "A01" may be somebody in group "A", "IMG_01" is not."""
+    """Groups by their own names only: "A01" may be somebody in group "A", "IMG_01" is nobody."""
     plain = name.casefold()
     bare = plain.rstrip("0123456789 ()_-")
-    return plain not in groups and (bare not in _NO_NAMES or plain.isdecimal())
+    return plain not in groups and (bare not in _NOBODY or plain.isdecimal())

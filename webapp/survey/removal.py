@@ -66,7 +66,7 @@ def _delete_some_by_some(store: Store, table: Any, belongs: Any) -> None:
 def remove_leftovers(root: Path, older_than_s: float) -> int:
     """Delete what no process works on any more below ``root/surveys``; how many things it was.
 
-    Files that were being received, parts of large uploads that were given up, and reports
+    Files that were being received, parts of large uploads that nobody went on with, and reports
     that were being written when a process was killed. ``older_than_s`` is in seconds since 1970.
     """
     removed = 0

@@ -47,7 +47,7 @@ def confined_to(who: Principal) -> int | None:
 def viewer() -> int | None:
     """The account whose surveys are all that the present request sees; None: every survey.
 
-    Raises :class:`Unauthorized` where a login is required and there is none.
+    Raises :class:`Unauthorized` where a login is required and nobody is known.
     """
     if not services().settings.require_login:
         return None
@@ -155,7 +155,7 @@ def unshare(store: Store, survey_id: str, name: str, account_id: int | None) -> 
 
 
 def note(action: str, survey: Survey, detail: dict[str, str] | None = None) -> None:
-    """Add to the audit log who did what to a survey; without a login there is no name.
+    """Add to the audit log who did what to a survey; without a login there is nobody to name.
 
     What was done is done: a log that cannot be written is no reason to answer with an error.
     """

@@ -17,7 +17,7 @@ limiter = Limiter(get_remote_address, strategy="moving-window", headers_enabled=
 def limits_config(settings: Settings) -> dict[str, Any]:
     """Where limits are counted: in this process, or in Redis for several nodes together.
 
-    While Redis is away each node counts for itself, so that none is refused for it. The library
+    While Redis is away each node counts for itself, so that nobody is refused for it. The library
     counts by the time of day: a clock that is set back lengthens a limit in force by as much.
     """
     url = message_queue(settings)

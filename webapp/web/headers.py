@@ -62,7 +62,7 @@ def cookie_name(name: str) -> str:
     """The name of a cookie of ours in the present request.
 
     Over HTTPS it begins with ``__Host-``: browsers take such a cookie from this very host and over
-    HTTPS only, so that no other host of the domain or of the network plants one.
+    HTTPS only, so that no other host of the domain, and nobody on the way, plants one.
     """
     return f"__Host-{name}" if request.is_secure else name
 

@@ -46,7 +46,7 @@ class HostCheck:
     """Refuses, with status 421, every request and socket that names another host.
 
     Behind proxies of ours every name that they pass on is one. Addresses, ``localhost`` and this
-    machine's own name are always ours: no other site has them. ``*`` among the names of the
+    machine's own name are always ours: nobody else's pages have them. ``*`` among the names of the
     setting allows every name.
     """
 

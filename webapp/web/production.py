@@ -67,7 +67,7 @@ def _open(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _only_here(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Whether nobody but this machine reaches the address."""
     if host == "localhost":
         return True
     try:

@@ -1,6 +1,6 @@
 // What a recording adds up to. A reading counts until the next one, unless that is more than
 // GAP_MS away or the recording was paused between: then nothing is known of the time between and
-// it is not counted. Changes are counted within stretches without such a gap.
+// it counts for nobody. Changes are counted within stretches without such a gap.
 
 import { EMOTIONS } from "../lib/emotions.js";
 import { t } from "../lib/i18n.js";
@@ -100,7 +100,7 @@ export function changesOf(runs) {
 function emptyTotals() {
   return {
     observedMs: 0, // time with results
-    noFaceMs: 0, // of it, without a face
+    nobodyMs: 0, // of it, without a face
     faceMs: 0, // face time: two faces for a second are two seconds
     states: Object.fromEntries([...EMOTIONS, "uncertain", UNREADABLE].map((name) => [name, 0])),
     changes: 0,
@@ -147,12 +147,12 @@ export function summarise(recording) {
       const ms = Math.min(toMs, segment.toMs) - Math.max(fromMs, segment.fromMs);
       if (ms > 0) pieces.push([totals, ms]);
     }
-    const noFace = readings.track(first) === NO_FACE;
+    const nobody = readings.track(first) === NO_FACE;
     for (const [totals, ms] of pieces) {
       totals.observedMs += ms;
-      if (noFace) totals.noFaceMs += ms;
+      if (nobody) totals.nobodyMs += ms;
     }
-    if (noFace) return;
+    if (nobody) return;
     for (let i = first; i < end; i += 1) {
       const [state, valence] = [stateOf(readings, i), readings.valence(i)];
       for (const [totals, ms] of pieces) add(totals, state, ms, valence);

@@ -51,7 +51,7 @@ export function figures({ whole, faces }) {
   const minutes = whole.faceMs / 60_000;
   return [
     [t("Time with results"), span(whole.observedMs)],
-    [t("Without a face"), share(whole.noFaceMs, whole.observedMs)],
+    [t("Without a face"), share(whole.nobodyMs, whole.observedMs)],
     [t("Faces"), String(faces.length)],
     [t("Changes"), String(whole.changes)],
     [t("Changes a minute"), minutes > 0.1 ? number(whole.changes / minutes, 1) : "–"],
@@ -94,7 +94,7 @@ export function segmentTable({ segments }) {
       clock(segment.fromMs, { tenths: true }),
       span(segment.toMs - segment.fromMs),
       span(totals.observedMs),
-      timed(totals.noFaceMs, totals.observedMs),
+      timed(totals.nobodyMs, totals.observedMs),
       ...STATES.map((state) => share(totals.states[state], totals.faceMs)),
       String(totals.changes),
       signed(meanValence(totals)),

@@ -22,10 +22,10 @@ export function clock(ms) {
   return `${Math.floor(tenths / 600)}:${seconds < 10 ? "0" : ""}${seconds.toFixed(1)}`;
 }
 
-/** "50–77 %", or nothing where there are too few people for an interval. */
+/** "50 to 77 %", or nothing where there are too few people for an interval. */
 export function interval(low, high) {
   return low === null || high === null || low === undefined || high === undefined
-    ? "" : `${Math.round(100 * low)}–${percent(high)}`;
+    ? "" : t("{low} to {high}", { low: percent(low), high: percent(high) });
 }
 
 /** A peak or drop in words: "Happy rises to 64 % at 0:13.0". */
@@ -36,13 +36,32 @@ export function momentText(moment) {
     : t("{emotion} rises to {value} at {time}", values);
 }
 
-/** The expressions of `curves` that are worth showing first: those that rise above `least` anywhere. */
-export function strongest(curves, measure, least = 0.15, most = 3) {
-  const tops = EMOTIONS.filter((emotion) => emotion !== "neutral" && curves[emotion]).map((emotion) => {
-    const known = (curves[emotion][measure] ?? []).filter((value) => value !== null);
+/** Why somebody's readings are not used, in words. */
+export function reasonText(reason) {
+  switch (reason) {
+    case "nothing_read":
+      return t("nothing was read");
+    case "face_not_seen":
+      return t("in more than half of the readings no single face in a good picture");
+    case "too_slow":
+      return t("less than one reading a second");
+    default:
+      return reason;
+  }
+}
+
+/** The expressions whose curve rises above `least` anywhere, the strongest first; at least one. */
+export function strongest(emotions, least = 0.15, most = 3) {
+  const tops = EMOTIONS.filter((emotion) => emotion !== "neutral").map((emotion) => {
+    const known = emotions[emotion].mean.filter((value) => value !== null);
     return { emotion, top: Math.max(0, ...known) };
   });
   tops.sort((a, b) => b.top - a.top);
   const chosen = tops.filter(({ top }) => top >= least).slice(0, most).map(({ emotion }) => emotion);
-  return chosen.length > 0 ? chosen : tops.slice(0, 1).map(({ emotion }) => emotion);
+  return chosen.length > 0 ? chosen : [tops[0].emotion];
+}
+
+/** The value of `curve` ({t_ms}, aligned `values`) at `ms`, or null. */
+export function valueAt(times, values, ms) {
+  return values?.[stepAt(times, ms)] ?? null;
 }

@@ -7,190 +7,221 @@ import { number, t, tn } from "../lib/i18n.js";
 import { icon } from "../lib/shape-icon.js";
 import { onEachFrame } from "../live/capture.js";
 import { TimeChart } from "./report-chart.js";
-import { clock, interval, momentText, stepAt, strongest } from "./report-data.js";
+import { clock, interval, momentText, reasonText, strongest, valueAt } from "./report-data.js";
 
-const MEASURES = ["mean", "share"];
+const MOST_SEGMENTS = 8; // as many as there are colours that tell things apart
+
+/** The film of a report: it is sought one place at a time, the last that was asked for. */
+class Film {
+  #wantedMs = null;
+
+  /** onTime(ms) while it plays. */
+  constructor({ url, name }, onTime) {
+    this.element = el("video", { class: "shown", src: url, controls: true, playsinline: true, preload: "auto", "aria-label": name });
+    onEachFrame(this.element, (_, picture) => {
+      if (!this.element.paused) onTime(1000 * (picture?.mediaTime ?? this.element.currentTime));
+    });
+    this.element.addEventListener("seeked", () => this.#next());
+  }
+
+  get playing() {
+    return !this.element.paused && !this.element.ended;
+  }
+
+  seek(ms) {
+    this.#wantedMs = ms;
+    if (!this.element.seeking) this.#next();
+  }
+
+  #next() {
+    if (this.#wantedMs === null) return;
+    const { duration } = this.element;
+    const lastS = Number.isFinite(duration) ? duration - 0.001 : Infinity;
+    this.element.currentTime = Math.min(this.#wantedMs / 1000, lastS);
+    this.#wantedMs = null;
+  }
+}
 
 export class StimulusReport {
-  #shown; #measure = "mean"; #chosen; #film = null; #chart; #watching; #now; #moments = []; #ms = 0; #segment = "";
+  #shown; #measure = "mean"; #chosen; #film = null; #curves; #attention; #now; #moments = []; #keys = new Map();
 
-  /** Draws `shown` (a stimulus of the report) into a new element, `element`. */
+  /** Draws `shown` (a stimulus of the report) into a new element, `element`; `place` counts from 1. */
   constructor(shown, place) {
     this.#shown = shown;
-    this.#chosen = new Set(strongest(shown.curves, "mean"));
+    this.#chosen = new Set(shown.curve ? strongest(shown.curve.emotions) : []);
+    if (this.#split) this.#chosen = new Set([...this.#chosen].slice(0, 1));
     this.element = this.#build(place);
   }
 
-  /** Draws the charts once the element is in the page. */
+  get #split() {
+    return this.#shown.segments.length > 0;
+  }
+
+  /** Draws the charts once the element is in the page, and again after the theme changed. */
   draw() {
-    this.#lines();
-    this.#attention();
-    this.#to(this.#shown.moments[0]?.t_ms ?? 0, { seek: false });
-  }
-
-  rebuild() {
-    this.#chart.rebuild();
-    this.#watching.rebuild();
-  }
-
-  get #lastMs() {
-    const { duration_ms, t_ms, step_ms } = this.#shown;
-    return duration_ms ?? (t_ms.at(-1) ?? 0) + step_ms;
+    if (!this.#shown.curve) return;
+    this.#drawCurves();
+    this.#drawAttention();
   }
 
   #build(place) {
-    const { name, people, rate } = this.#shown;
+    const { name, curve } = this.#shown;
     const id = `stimulus-${place}`;
-    this.#now = el("dl", { class: "now-list" });
-    const chart = el("div", { class: "time-chart" });
-    const watching = el("div", { class: "time-chart time-chart--low" });
-    const point = { onPoint: (ms, pressed) => this.#pointed(ms, pressed) };
-    this.#chart = new TimeChart(chart, point);
-    this.#watching = new TimeChart(watching, { ...point, height: 110 });
-    return el("section", { class: "block stimulus-report", "aria-labelledby": id },
-      el("h2", { id }, `${place}. ${name}`),
-      el("p", { class: "note" }, tn(
-        "One person, {rate} readings a second", "{count} people, {rate} readings a second each", people,
-        { rate: rate === null ? "–" : number(rate, 1) },
-      )),
-      el("div", { class: "beside" },
-        el("div", { class: "beside__shown" }, this.#media(), this.#now),
-        el("div", { class: "beside__curves" },
-          this.#choices(), chart,
-          el("p", { class: "note" }, t("Mean of everybody with a 95 % band over people. Move over the curves, or play the film.")),
-          el("h3", {}, t("Watching and facing the screen")), watching,
-          el("p", { class: "legend-line" },
-            el("span", { class: "key key--solid" }, t("Still watching")), el("span", { class: "key key--dash" }, t("Facing the screen")))),
-        el("div", { class: "beside__moments" }, el("h3", {}, t("Peaks and drops")), this.#momentList())));
+    const section = el("section", { class: "block stimulus-report", "aria-labelledby": id }, el("h2", { id }, `${place}. ${name}`), this.#facts());
+    if (!curve) {
+      section.append(el("p", { class: "note" }, t("Nobody's readings of it can be used yet.")));
+      return section;
+    }
+    this.#now = el("dl", { class: "now-list", "aria-label": t("At this moment") });
+    const [curves, attention] = [el("div", { class: "time-chart" }), el("div", { class: "time-chart time-chart--low" })];
+    const onPoint = (ms, pressed) => this.#pointed(ms, pressed);
+    this.#curves = new TimeChart(curves, { onPoint });
+    this.#attention = new TimeChart(attention, { onPoint, height: 110 });
+    section.append(this.#momentList(), el("div", { class: "beside" },
+      el("div", { class: "beside__shown" }, this.#media(), this.#now),
+      el("div", { class: "beside__curves" },
+        this.#tools(), curves, this.#split ? this.#segmentKeys() : null,
+        el("p", { class: "note" }, t("With 95 % bands where there are at least five people. Move over the curves, or play the film.")),
+        el("h3", {}, t("Still there, and facing the screen")), attention,
+        el("p", { class: "legend-line" },
+          el("span", { class: "key key--solid" }, t("Still watching")), el("span", { class: "key key--dash" }, t("Facing the screen"))))));
+    this.#to(0);
+    return section;
+  }
+
+  #facts() {
+    const { people, rate, left_out: leftOut } = this.#shown;
+    const parts = [tn("One person", "{count} people", people)];
+    if (rate) parts.push(t("{rate} readings a second each ({low} to {high})", { rate: number(rate.median, 1), low: number(rate.low, 1), high: number(rate.high, 1) }));
+    parts.push(...leftOut.map((one) => tn("one left out: {why}", "{count} left out: {why}", one.people, { why: reasonText(one.reason) })));
+    return el("p", { class: "note" }, parts.join(" · "));
   }
 
   #media() {
     const { kind, url, name } = this.#shown;
     if (kind === "picture") return el("img", { class: "shown", src: url, alt: name });
-    this.#film = el("video", { class: "shown", src: url, controls: true, playsinline: true, preload: "auto", "aria-label": name });
-    onEachFrame(this.#film, (_, picture) => {
-      if (!this.#film.paused) this.#to(1000 * (picture?.mediaTime ?? this.#film.currentTime), { seek: false });
-    });
-    this.#film.addEventListener("seeked", () => {
-      if (this.#wanted !== null) this.#seek();
-      else if (!this.#film.paused) return;
-    });
-    return this.#film;
+    this.#film = new Film(this.#shown, (ms) => this.#to(ms));
+    return this.#film.element;
   }
 
-  #choices() {
-    const legend = el("div", { class: "emotion-keys", role: "group", "aria-label": t("Expressions shown") });
+  #tools() {
+    const keys = el("div", { class: "emotion-keys", role: "group", "aria-label": t("Expressions shown") });
     for (const emotion of EMOTIONS) {
-      if (!this.#shown.curves[emotion]) continue;
-      const button = el("button", { class: `emotion-key emotion-key--${emotion}`, type: "button", "aria-pressed": String(this.#chosen.has(emotion)) },
-        icon(emotion), el("span", {}, nameOf(emotion)));
-      button.addEventListener("click", () => {
-        if (!this.#chosen.delete(emotion)) this.#chosen.add(emotion);
-        button.setAttribute("aria-pressed", String(this.#chosen.has(emotion)));
-        this.#lines();
-      });
-      legend.append(button);
+      const button = el("button", { class: "emotion-key", type: "button" }, icon(emotion), el("span", {}, nameOf(emotion)));
+      button.addEventListener("click", () => this.#choose(emotion));
+      this.#keys.set(emotion, button);
+      keys.append(button);
     }
-    const words = { mean: t("Mean score"), share: t("Share of people showing it") };
+    this.#press();
     const measure = el("select", { class: "select", "aria-label": t("Measure") },
-      ...MEASURES.map((name) => el("option", { value: name }, words[name])));
+      el("option", { value: "mean" }, t("Mean score")), el("option", { value: "share" }, t("Share of people showing it")));
     measure.addEventListener("change", () => {
       this.#measure = measure.value;
-      this.#lines();
+      this.#drawCurves();
       this.#tell();
     });
-    return el("div", { class: "curve-tools" }, legend, measure);
+    return el("div", { class: "curve-tools" }, keys, measure);
+  }
+
+  #choose(emotion) {
+    if (this.#split) this.#chosen = new Set([emotion]);
+    else if (!this.#chosen.delete(emotion)) this.#chosen.add(emotion);
+    this.#press();
+    this.#drawCurves();
+  }
+
+  #press() {
+    for (const [emotion, button] of this.#keys) button.setAttribute("aria-pressed", String(this.#chosen.has(emotion)));
+  }
+
+  #segmentKeys() {
+    return el("ul", { class: "legend-line" }, ...this.#shown.segments.slice(0, MOST_SEGMENTS).map(({ value, people }, i) =>
+      el("li", { class: `key key--${i + 1}` }, `${value} (${people})`)));
   }
 
   #momentList() {
-    const { moments } = this.#shown;
-    if (moments.length === 0) return el("p", { class: "note" }, t("None stands out from chance with this many people."));
-    return el("ul", { class: "moments" }, ...moments.map((moment) => {
+    const neutralLast = (one) => Number(one.emotion === "neutral");
+    const moments = [...this.#shown.moments].sort((a, b) => neutralLast(a) - neutralLast(b) || a.t_ms - b.t_ms);
+    if (moments.length === 0) return el("p", {}, t("No peak or drop stands out from chance with as many people as there are."));
+    return el("ul", { class: "moments", "aria-label": t("Peaks and drops") }, ...moments.map((moment) => {
       const button = el("button", { class: "moment", type: "button", "aria-pressed": "false" },
         icon(moment.emotion),
         el("span", {}, el("strong", {}, momentText(moment)),
-          el("small", {}, t("between {from} and {to}, {interval}", {
-            from: clock(moment.from_ms), to: clock(moment.to_ms), interval: interval(moment.low, moment.high),
-          }))));
+          el("small", {}, [
+            interval(moment.value_low, moment.value_high),
+            t("otherwise {baseline}", { baseline: percent(moment.baseline) }),
+            t("between {from} and {to}", { from: clock(moment.t_low_ms), to: clock(moment.t_high_ms) }),
+          ].filter(Boolean).join(" · "))));
       button.addEventListener("click", () => this.#select(moment, button));
-      this.#moments.push({ moment, button });
+      this.#moments.push(button);
       return el("li", {}, button);
     }));
   }
 
   #select(moment, button) {
-    this.#film?.pause();
-    if (!this.#chosen.has(moment.emotion)) {
-      this.#chosen.add(moment.emotion);
-      this.element.querySelector(`.emotion-key--${moment.emotion}`)?.setAttribute("aria-pressed", "true");
-      this.#lines();
-    }
-    this.#to(moment.t_ms, { seek: true });
-    for (const one of this.#moments) one.button.setAttribute("aria-pressed", String(one.button === button));
+    this.#film?.element.pause();
+    if (!this.#chosen.has(moment.emotion)) this.#choose(moment.emotion);
+    this.#to(moment.t_ms);
+    this.#film?.seek(moment.t_ms);
+    button.setAttribute("aria-pressed", "true");
   }
 
   #pointed(ms, pressed) {
-    if (this.#film && !this.#film.paused && !pressed) return; // it plays: only a click takes it elsewhere
-    this.#to(ms, { seek: true });
+    if (this.#film?.playing && !pressed) return; // it plays: only a click takes it elsewhere
+    this.#to(ms);
+    this.#film?.seek(ms);
   }
 
-  #wanted = null;
-
-  #seek() {
-    const { duration } = this.#film;
-    const wantedS = Math.min(this.#wanted / 1000, Number.isFinite(duration) ? duration - 0.001 : Infinity);
-    this.#wanted = null;
-    this.#film.currentTime = wantedS;
-  }
-
-  #to(ms, { seek }) {
-    this.#ms = ms;
-    this.#chart.playheadMs = ms;
-    this.#watching.playheadMs = ms;
-    for (const { button } of this.#moments) button.setAttribute("aria-pressed", "false");
-    if (seek && this.#film) {
-      this.#wanted = ms;
-      if (!this.#film.seeking) this.#seek();
-    }
+  /** Moves the point in time that charts and figures show. */
+  #to(ms) {
+    this.element?.setAttribute("data-ms", String(Math.round(ms)));
+    this.ms = ms;
+    this.#curves.playheadMs = ms;
+    this.#attention.playheadMs = ms;
+    for (const button of this.#moments) button.setAttribute("aria-pressed", "false");
     this.#tell();
   }
 
-  /** The moment in figures, beside the film. */
+  /** The moment in figures, below the film. */
   #tell() {
-    const { t_ms, curves, people_at } = this.#shown;
-    const i = stepAt(t_ms, this.#ms);
-    const row = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
-    const figures = EMOTIONS.filter((emotion) => curves[emotion]).map((emotion) => {
-      const curve = curves[emotion];
-      const value = curve[this.#measure]?.[i];
-      return { emotion, value, text: value === null || value === undefined ? "–" : percent(value) };
-    });
-    this.#now.replaceChildren(
-      row(t("Time"), clock(this.#ms)), row(t("People"), String(people_at[i] ?? 0)),
-      ...figures.map(({ emotion, text }) => row(nameOf(emotion), text)));
-    this.element.dataset.ms = String(Math.round(this.#ms));
+    const { t_ms: times, emotions, people } = this.#shown.curve;
+    const rows = [
+      [t("Time"), clock(this.ms)],
+      [t("People"), String(valueAt(times, people, this.ms) ?? 0)],
+      ...EMOTIONS.map((emotion) => {
+        const value = valueAt(times, emotions[emotion][this.#measure], this.ms);
+        return [nameOf(emotion), value === null ? "–" : percent(value)];
+      }),
+    ];
+    if (this.#now.childElementCount === rows.length) {
+      rows.forEach(([, value], i) => setText(this.#now.children[i].lastElementChild, value));
+    } else {
+      this.#now.replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    }
   }
 
-  #lines() {
-    const { t_ms, curves } = this.#shown;
+  #drawCurves() {
+    const { curve, segments, duration_ms: lastMs } = this.#shown;
     const share = this.#measure === "share";
-    const lines = [...this.#chosen].map((emotion) => {
-      const curve = curves[emotion];
-      return {
-        name: nameOf(emotion), colour: `--emotion-${emotion}`, values: curve[this.#measure],
-        low: share ? curve.share_low : curve.low, high: share ? curve.share_high : curve.high,
-      };
-    }).filter(({ values }) => values);
-    this.#chart.show({ t_ms, lastMs: this.#lastMs, lines });
+    const line = (of, emotion, name, colour) => ({
+      name, colour, values: of.emotions[emotion][this.#measure],
+      low: of.emotions[emotion][share ? "share_low" : "low"], high: of.emotions[emotion][share ? "share_high" : "high"],
+    });
+    const [only] = this.#chosen;
+    const lines = this.#split
+      ? segments.slice(0, MOST_SEGMENTS).map((one, i) => line(one.curve, only, one.value, `--face-${i + 1}`))
+      : [...this.#chosen].map((emotion) => line(curve, emotion, nameOf(emotion), `--emotion-${emotion}`));
+    this.#curves.show({ t_ms: curve.t_ms, lastMs, lines });
   }
 
-  #attention() {
-    const { t_ms, watching, attention } = this.#shown;
-    this.#watching.show({
-      t_ms, lastMs: this.#lastMs,
+  #drawAttention() {
+    const { attention, retention, duration_ms: lastMs } = this.#shown;
+    if (!attention || !retention) return;
+    this.#attention.show({
+      t_ms: retention.t_ms, lastMs,
       lines: [
-        { name: t("Still watching"), colour: "--ink", values: watching },
-        { name: t("Facing the screen"), colour: "--ink-soft", values: attention, dash: [6, 4] },
+        { name: t("Still watching"), colour: "--ink", values: retention.share },
+        { name: t("Facing the screen"), colour: "--ink-soft", values: attention.looking, dash: [6, 4] },
       ],
     });
   }

@@ -10,7 +10,7 @@ const SYSTEM_FOLDERS = new Set([
   "system volume information", ".ipynb_checkpoints", "#snapshot",
 ]);
 
-/** Left behind by an operating system or program: not meant to be sent (webapp/files/kinds). */
+/** Left behind by an operating system or program: nobody meant to send it (webapp/files/kinds). */
 export function isSystemFile(path) {
   const parts = path.toLowerCase().split("/");
   const name = parts[parts.length - 1];

@@ -4,7 +4,7 @@ Who owns the job cuts its files into chunks, keeps a number of them with the wor
 the database which are done: that alone is the truth. While a worker holds a chunk it keeps a lease
 in Redis; a lease that ran out with work left means that the worker ended, and the chunk is sent
 again. No more wait in Redis than keeps the workers busy, each active job's share of them: a job of
-one chunk is not behind the sixty of another. Chunks no worker took are sent again after a while
+one chunk is not behind the sixty of another. Chunks that nobody took are sent again after a while
 without any progress, because a Redis that started again has forgotten them. Sending one twice costs
 time, never a wrong count.
 """
@@ -165,7 +165,7 @@ class CeleryExecutor:
         return self._clock() - quiet_since > sent.wait_s
 
     def _send(self, job: Job, first: int, sent: _Sent) -> None:
-        if sent.sent_at is not None:  # no worker took it
+        if sent.sent_at is not None:  # nobody took it
             sent.wait_s = min(2 * sent.wait_s, RESEND_MOST_S)
         self._celery.send_task(
             CHUNK_TASK, args=[job.id, first, sorted(sent.left)], retry=True, retry_policy=_RETRY

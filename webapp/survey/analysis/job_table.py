@@ -151,7 +151,7 @@ class JobQueue:
         return None
 
     def waiting(self, active: Mapping[int, str] = MappingProxyType({})) -> list[Job]:
-        """The jobs that no process works on, in fair order.
+        """The jobs that nobody works on or whose process is gone, in fair order.
 
         ``active`` are the jobs that this process works on, each with :func:`fair_owner` of its
         survey: whoever has fewest of them comes first, then who waits longest. A claim of ours

@@ -1,4 +1,4 @@
-"""How many bytes of pictures one owner's surveys keep, or one survey without an owner."""
+"""How many bytes of pictures one owner's surveys keep, or one survey that nobody owns."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def build(
 
 def _earlier_figures(session: Session, job: Job) -> list[dict[str, Any]]:
     """The figures of the newest finished analysis of each survey of the same owner that was
-    analysed before; surveys without an owner are compared with each other.
+    analysed before; surveys of nobody are compared with each other.
     """
     latest: dict[str, dict[str, Any]] = {}
     owner_id = session.scalar(select(Survey.owner_id).where(Survey.id == job.survey_id))

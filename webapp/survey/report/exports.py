@@ -30,7 +30,7 @@ FORMATS: dict[str, tuple[str, str]] = {
 SPOKEN = ("html", "xlsx")
 # A cell that begins like a formula; also behind what separates cells where the file is opened in
 # another country (";", tab), with the full-width signs that Excel takes for the
-# same, and behind characters without a width.
+# same, and behind what nobody sees.
 _FORMULA = re.compile(
     r"(^|[;,\t|\r\n])(?=[\s\"\u200b-\u200f\u2060\ufeff\u00ad]*"
     r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b])"

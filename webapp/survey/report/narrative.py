@@ -345,7 +345,7 @@ def _cautions(report: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _unknown_people(report: dict[str, Any]) -> str:
-    """That it is not known who is who, where that matters."""
+    """That nobody said who is who, where that matters."""
     method = report["method"]
     if report["overall"]["faces"] < 2:
         return ""

@@ -45,7 +45,7 @@ def _read(path: Path, _modified_ns: int) -> dict[str, Any]:
 def shown_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
     """The comparison's rows that a page lists, in their order.
 
-    Fifty groups make 9,800 rows, too many to read or to show: beyond
+    Fifty groups make 9,800 rows, which nobody reads and no page bears: beyond
     ``MAX_COMPARISON_ROWS`` the clear and then the largest differences are listed, and the
     spreadsheet holds all.
     """

@@ -181,7 +181,7 @@ def wide_interval(draws: Array, faces: float, level: float = LEVEL) -> list[floa
     """``[low, high]`` that spans the shortest and the equal-tailed interval of a share's ``draws``.
 
     An interval with equal tails can never say "none": its lower end lies above zero even where
-    no face shows the expression. The shortest one (highest posterior density, Box and Tiao,
+    nobody shows the expression. The shortest one (highest posterior density, Box and Tiao,
     "Bayesian Inference in Statistical Analysis", 1973) begins where the draws pile up, but ends too
     early where a rare expression hides behind a common one. Together they hold both. An end that is
     nearer to none or all than half a face is none or all.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from webapp.database.survey_tables import (
+    PROBABILITY_COLUMNS,
     FaceRow,
     Group,
     Job,
@@ -18,7 +19,7 @@ from webapp.database.survey_tables import (
     Survey,
     Upload,
 )
-from webapp.domain import EMOTIONS, QUALITY_FIGURES, UNCERTAIN
+from webapp.domain import QUALITY_FIGURES, UNCERTAIN
 from webapp.files.kinds import ARCHIVE, VIDEO
 from webapp.survey.catalog import find_survey
 from webapp.survey.guess import Guess
@@ -27,14 +28,6 @@ from webapp.survey.ledger import Ledger, category_column, ledger_of
 from webapp.survey.people import guess_of
 from webapp.survey.report.statistics import Sample, encode_clusters, respondent_weights
 from webapp.survey.respondents import respondent_of
-
-_BOX = ("x1", "y1", "x2", "y2")
-_PROBABILITIES = tuple(f"p_{emotion}" for emotion in EMOTIONS)
-_READ = ("t_ms", "detection", "emotion", "label", "confidence")
-_FACE_COLUMNS = [
-    getattr(FaceRow, name) for name in (*_READ, *_BOX, *QUALITY_FIGURES, *_PROBABILITIES)
-]
-_FILE_COLUMNS = ("path", "kind", "respondent", "size_bytes", "sha256", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +73,7 @@ class FileRecord:
 class Records:
     """A finished job as read from the database.
 
-    ``guess`` says who may be in which file where it is not named; ``labels`` ``[7, 7]`` counts the
+    ``guess`` says who may be in which file where nobody said it; ``labels`` ``[7, 7]`` counts the
     faces that a person labelled in random order, rows the person's word, columns the model's.
     """
 
@@ -156,10 +149,28 @@ def read_records(session: Session, job_id: int) -> Records:
     )
 
 
-def _faces(session: Session, job: Job) -> Iterator[FaceRecord]:
-    named = (FaceRow.id.label("face"), Upload.id.label("upload"), Group.name.label("group"))
+def _faces(session: Session, job: Job) -> list[FaceRecord]:
+    columns: list[Any] = [
+        FaceRow.id,
+        Upload.id,
+        Upload.path,
+        Group.name,
+        Upload.kind,
+        Upload.respondent,
+        FaceRow.t_ms,
+        FaceRow.x1,
+        FaceRow.y1,
+        FaceRow.x2,
+        FaceRow.y2,
+        FaceRow.detection,
+        FaceRow.emotion,
+        FaceRow.label,
+        FaceRow.confidence,
+        *(getattr(FaceRow, name) for name in QUALITY_FIGURES),
+        *PROBABILITY_COLUMNS,
+    ]
     rows = session.execute(
-        select(*named, Upload.path, Upload.kind, Upload.respondent, *_FACE_COLUMNS)
+        select(*columns)
         .select_from(FaceRow)
         .join(Outcome, Outcome.id == FaceRow.outcome_id)
         .join(Upload, Upload.id == Outcome.upload_id)
@@ -167,26 +178,48 @@ def _faces(session: Session, job: Job) -> Iterator[FaceRecord]:
         .where(FaceRow.job_id == job.id)
         .order_by(Upload.id, FaceRow.t_ms, FaceRow.place)
     )
-    for row in rows.mappings():
-        values = dict(row)
-        box, quality, probabilities = (
-            tuple(values.pop(name) for name in names)
-            for names in (_BOX, QUALITY_FIGURES, _PROBABILITIES)
-        )
-        yield FaceRecord(box=box, quality=quality, probabilities=probabilities, **values)
+    return [_face(tuple(row)) for row in rows]
 
 
-def _files(session: Session, job: Job) -> Iterator[FileRecord]:
+def _face(row: tuple[Any, ...]) -> FaceRecord:
+    face, upload, path, group, kind, respondent, t_ms, *rest = row
+    x1, y1, x2, y2, detection, emotion, label, confidence, *values = rest
+    kept = len(QUALITY_FIGURES)
+    return FaceRecord(
+        face,
+        upload,
+        path,
+        group,
+        kind,
+        respondent,
+        t_ms,
+        (x1, y1, x2, y2),
+        detection,
+        emotion,
+        label,
+        confidence,
+        tuple(values[:kept]),
+        tuple(values[kept:]),
+    )
+
+
+def _files(session: Session, job: Job) -> list[FileRecord]:
     rows = session.execute(
         select(
-            Upload.id.label("upload"),
-            Group.name.label("group"),
-            category_column().label("category"),
-            func.coalesce(Upload.refused, Outcome.reason).label("reason"),
-            func.coalesce(Outcome.faces_found, 0).label("faces_found"),
-            *(getattr(Upload, name) for name in _FILE_COLUMNS),
+            Upload.id,
+            Upload.path,
+            Group.name,
+            Upload.kind,
+            Upload.respondent,
+            Upload.size_bytes,
+            Upload.sha256,
+            category_column(),
+            Outcome.reason,
+            Upload.refused,
+            Outcome.faces_found,
             Outcome.width,
             Outcome.height,
+            Upload.attributes,
         )
         .select_from(Upload)
         .join(Group, Group.id == Upload.group_id)
@@ -194,4 +227,22 @@ def _files(session: Session, job: Job) -> Iterator[FileRecord]:
         .where(Upload.survey_id == job.survey_id, Upload.kind != ARCHIVE)
         .order_by(Upload.id)
     )
-    return (FileRecord(**row) for row in rows.mappings())
+    files = []
+    for row in rows:
+        values: tuple[Any, ...] = tuple(row)
+        reason, refused, found, width, height, attributes = values[8:]
+        known = dict(zip(_KNOWN, values[:8], strict=True))
+        files.append(
+            FileRecord(
+                reason=refused or reason,
+                faces_found=found or 0,
+                width=width,
+                height=height,
+                attributes=attributes,
+                **known,
+            )
+        )
+    return files
+
+
+_KNOWN = ("upload", "path", "group", "kind", "respondent", "size_bytes", "sha256", "category")

@@ -3,7 +3,7 @@
 Pictures of one person resemble each other, so what varies are respondents ("clusters"), or files
 where respondents are not known. Intervals of shares are those of Korn and Graubard (Survey
 Methodology 24, 1998): exact binomial intervals for the number of independent faces that would vary
-as much as these do. They stay honest for few people and never shrink to nothing where none, or
+as much as these do. They stay honest for few people and never shrink to nothing where nobody, or
 everybody, shows an expression. Means have t intervals of the clusters' linearised totals (Cochran,
 "Sampling Techniques", 1977, section 6.3).
 

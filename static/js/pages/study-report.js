@@ -1,0 +1,71 @@
+// The report of a study: asks for the figures and draws them beside what was shown.
+
+import { el, setText } from "../lib/dom.js";
+import { call } from "../lib/http.js";
+import { tn, t } from "../lib/i18n.js";
+import { answers, comparison, overview, people } from "../study/report-tables.js";
+import { StimulusReport } from "../study/report-stimulus.js";
+
+const config = JSON.parse(document.getElementById("config").textContent);
+/** @type {(name: string) => any} */
+const $ = (name) => document.querySelector(`[data-${name}]`);
+const parts = $("parts");
+let shown = [];
+
+function option(value, text) {
+  return el("option", { value }, text);
+}
+
+function fillParts(report) {
+  parts.hidden = report.parts.length === 0;
+  parts.elements.by.replaceChildren(option("", t("nothing")), ...report.parts.map(({ key, label }) => option(key, label)));
+  parts.elements.only.replaceChildren(option("", t("everybody")), ...report.parts.map(({ key, label, values }) =>
+    el("optgroup", { label }, ...values.map(({ value, people: count }) => option(`${key}=${value}`, `${value} (${count})`)))));
+  parts.elements.by.value = report.by ?? "";
+  parts.elements.only.value = report.only ? `${report.only.key}=${report.only.value}` : "";
+}
+
+function draw(report) {
+  const { used, begun } = report.people;
+  setText($("summary"), tn("One person of {begun} is counted.", "{count} people of {begun} are counted.", used, { begun }));
+  fillParts(report);
+  shown = report.stimuli.map((stimulus, i) => new StimulusReport(stimulus, i + 1));
+  $("report").replaceChildren(...[
+    ...shown.map(({ element }) => element), shown.length > 1 ? overview(report) : null, comparison(report), answers(report), people(report),
+  ].filter((one) => one !== null));
+  for (const one of shown) one.draw();
+}
+
+async function load() {
+  const query = new URLSearchParams();
+  for (const name of ["by", "only"]) {
+    const value = new URLSearchParams(location.search).get(name);
+    if (value) query.set(name, value);
+  }
+  $("error").hidden = true;
+  $("report").setAttribute("aria-busy", "true");
+  try {
+    draw(await call("GET", `${config.api}/report?${query}`));
+  } catch (trouble) {
+    $("report").replaceChildren();
+    if (trouble.status === 409) {
+      setText($("summary"), t("Nobody's readings can be shown yet. Come back when somebody has taken part."));
+    } else {
+      setText($("summary"), "");
+      setText($("error"), trouble.message);
+      $("error").hidden = false;
+    }
+  } finally {
+    $("report").setAttribute("aria-busy", "false");
+    document.documentElement.dataset.ready = "yes";
+  }
+}
+
+parts.addEventListener("change", () => {
+  const query = new URLSearchParams();
+  for (const name of ["by", "only"]) if (parts.elements[name].value) query.set(name, parts.elements[name].value);
+  history.replaceState(null, "", query.size > 0 ? `?${query}` : location.pathname);
+  load();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown.forEach((one) => one.draw()));
+load();
