@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.vision.conftest import turned_head
+from tests.vision.conftest import encode, turned_head
 from webapp.domain import Box
 from webapp.errors import ModelInvalid
 from webapp.vision.detectors import DlibOnly, open_detector
-from webapp.vision.frame import Frame
+from webapp.vision.frame import Frame, decode
 from webapp.vision.two_looks import TwoLooks
 from webapp.vision.yunet import YuNet
 
@@ -128,6 +128,18 @@ def test_a_large_picture_has_boxes_in_its_own_pixels(
     large = cv2.resize(astronaut_rgb, None, fx=5, fy=5)
     (found,) = detector.scan(frame_of(np.asarray(large, np.uint8)), thorough=True)
     assert found.box.iou(FACE.scaled(5).shifted(4 * 223, 4 * 127)) > 0.6
+
+
+def test_a_jpeg_with_smaller_colour_has_boxes_in_its_own_pixels(
+    detector: TwoLooks, astronaut_rgb: Pixels
+) -> None:
+    large = cv2.resize(astronaut_rgb, (3300, 3300))
+    frame = decode(encode(".jpg", np.asarray(large[..., ::-1], np.uint8)), colour=True)
+    assert frame.best.shape[0] < frame.height
+    (found,) = detector.scan(frame, thorough=True)
+    scale = 3300 / 512
+    expected = Box(*(v * scale for v in (FACE.x1, FACE.y1, FACE.x2, FACE.y2)))
+    assert found.box.iou(expected) > 0.6
 
 
 @pytest.mark.parametrize("degrees", [0, 25])

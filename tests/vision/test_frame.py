@@ -225,3 +225,14 @@ def test_a_frame_refuses_another_kind_of_array() -> None:
     colour: npt.NDArray[np.uint8] = np.zeros((4, 4, 3), np.uint8)
     with pytest.raises(ValueError, match="uint8"):
         Frame(colour)
+
+
+@pytest.mark.parametrize(("width", "divisor"), [(3199, 1), (3200, 2), (6400, 4)])
+def test_colour_of_a_large_jpeg_is_decoded_smaller(width: int, divisor: int) -> None:
+    picture = np.zeros((200, width, 3), np.uint8)
+    picture[:, width // 2 :] = (0, 0, 255)
+    frame = decode(encode(".jpg", picture), colour=True)
+    assert (frame.width, frame.height) == (width, 200)
+    assert frame.colour is not None
+    assert frame.colour.shape == (200 // divisor, -(-width // divisor), 3)
+    assert frame.colour[100 // divisor, -8].tolist() == pytest.approx([255, 0, 0], abs=6)

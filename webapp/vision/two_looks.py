@@ -29,14 +29,12 @@ from webapp.vision.blazeface import (
     blend,
 )
 from webapp.vision.detector import Detection, FaceDetector, merge
-from webapp.vision.frame import Frame
+from webapp.vision.frame import COLOUR_SIDE, Frame
 from webapp.vision.windows import cut_off, mapped, reduced, stood_up, tiles, upright, whole
 
 Pixels = npt.NDArray[np.uint8]
 Float = npt.NDArray[np.float32]
 
-# Larger pictures are reduced to this longer side before they are looked at, in pixels.
-LONGEST_SIDE: Final = 1600
 PROPOSED: Final = 0.15
 # The mean probability of the two second looks: a face above SURE, and none below DOUBTFUL. Between
 # them three more looks decide; the mean of both means is a face above CONFIRMED.
@@ -90,15 +88,16 @@ class TwoLooks:
 
         Otherwise the whole frame is looked at and its tiles: all, or the one whose ``turn`` it is.
         """
-        picture, scale = reduced(frame.best, LONGEST_SIDE)
+        picture = reduced(frame.best, COLOUR_SIDE)
+        scale = frame.width / picture.shape[1]
         if thorough:
-            return _scaled(self._scan_thoroughly(picture), 1 / scale)
+            return _scaled(self._scan_thoroughly(picture), scale)
         pyramid = Pyramid(picture)
         parts = tiles(picture, TILE)
         if turn is not None:
             parts = [parts[turn % len(parts)]]
         rows = self._propose(pyramid, [whole(picture), *parts])[:MAX_LIVE_PROPOSALS]
-        return _scaled(self._confirm(pyramid, rows), 1 / scale)
+        return _scaled(self._confirm(pyramid, rows), scale)
 
     def _scan_thoroughly(self, picture: Pixels) -> list[Detection]:
         found = self._scan_closely(picture)
@@ -152,7 +151,7 @@ class TwoLooks:
         if not (-side / 3 < x < frame.width + side / 3 and -side / 3 < y < frame.height + side / 3):
             return None
         rows = self._short.look(
-            Pyramid(frame.best), Window(x - side / 2, y - side / 2, side), KNOWN
+            Pyramid(frame.grey), Window(x - side / 2, y - side / 2, side), KNOWN
         )
         if len(rows):
             away = np.hypot((rows[:, 1] + rows[:, 3]) / 2 - x, (rows[:, 2] + rows[:, 4]) / 2 - y)

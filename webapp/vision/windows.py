@@ -15,13 +15,14 @@ from webapp.vision.blazeface import Float, Pixels, Pyramid, Window
 from webapp.vision.detector import Detection
 
 
-def reduced(picture: Pixels, longest: int) -> tuple[Pixels, float]:
+def reduced(picture: Pixels, longest: int) -> Pixels:
+    """The picture with a longer side of at most ``longest`` pixels."""
     height, width = picture.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:
-        return picture, 1.0
+        return picture
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def whole(picture: Pixels) -> Window:

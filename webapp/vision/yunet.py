@@ -57,10 +57,7 @@ class YuNet:
             x2, y2 = min(frame.width, int(wide.x2)), min(frame.height, int(wide.y2))
             if x2 - x1 < region.width / 3 or y2 - y1 < region.height / 3:
                 continue
-            part = Frame(
-                frame.grey[y1:y2, x1:x2],
-                None if frame.colour is None else frame.colour[y1:y2, x1:x2],
-            )
+            part = Frame(frame.grey[y1:y2, x1:x2])
             found += self._look(part, (x1, y1), SEARCH_PIXELS)[:1]
         return merge(found)
 
