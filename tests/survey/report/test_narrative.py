@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from webapp.domain import EMOTIONS
+from webapp.languages import speaking
 from webapp.survey.report.narrative import percent, plain_words, story_of
 
 
@@ -215,3 +217,74 @@ def test_nothing_used_says_nothing_else():
 def test_a_small_share_is_not_rounded_to_nothing():
     assert percent(0.001) == "under 1\u00a0%"
     assert percent(0.0) == "0\u00a0%"
+
+
+def german(*args: Any, **options: Any) -> str:
+    with speaking("de"):
+        return said(*args, **options)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "words"),
+    [
+        (
+            [difference("happy", 0.41, 0.22)],
+            {},
+            "„Package A“ rief mehr fröhliche Gesichter hervor als „Package B“: "
+            "41 % gegenüber 22 %, 8 bis 31 Punkte mehr.",
+        ),
+        (
+            [difference("valence", -0.02, 0.38, interval=[-0.65, -0.15])],
+            {},
+            "mehr positive Gesichter hervor als „Package A“: Valenz +0,38 gegenüber \u22120,02, "
+            "0,15 bis 0,65 mehr.",
+        ),
+        (
+            [difference("happy", 0.3, 0.25, False, primary=True)],
+            {},
+            "Kein klarer Unterschied zwischen „Package A“ und „Package B“ (fröhliche Gesichter): "
+            "30 % gegenüber 25 % (Unterschied \u22126 bis +17 Punkte).",
+        ),
+        (
+            [
+                difference("sad", 0.9, 0.1),
+                difference("happy", 0.6, 0.2),
+                difference("fear", 0.3, 0),
+            ],
+            {},
+            "„Package A“ rief auch mehr fröhliche Gesichter hervor: 60 % gegenüber 20 %; "
+            "1 weiterer Unterschied ist klar.",
+        ),
+        (None, {}, "50 % der Gesichter wirkten fröhlich (45 % bis 55 %)."),
+        (None, {"clusters": 12}, "Nur 12 Personen: Andere reagieren vielleicht anders."),
+        (None, {"people": "guessed"}, "erraten: 30 Personen, je 6 Bilder."),
+        (None, {"uploaded": 130}, "100 von 130 Dateien konnten verwendet werden."),
+        (
+            None,
+            {"clusters": 10, "faces": 600, "weighting": "respondent"},
+            "300 von 10 Personen lächelten, mindestens ein Drittel der Zeit.",
+        ),
+        (None, {"faces": 1, "clusters": 1}, "Das eine lesbare Gesicht wirkte fröhlich;"),
+        (
+            None,
+            {"faces": 2, "clusters": 2, "shares": {"sad": (0.5, None), "happy": (0.4, None)}},
+            "1 von 2 Gesichtern von 2 Personen wirkte traurig: zu wenige",
+        ),
+    ],
+)
+def test_the_sentences_in_german(rows: Any, options: dict[str, Any], words: str) -> None:
+    assert words in german(rows, **options)
+
+
+def test_no_sentence_stays_english_in_german() -> None:
+    tilt = {
+        "uneven": [{"groups": ["A", "B"], "p_holm": 0.01}],
+        "rates": [{"group": "A", "left_out": 0.11}, {"group": "B", "left_out": 0.29}],
+    }
+    found = [
+        german([difference("happy", 0.3, 0.25, False)], exclusion=tilt, people="unknown"),
+        german(clusters=12, people="unknown", weighting="respondent"),
+        german(faces=0, uploaded=3),
+    ]
+    for text in found:
+        assert not re.search(r"\b(the|of|were|faces|is|and)\b", text), text
