@@ -37,6 +37,7 @@ NOT_RUN = {
     "make faults": "a measurement of minutes; its parts have tests",
     "make train*": "takes hours; a test trains a small network from end to end",
     "python -m bench.*": "a measurement of minutes or hours; tests/bench runs their parts",
+    "python -m tools.texts": "writes the catalogue; tests/web holds that it is up to date",
     "python -m training.train --data labelled.zip": "takes hours, as make train",
     "python -m training.publish*": "needs a finished run; a test makes and publishes one",
     "python -m training.teach*": "needs a finished run; a test makes and asks one",

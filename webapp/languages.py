@@ -173,7 +173,8 @@ def _patterns(chosen: str) -> list[tuple[re.Pattern[str], str]]:
 
 
 def _in_place(values: dict[str, str], place: re.Match[str]) -> str:
-    return values.get(place[1], place[0])
+    value = values.get(place[1])
+    return place[0] if value is None else gettext(value)
 
 
 def said(text: str) -> str:

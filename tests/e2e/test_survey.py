@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -81,8 +82,28 @@ def export(page: Page, label: str) -> bytes:
     return Path(download.value.path()).read_bytes()
 
 
+def read_in_german(browser: Browser, url: str) -> None:
+    """The same report for a reader whose browser asks for German: words, numbers, files."""
+    context = browser.new_context(locale="de-DE", viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    problems = collect_problems(page)
+    page.goto(url)
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.get_by_role("heading", name="Was die Gesichter zeigten")).to_be_visible()
+    expect(page.get_by_role("heading", name="Der Verbleib jeder Datei")).to_be_visible()
+    expect(page.locator("[data-chart=shares] svg")).to_contain_text("Freude")
+    expect(page.locator("td strong").first).to_have_text(re.compile(r"^\d+,\d %$"))
+    expect(page.locator(".story__headline")).not_to_contain_text(re.compile(r"\b(the|faces)\b"))
+    assert b'lang="de"' in export(page, "HTML")[:200]
+    with zipfile.ZipFile(io.BytesIO(export(page, "XLSX"))) as book:
+        assert "Überblick" in book.read("xl/workbook.xml").decode()
+    shot(page, "report-german")
+    context.close()
+    assert problems == []
+
+
 def test_a_survey_from_the_first_page_to_every_export(
-    page: Page, server: ServerProcess, reactions: tuple[Path, dict[str, int]]
+    browser: Browser, page: Page, server: ServerProcess, reactions: tuple[Path, dict[str, int]]
 ) -> None:
     folder, expected = reactions
     page.goto(f"{server.url}surveys")
@@ -131,6 +152,7 @@ def test_a_survey_from_the_first_page_to_every_export(
     assert len(faces) == report["overall"]["faces"] == ledger["used"]
     assert zipfile.is_zipfile(io.BytesIO(export(page, "XLSX")))
     html = export(page, "HTML")
+    read_in_german(browser, page.url)
 
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.locator("[data-chart=shares] svg")).to_be_visible()

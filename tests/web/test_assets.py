@@ -114,3 +114,15 @@ def test_no_style_sheet_is_longer_than_400_lines() -> None:
     lengths = {path.name: path.read_text().count("\n") for path in (STATIC / "css").glob("*.css")}
     assert len(lengths) > 10
     assert {name: n for name, n in lengths.items() if n > 400} == {}
+
+
+def test_styles_name_beginning_and_end_not_left_and_right() -> None:
+    """So that pages also work in languages that are written from right to left."""
+    side = re.compile(r"-(?:left|right):|^\s+(?:left|right):|(?:text-align|float): (?:left|right)")
+    # the knob of a switch moves by a transform, a bar grows to the right like the axis of time
+    known = {"components.css": 1, "live.css": 1}
+    found = {
+        path.name: sum(bool(side.search(line)) for line in path.read_text().splitlines())
+        for path in (STATIC / "css").glob("*.css")
+    }
+    assert {name: n for name, n in found.items() if n} == known

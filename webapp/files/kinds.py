@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from webapp.languages import N_
+
 IMAGE: Final = "image"
 VIDEO: Final = "video"
 ARCHIVE: Final = "archive"
@@ -65,27 +67,32 @@ _OTHER_ARCHIVES: Final[tuple[tuple[bytes, int, str], ...]] = (
     (b"\xfd7zXZ\x00", 0, "xz"),
     (b"ustar", 257, "tar"),
 )
-_AS_PICTURE: Final = "save it as JPEG or PNG"
+_AS_PICTURE: Final = N_("save it as JPEG or PNG")
 _OTHER_FILES: Final[tuple[tuple[bytes, int, str, str], ...]] = (
-    (b"\xff\x0a", 0, "a JPEG XL picture", _AS_PICTURE),
-    (b"JXL ", 4, "a JPEG XL picture", _AS_PICTURE),
-    (b"jxl ", 8, "a JPEG XL picture", _AS_PICTURE),
-    (b"8BPS", 0, "a Photoshop file", _AS_PICTURE),
-    (b"gimp xcf", 0, "a GIMP file", _AS_PICTURE),
-    (b"\x00\x00\x01\x00", 0, "an icon", _AS_PICTURE),
-    (b"crx ", 8, "a raw file of a camera", _AS_PICTURE),
-    (b"FUJIFILMCCD-RAW", 0, "a raw file of a camera", _AS_PICTURE),
-    (b"IIRO", 0, "a raw file of a camera", _AS_PICTURE),
-    (b"IIU\x00", 0, "a raw file of a camera", _AS_PICTURE),
-    (b"v/1\x01", 0, "an OpenEXR picture", _AS_PICTURE),
-    (b"#?RADIANCE", 0, "a Radiance picture", _AS_PICTURE),
-    (b"P7\n", 0, "a PAM picture", _AS_PICTURE),
-    (b"%PDF", 0, "a PDF", "save its pictures as JPEG or PNG"),
-    (b"M4A ", 8, "a sound recording", "send the film itself"),
-    (b"ID3", 0, "a sound recording", "send the film itself"),
-    (b"WAVE", 8, "a sound recording", "send the film itself"),
-    (b"\xd0\xcf\x11\xe0", 0, "an Office document", "save its pictures as files"),
-    (b"version https://git-lfs", 0, "a pointer of Git LFS", "fetch the file itself (git lfs pull)"),
+    (b"\xff\x0a", 0, N_("a JPEG XL picture"), _AS_PICTURE),
+    (b"JXL ", 4, N_("a JPEG XL picture"), _AS_PICTURE),
+    (b"jxl ", 8, N_("a JPEG XL picture"), _AS_PICTURE),
+    (b"8BPS", 0, N_("a Photoshop file"), _AS_PICTURE),
+    (b"gimp xcf", 0, N_("a GIMP file"), _AS_PICTURE),
+    (b"\x00\x00\x01\x00", 0, N_("an icon"), _AS_PICTURE),
+    (b"crx ", 8, N_("a raw file of a camera"), _AS_PICTURE),
+    (b"FUJIFILMCCD-RAW", 0, N_("a raw file of a camera"), _AS_PICTURE),
+    (b"IIRO", 0, N_("a raw file of a camera"), _AS_PICTURE),
+    (b"IIU\x00", 0, N_("a raw file of a camera"), _AS_PICTURE),
+    (b"v/1\x01", 0, N_("an OpenEXR picture"), _AS_PICTURE),
+    (b"#?RADIANCE", 0, N_("a Radiance picture"), _AS_PICTURE),
+    (b"P7\n", 0, N_("a PAM picture"), _AS_PICTURE),
+    (b"%PDF", 0, N_("a PDF"), N_("save its pictures as JPEG or PNG")),
+    (b"M4A ", 8, N_("a sound recording"), N_("send the film itself")),
+    (b"ID3", 0, N_("a sound recording"), N_("send the film itself")),
+    (b"WAVE", 8, N_("a sound recording"), N_("send the film itself")),
+    (b"\xd0\xcf\x11\xe0", 0, N_("an Office document"), N_("save its pictures as files")),
+    (
+        b"version https://git-lfs",
+        0,
+        N_("a pointer of Git LFS"),
+        N_("fetch the file itself (git lfs pull)"),
+    ),
 )
 _SYSTEM_FILES: Final = frozenset(
     {
@@ -178,7 +185,7 @@ def other_archive(head: bytes) -> str | None:
     """What to do with an archive that is not opened; None where it is none."""
     for magic, at, name in _OTHER_ARCHIVES:
         if head[at : at + len(magic)] == magic:
-            return f"{name} archives are not opened; unpack it, or pack the files as ZIP"
+            return N_(f"{name} archives are not opened; unpack it, or pack the files as ZIP")
     return None
 
 
@@ -186,9 +193,9 @@ def other_file(head: bytes) -> str | None:
     """What a file is that no decoder here reads, and what to do; None where that is not known."""
     for magic, at, name, way_out in _OTHER_FILES:
         if head[at : at + len(magic)] == magic:
-            return f"{name}, which is not read; {way_out}"
+            return N_(f"{name}, which is not read; {way_out}")
     if b"<svg" in head[:512]:
-        return f"an SVG drawing, which is not read; {_AS_PICTURE}"
+        return N_(f"an SVG drawing, which is not read; {_AS_PICTURE}")
     return None
 
 
@@ -197,7 +204,7 @@ def why_unknown(head: bytes) -> str:
     return (
         other_archive(head)
         or other_file(head)
-        or "not a picture or video in a format that can be read"
+        or N_("not a picture or video in a format that can be read")
     )
 
 

@@ -12,6 +12,9 @@ const history = [];
 const SOURCES = { live: t("Live pages"), api: t("Programs (API)") };
 const GOOD = new Set(["ready", "idle", "busy"]);
 const LOW_DISK = 0.05;
+const WORKER_STATES = {
+  ready: t("ready"), idle: t("idle"), busy: t("busy"), starting: t("starting"), stopped: t("stopped"),
+};
 
 function totals(now) {
   const rows = Object.values(now.results);
@@ -53,7 +56,7 @@ function drawFigures(now) {
     figure(t("Waiting"), String(now.queue)),
     figure(t("Live connections"), t("{part} of {whole}", { part: now.live.sessions, whole: now.live.limit })),
     figure(t("Results a second"), rate(perSecond)),
-    figure("95 % within", ms(p95)),
+    figure(t("95 % within"), ms(p95)),
     figure(t("Errors in a minute"), String(errors), errors > 0),
     figure(t("Running for"), duration(now.uptime_s)),
   );
@@ -62,7 +65,7 @@ function drawFigures(now) {
 function drawSpeed(now) {
   const rows = Object.entries(SOURCES).map(([source, label]) => {
     const found = now.results[source];
-    if (!found) return row([label, "0", "0.0", "–", "–", "–", "0"]);
+    if (!found) return row([label, "0", rate(0), "–", "–", "–", "0"]);
     const errors = Object.entries(found.errors).map(([code, count]) => `${count} ${code}`).join(", ");
     return row([
       label, String(found.results), rate(found.per_s), ms(found.p50_ms), ms(found.p95_ms),
@@ -72,7 +75,7 @@ function drawSpeed(now) {
   find("speed").replaceChildren(...rows);
   find("sparks").replaceChildren(
     spark(t("Results a second"), history.map((point) => point.perSecond), rate(totals(now).perSecond)),
-    spark("95 % within", history.map((point) => point.p95), ms(totals(now).p95)),
+    spark(t("95 % within"), history.map((point) => point.p95), ms(totals(now).p95)),
     spark(t("Live connections"), history.map((point) => point.sessions), String(now.live.sessions)),
   );
 }
@@ -80,12 +83,12 @@ function drawSpeed(now) {
 function drawWorkers(now) {
   const rows = now.workers.map((worker) => row([
     worker.pid ? t("{index} (process {pid})", { index: worker.index ?? "–", pid: worker.pid }) : String(worker.index ?? "–"),
-    [worker.state, GOOD.has(worker.state) ? "good" : "bad"],
+    [WORKER_STATES[worker.state] ?? worker.state, GOOD.has(worker.state) ? "good" : "bad"],
     worker.version ?? "–",
     worker.rss_mb === null ? "–" : bytes(worker.rss_mb * 1e6),
     worker.answered === null ? "–" : String(worker.answered),
     [String(worker.restarts ?? 0), worker.restarts ? "bad" : null],
-    [worker.last_error ?? "none", "wrap"],
+    [worker.last_error ?? t("none"), "wrap"],
   ]));
   find("workers").replaceChildren(...(rows.length ? rows : [
     el("tr", {}, el("td", { colspan: "7", class: "empty" }, t("This server runs without workers."))),

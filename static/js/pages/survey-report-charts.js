@@ -170,7 +170,7 @@
     const several = pairs.size > 1;
     const label = (row) =>
       several ? `${row.groups[0]} − ${row.groups[1]}: ${title(row.measure)}` : title(row.measure);
-    const room = several ? Math.round(Math.min(240, innerWidth * 0.45)) : 84;
+    const room = several ? Math.round(Math.min(240, innerWidth * 0.45)) : 16 + Math.max(...rows.map((row) => 8 * title(row.measure).length), 68);
     return {
       ...base(colors),
       grid: { left: room, right: 28, top: 36, bottom: 28 },

@@ -1,6 +1,7 @@
 // Review by keyboard: one face, one key. In random order the model's answer is shown afterwards.
 
 import { call } from "../lib/http.js";
+import { nameOf } from "../lib/emotions.js";
 import { number, t } from "../lib/i18n.js";
 import { showFace } from "./survey-report.js";
 
@@ -9,7 +10,7 @@ const find = (name) => document.querySelector(`[data-${name}]`);
 const base = `${config.api}/jobs/${config.job}/review`;
 const labels = [...config.emotions, config.unusable];
 const names = { [config.unusable]: t("Cannot be judged") };
-const title = (word) => names[word] ?? word.charAt(0).toUpperCase() + word.slice(1);
+const title = (word) => names[word] ?? nameOf(word);
 
 let faces = [];
 let last = null;
@@ -47,7 +48,7 @@ function showTally(counts) {
   const missing = config.emotions.filter((emotion) => counts[emotion] === 0);
   find("missing").textContent = missing.length > 0
     ? t("Training needs every expression at least once; nothing is labelled {names} yet. "
-      + "Put these folders into a larger set, or go on labelling.", { names: missing.join(", ") })
+      + "Put these folders into a larger set, or go on labelling.", { names: missing.map(title).join(", ") })
     : "";
 }
 
@@ -59,7 +60,7 @@ function show() {
   showFace(find("stage"), config.api, { ...face, kind: "image" });
   find("path").textContent = config.queue === "random"
     ? ""
-    : t("The model said {emotion} ({confidence} %).", { emotion: face.emotion, confidence: Math.round(100 * face.confidence) });
+    : t("The model said {emotion} ({confidence} %).", { emotion: title(face.emotion), confidence: Math.round(100 * face.confidence) });
 }
 
 async function load() {
@@ -88,7 +89,7 @@ const give = (label) => guarded(async () => {
   if (!face) return;
   const status = await call("PUT", `${base}/${face.face}`, { label, queue: config.queue });
   last = faces.shift();
-  const verdict = face.emotion === label ? t("The model agrees") : t("The model said {emotion}", { emotion: face.emotion });
+  const verdict = face.emotion === label ? t("The model agrees") : t("The model said {emotion}", { emotion: title(face.emotion) });
   find("answer").textContent = t("You: {label}. {verdict} ({confidence} %).", { label: title(label), verdict, confidence: Math.round(100 * face.confidence) });
   showStatus(status);
   if (faces.length === 0) await load();

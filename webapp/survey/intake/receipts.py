@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from webapp.errors import InvalidRequest
+from webapp.languages import said
 
 MAX_UNMATCHED = 100
 
@@ -38,7 +39,7 @@ class Receipt:
             "path": self.path,
             "sha256": self.sha256,
             "files": self.files,
-            "reason": self.reason,
+            "reason": None if self.reason is None else said(self.reason),
             "skipped": self.skipped,
         }
 

@@ -24,6 +24,7 @@ from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge
 from webapp.files import kinds as media
 from webapp.files.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.files.reserve import DiskReserve
+from webapp.languages import N_
 from webapp.settings import Settings
 from webapp.survey.catalog import MAX_GROUPS, Catalog, find_survey
 from webapp.survey.intake.placing import ONE_GROUP, placed
@@ -45,7 +46,7 @@ def _digest(source: BinaryIO) -> str:
 
 def _unusable(head: bytes, size: int) -> str | None:
     if size == 0:
-        return "the file is empty"
+        return N_("the file is empty")
     return media.why_unknown(head) if media.kind_of(head) == media.UNKNOWN else None
 
 
@@ -299,9 +300,12 @@ class Uploads:
             size, kind = temporary.stat().st_size, media.kind_of(head)
             reason: str | None
             if kind == media.ARCHIVE:
-                kind, reason = media.UNKNOWN, "a ZIP inside a ZIP is not opened; unpack it first"
+                kind, reason = (
+                    media.UNKNOWN,
+                    N_("a ZIP inside a ZIP is not opened; unpack it first"),
+                )
             elif size > self._limit(kind):
-                reason = f"larger than {self._limit(kind)} bytes"
+                reason = N_(f"larger than {self._limit(kind)} bytes")
             else:
                 reason = _unusable(head, size)
             if reason is not None:
