@@ -4,7 +4,7 @@ The CSV (by default FOLDER/photos.csv) has the columns ``file, x1, y1, x2, y2``;
 say that a picture has no face; ``expression`` names what a face shows (``smiling`` is happy), and
 every column named by ``--group`` is reported by its values. The pictures are read as they are, and
 their faces in scenes: small, tilted, dark, tinted, half covered, several at once. Shares come with
-Wilson's 95 % interval.
+Wilson's 95 % interval. ``--peer yuface:0.7`` has another detector look at the same scenes.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import cv2
 
+from bench.support.peers import open_peer
 from bench.support.photo_scenes import Known, read_known, scenes
 from webapp.domain import EMOTIONS, SCAN, THOROUGH, Box, Face
 from webapp.models.registry import Registry
@@ -63,15 +64,45 @@ def face_at(box: Box, faces: Sequence[Face]) -> Face | None:
     return best if best is not None and best.box.iou(box) > SAME_FACE_IOU else None
 
 
-def false_boxes(faces: Sequence[Face], boxes: Sequence[Box]) -> int:
-    return sum(all(f.box.iou(box) <= SAME_FACE_IOU for box in boxes) for f in faces)
+def false_boxes(found: Sequence[Box], boxes: Sequence[Box]) -> int:
+    return sum(all(f.iou(box) <= SAME_FACE_IOU for box in boxes) for f in found)
+
+
+class Peer:
+    """Another detector's recall and false boxes on the same scenes."""
+
+    def __init__(self, find: Callable[[bytes], list[Box]]) -> None:
+        self._find, self._recall, self._false, self._spent_ms = find, Tally(), 0, 0.0
+        self._scenes = 0
+
+    def look(self, jpeg: bytes, boxes: Sequence[Box], names: Sequence[str]) -> None:
+        began = time.process_time()
+        found = self._find(jpeg)
+        self._spent_ms += (time.process_time() - began) * 1e3
+        self._scenes += 1
+        self._false += false_boxes(found, boxes)
+        for box in boxes:
+            self._recall.add(any(f.iou(box) > SAME_FACE_IOU for f in found), *names)
+
+    def to_json(self) -> dict[str, Any]:
+        mean_ms = self._spent_ms / max(1, self._scenes)
+        return {
+            "recall": self._recall.to_json(),
+            "false_boxes": self._false,
+            "cpu_ms": round(mean_ms, 1),
+        }
 
 
 def measure(
-    pipeline: Pipeline, known: Sequence[Known], count: int, groups: Sequence[str], live: bool
+    pipeline: Pipeline,
+    known: Sequence[Known],
+    count: int,
+    groups: Sequence[str],
+    live: bool,
+    peers: Mapping[str, Peer] | None = None,
 ) -> dict[str, Any]:
     """Recall, false boxes, accuracy and milliseconds over pictures and ``count`` scenes."""
-    recall, right, spent_ms = Tally(), Tally(), []
+    recall, right, spent_ms, scene_cpu_ms = Tally(), Tally(), [], 0.0
     false = {"pictures": 0, "scenes": 0}
 
     def read(picture: bytes) -> tuple[Face, ...]:
@@ -83,7 +114,7 @@ def measure(
     for one in known:
         faces = read(one.file.read_bytes())
         boxes = [one.box] if one.box else []
-        false["pictures"] += false_boxes(faces, boxes)
+        false["pictures"] += false_boxes([f.box for f in faces], boxes)
         if one.box is None:
             continue
         found = face_at(one.box, faces)
@@ -94,21 +125,27 @@ def measure(
             right.add(found.scores.top[0] == shown, *names, f"shows={shown}")
     for scene in scenes(known, count, seed=1):
         _, jpeg = cv2.imencode(".jpg", scene.picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        before = time.process_time()
         faces = read(jpeg.tobytes())
-        false["scenes"] += false_boxes(faces, scene.boxes)
+        scene_cpu_ms += (time.process_time() - before) * 1e3
+        false["scenes"] += false_boxes([f.box for f in faces], scene.boxes)
+        where = [f"size={scene.size}", f"tilt={scene.tilt}", f"light={scene.light}"]
+        where += [f"cover={scene.cover}", "scenes"]
+        for peer in (peers or {}).values():
+            peer.look(jpeg.tobytes(), scene.boxes, where)
         for box, one in zip(scene.boxes, scene.known, strict=True):
             found = face_at(box, faces)
-            names = [f"size={scene.size}", f"tilt={scene.tilt}", f"light={scene.light}"]
-            names += [f"cover={scene.cover}", "scenes"]
-            recall.add(found is not None, *names)
+            recall.add(found is not None, *where)
             shown = EXPRESSIONS.get(one.columns.get("expression", ""))
             if found is not None and shown is not None:
-                right.add(found.scores.top[0] == shown, *names)
+                right.add(found.scores.top[0] == shown, *where)
     return {
         "recall": recall.to_json(),
         "false_boxes": false,
         "accuracy": right.to_json(),
         "median_ms": round(sorted(spent_ms)[len(spent_ms) // 2], 1),
+        "scene_cpu_ms": round(scene_cpu_ms / max(1, count), 1),
+        "peers": {name: peer.to_json() for name, peer in (peers or {}).items()},
     }
 
 
@@ -121,17 +158,19 @@ def measure(
 @click.option("--model", help="A version; default ACTIVE.")
 @click.option("--models-dir", default="models", show_default=True)
 @click.option("--detector-model", default="", help="A YuNet ONNX file instead of ours.")
+@click.option("--peer", "names", multiple=True, help="yuface:0.7 or centerface:0.35, say.")
 @click.option("--json", "target", default="-", show_default=True, help="- prints.")
 def main(
     data: Path, boxes: Path | None, groups: tuple[str, ...], count: int, live: bool,
-    model: str | None, models_dir: str, detector_model: str, target: str,
+    model: str | None, models_dir: str, detector_model: str, names: tuple[str, ...], target: str,
 ) -> None:  # fmt: skip
     cv2.setNumThreads(1)
     registry = Registry(Path(models_dir))
     version = registry.get(model) if model else registry.active()
     try:
         known = read_known(data, boxes or data / "photos.csv")
-    except (OSError, ValueError) as error:
+        peers = {name: Peer(open_peer(name)) for name in names}
+    except (OSError, ValueError, ImportError) as error:
         raise click.ClickException(str(error)) from error
     missing = [one.file.name for one in known if not one.file.is_file()]
     if missing:
@@ -139,7 +178,7 @@ def main(
     if count and (all(k.box for k in known) or sum(k.box is not None for k in known) < 6):
         raise click.ClickException("Scenes need 6 faces and a picture without one; or --scenes 0.")
     pipeline = Pipeline.from_version(version.folder, detector_model=detector_model)
-    report = {"model": version.version, **measure(pipeline, known, count, groups, live)}
+    report = {"model": version.version, **measure(pipeline, known, count, groups, live, peers)}
     text = json.dumps(report, indent=1) + "\n"
     if target == "-":
         click.echo(text, nl=False)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -57,3 +59,26 @@ def test_a_csv_without_boxes_is_one_line(photos: Path) -> None:
 
 def test_an_interval_is_wilsons() -> None:
     assert interval(5, 10) == pytest.approx([0.2366, 0.7634], abs=1e-3)
+
+
+def test_a_peer_looks_at_the_same_scenes(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = ModuleType("yuface")
+    package.detect = lambda picture, least: (  # type: ignore[attr-defined]
+        np.array([int(100 * least)]),
+        np.array([[1, 2, 30, 40]]),
+        np.zeros((1, 10)),
+    )
+    monkeypatch.setitem(sys.modules, "yuface", package)
+    folder = make_version(tmp_path / "models")
+    (tmp_path / "models" / "ACTIVE").write_text(folder.name + "\n", encoding="utf-8")
+    arguments = ["--data", str(photos), "--models-dir", str(folder.parent), "--scenes", "2"]
+    done = CliRunner().invoke(main, [*arguments, "--peer", "yuface:0.7"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.output)
+    assert report["peers"]["yuface:0.7"]["false_boxes"] == 2
+    assert report["peers"]["yuface:0.7"]["recall"]["scenes"]["n"] == report["recall"]["scenes"]["n"]
+    refused = CliRunner().invoke(main, [*arguments, "--peer", "nobody:0.5"])
+    assert refused.exit_code == 1
+    assert "Expected yuface or centerface" in refused.output
