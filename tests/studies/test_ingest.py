@@ -19,6 +19,8 @@ from webapp.settings import Settings
 from webapp.studies.catalog import Catalog
 from webapp.studies.ingest import Ingest
 from webapp.studies.participants import Begin, Begun, Participants
+from webapp.studies.report.exports import people_csv, scores_csv
+from webapp.studies.report.records import read_records
 
 
 @pytest.fixture
@@ -157,6 +159,26 @@ def test_places_are_counted_under_one_lock(
     for thread in threads:
         thread.join()
     assert sorted(said, key=str) == [1, 2, 3, *["gone"] * 5]
+
+
+def test_a_report_reads_back_what_was_written(
+    store: Store, ingest: Ingest, begin: Callable[..., Begun]
+) -> None:
+    people = [begin(columns={"market": "DE"}) for _ in range(2)]
+    for one in people:
+        ingest.write(one.code, body(one, 1, 900, 300))
+        ingest.write(one.code, body(one, 2, 600))
+    with store.session() as session:
+        records = read_records(session, people[0].study.id)
+    assert [one.number for one in records.people] == [1, 2]
+    assert records.people[0].columns == {"market": "DE", "device": "desktop"}
+    trace = records.people[1].traces[people[1].participant.order[0]]
+    assert trace.t_ms.tolist() == [300, 600, 900]
+    assert trace.good.all()
+    assert trace.scores.sum(axis=1) == pytest.approx([1, 1, 1])
+    lines = "".join(scores_csv(store, people[0].study.id)).splitlines()
+    assert len(lines) == 1 + 6
+    assert "market" in "".join(people_csv(store, people[0].study.id))
 
 
 def test_a_withdrawal_and_a_deletion_take_everything_along(

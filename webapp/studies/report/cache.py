@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 
+from webapp.database.base import utcnow
 from webapp.database.store import Store
 from webapp.database.study_tables import StudyParticipant
 from webapp.studies.catalog import find_study
@@ -72,7 +73,9 @@ class Reports:
                 self._kept.move_to_end(key)
                 return self._kept[key]
             made = run_process(self._store.url, arguments)
-            for old in [one for one in self._kept if one[:10] == key[:10]]:
+            made["made_at"] = utcnow().isoformat()
+            asked = len(arguments)
+            for old in [one for one in self._kept if one[:asked] == key[:asked]]:
                 del self._kept[old]  # what it was made of has changed
             self._kept[key] = made
             while len(self._kept) > KEPT:
