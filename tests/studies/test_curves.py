@@ -41,8 +41,9 @@ def somebody(rng: np.random.Generator, peak_ms: float | None, share: float = 0.7
     times = np.sort(rng.uniform(0, SHOWN_MS, int(rate * SHOWN_MS / 1000)))
     lost = rng.uniform(0, SHOWN_MS)
     times = times[np.abs(times - lost) > rng.uniform(0, 1200)]
-    wander = np.cumsum(rng.normal(0, 0.35, (len(times), 7)), axis=0)
-    wander -= np.linspace(0, 1, len(times))[:, None] * wander[-1]
+    # waves of random period and phase: no moment is unlike another
+    periods, phases = rng.uniform(3000, 15_000, (6, 7)), rng.uniform(0, 2 * np.pi, (6, 7))
+    wander = 0.5 * np.sin(2 * np.pi * times[:, None, None] / periods + phases).sum(axis=1)
     energy = rng.normal(0, 0.5, 7) + wander + np.array([0, 0, 0, 0, 0, 0, 2.0])
     if peak_ms is not None and rng.random() < share:
         at = peak_ms + rng.normal(0, 250)
