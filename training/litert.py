@@ -24,7 +24,6 @@ from webapp.errors import ModelInvalid
 FloatArray = npt.NDArray[np.float32]
 MAX_PROBABILITY_DIFFERENCE = 1e-5
 MAX_INT8_DIFFERENCE = 0.1
-STORED = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, cast
 
 from flask import Flask
@@ -348,7 +347,3 @@ def init_activation(app: Flask) -> Activation:
 
 def activation_of(app: Flask) -> Activation:
     return cast(Activation, app.extensions[EXTENSION])
-
-
-def models_dir_of(app: Flask) -> Path:
-    return services_of(app).settings.models_path
