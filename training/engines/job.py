@@ -193,16 +193,12 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
     begun = old.get("data", {})
     if begun.get("fingerprint") != facts["fingerprint"]:
         raise click.ClickException(f"{job.run} was begun on other pictures; name another --out.")
-    if begun.get("split_seed") != facts["split_seed"]:
-        raise click.ClickException(
-            f"{job.run} was begun with another split: seed {begun.get('split_seed')}. Received "
-            f"{facts['split_seed']}. Resume with the same --split-seed."
-        )
-    if begun.get("fold") != facts.get("fold"):
-        raise click.ClickException(
-            f"{job.run} was begun with another fold: {begun.get('fold')}. Received "
-            f"{facts.get('fold')}. Resume with the same --fold."
-        )
+    for key, option in (("split_seed", "--split-seed"), ("fold", "--fold")):
+        if begun.get(key) != facts.get(key):
+            raise click.ClickException(
+                f"{job.run} was begun with another {key}: {begun.get(key)}. Received "
+                f"{facts.get(key)}. Resume with the same {option}."
+            )
 
 
 def _short(value: Any) -> str:

@@ -39,22 +39,9 @@ Cut = Callable[[Path, tuple[float, float, float, float]], dict[str, str]]
 SIDE_PX = 48
 MANIFEST = "corrections.csv"
 COLUMNS = (
-    "file",
-    "label",
-    "model_emotion",
-    "model_confidence",
-    "model_version",
-    "corrected",
-    "order",
-    "labelled_at",
-    "source",
-    "source_sha256",
-    "group",
-    "respondent",
-    "x1",
-    "y1",
-    "x2",
-    "y2",
+    *("file", "label", "model_emotion", "model_confidence", "model_version", "corrected"),
+    *("order", "labelled_at", "source", "source_sha256", "group", "respondent"),
+    *("x1", "y1", "x2", "y2"),
 )
 
 
@@ -193,19 +180,10 @@ def _cutter(job: Job, max_pixels: int) -> Iterator[Cut]:
 
 
 def _row(one: Correction, job: Job) -> tuple[Any, ...]:
+    corrected = "yes" if one.label != one.emotion else "no"
     return (
-        one.file,
-        one.label,
-        one.emotion,
-        round(one.confidence, 4),
-        job.model_version,
-        "yes" if one.label != one.emotion else "no",
-        one.order,
-        one.labelled_at,
-        one.source,
-        one.sha256,
-        one.group,
-        one.respondent,
+        *(one.file, one.label, one.emotion, round(one.confidence, 4), job.model_version, corrected),
+        *(one.order, one.labelled_at, one.source, one.sha256, one.group, one.respondent),
         *(round(value, 1) for value in one.box),
     )
 

@@ -334,16 +334,9 @@ def _usable(survey_id: str) -> tuple[Any, ...]:
 
 
 def _outcome(job_id: int, upload_id: int, judged: Judgement) -> Outcome:
-    return Outcome(
-        job_id=job_id,
-        upload_id=upload_id,
-        category=judged.category,
-        reason=judged.reason,
-        faces_found=judged.faces_found,
-        width=judged.width,
-        height=judged.height,
-        duration_ms=judged.duration_ms,
-    )
+    same = ("category", "reason", "faces_found", "width", "height", "duration_ms")
+    values = {name: getattr(judged, name) for name in same}
+    return Outcome(job_id=job_id, upload_id=upload_id, **values)
 
 
 def _faces(job_id: int, outcome_id: int, judged: Judgement) -> list[FaceRow]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from webapp.domain import SCAN, THOROUGH, Face, FrameResult, ReadRequest
@@ -143,17 +143,7 @@ def analyze_picture(
     answer = ask(service, image, model, stopped)
     if isinstance(answer, str):
         return Judgement(ledger.UNREADABLE, answer)
-    judgement = judge(answer, several_faces)
-    total_ms = answer.timings_ms.get("total")
-    return Judgement(
-        judgement.category,
-        judgement.reason,
-        judgement.faces,
-        judgement.faces_found,
-        judgement.width,
-        judgement.height,
-        None if total_ms is None else float(total_ms),
-    )
+    return replace(judge(answer, several_faces), duration_ms=answer.timings_ms.get("total"))
 
 
 def analyze_video(
