@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.studies.people import API, Person, Researcher
@@ -125,3 +127,12 @@ def test_the_page_to_withdraw_is_always_there(client: FlaskClient) -> None:
 @pytest.mark.parametrize("path", ["", "/edit", "/report", "/preview", "/qr.svg"])
 def test_a_study_that_is_not_there_has_no_page(client: FlaskClient, path: str) -> None:
     assert client.get(f"/studies/{'0' * 32}{path}").status_code == 404
+
+
+def test_where_a_login_is_required_people_need_none(make_studies: Callable[..., Flask]) -> None:
+    client = make_studies(require_login=True).test_client()
+    headers = {"Accept": "text/html"}
+    for path in ("/studies", "/studies/new"):
+        assert "/admin/" in client.get(path, headers=headers).headers["Location"], path
+    assert client.get("/withdraw", headers=headers).status_code == 200
+    assert client.get("/s/nowhere", headers=headers).status_code == 404

@@ -50,6 +50,9 @@ export function startStudy() {
       watching.line(trouble);
       if (trouble === null) queue?.hurry();
     },
+    onEnded: (reason) => stopped(reason === "replaced"
+      ? { title: t("Paused"), message: t("This study was opened in another window.") }
+      : { status: 410, message: t("It was ended or withdrawn. The camera is off.") }),
   });
   const check = new CheckScreen({ onDone: checkDone });
   const watching = new Watching({
@@ -152,7 +155,7 @@ export function startStudy() {
   async function openTheCamera() {
     show("opening");
     try {
-      const source = await openCamera(video, { facing: "user", onLost: cameraLost });
+      const source = await openCamera(video, { facing: "user", onLost: stopped });
       video.classList.toggle("is-mirrored", source.facing !== "environment");
       reader.start(source);
       return true;
@@ -162,7 +165,8 @@ export function startStudy() {
     }
   }
 
-  function cameraLost(error) {
+  /** The camera or the connection went away for good: the way back begins with the camera. */
+  function stopped(error) {
     checked = false;
     watching.abort();
     watching.leave();

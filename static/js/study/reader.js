@@ -14,19 +14,21 @@ const LOOK_EVERY_MS = 250;
 const SILENT_MS = 4000; // no answer for as long: the line is down, whatever it says
 
 export class Reader {
-  #video; #config; #onResult; #onLine; #connection = null; #sender; #endFrames = () => {};
+  #video; #config; #onResult; #onLine; #onEnded; #connection = null; #sender; #endFrames = () => {};
   #taken = new Map(); #pictureTakenMs = null; #isDark; #watch = new PictureWatch(); #source = null;
   #rate = new RateMeter(); #answeredMs = 0; #timer = null; #line = null; #state = "off";
 
   /**
    * `video` shows the camera; config is {namespace, ackTimeoutMs, code()}.
-   * onResult(result, {takenMs, rate, dark}); onLine(trouble): null, "connection" or "camera", when it changes.
+   * onResult(result, {takenMs, rate, dark}); onLine(trouble): null, "connection" or "camera", when it changes;
+   * onEnded("replaced" | "ended") when the server ends this connection for good.
    */
-  constructor({ video, config, onResult, onLine }) {
+  constructor({ video, config, onResult, onLine, onEnded }) {
     this.#video = video;
     this.#config = config;
     this.#onResult = onResult;
     this.#onLine = onLine;
+    this.#onEnded = onEnded;
     this.#isDark = watchLight(video);
     const capture = makeCapture(video);
     this.#sender = new Sender({
@@ -60,7 +62,9 @@ export class Reader {
         this.#look();
       },
       onHello: ({ limits }) => this.#sender.setLimits(limits),
-      onStatus: () => {},
+      onStatus: ({ reason }) => {
+        if (reason === "replaced" || reason === "ended") this.#onEnded(reason);
+      },
       onProtocolError: (error) => console.warn(error.message),
     });
     this.#sender.start();

@@ -164,6 +164,7 @@ export class StimulusReport {
     this.#to(moment.t_ms);
     this.#film?.seek(moment.t_ms);
     button.setAttribute("aria-pressed", "true");
+    this.element.querySelector(".shown").scrollIntoView({ block: "nearest" });
   }
 
   #pointed(ms, pressed) {

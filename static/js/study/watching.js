@@ -3,9 +3,12 @@
 
 import { setText } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { StimulusError } from "./player.js";
 
 const HOLD_MS = 800; // a line that is away for less is no reason to stop
 const POSITION_EVERY_MS = 500;
+const ATTEMPTS = 3; // to show one stimulus
+const AGAIN_MS = 1500; // longer than a cut line takes to be noticed
 
 /** Title and text of a reason to stop. */
 function words(reason) {
@@ -101,26 +104,35 @@ export class Watching {
     const aborted = () => (run === this.#runs ? Promise.resolve() : new Promise(() => {}));
     this.#stimulus = stimulus;
     this.#started = false;
+    let placeMs = fromMs;
     setText(this.#find("watch-progress"), t("{number} of {count}", { number: index + 1, count }));
     this.#find("watch-bar").value = index / count;
     this.#find("fixation").hidden = false;
     const fixated = new Promise((resolve) => { setTimeout(resolve, fromMs > 0 ? 0 : fixationMs); });
     let ended = false;
-    try {
-      await this.#player.load(stimulus, fromMs);
-      await fixated;
+    for (let attempt = 0; attempt < ATTEMPTS && !ended; attempt += 1) {
+      try {
+        await this.#player.load(stimulus, placeMs);
+        await fixated;
+        await this.#free();
+        await aborted();
+        this.#find("fixation").hidden = true;
+        this.#started = true;
+        const playing = this.#player.play();
+        this.#blockedSound();
+        ended = await playing;
+      } catch (error) {
+        if (!(error instanceof StimulusError)) throw error;
+      }
+      await aborted();
+      this.#find("fixation").hidden = false;
+      if (ended) break;
+      // it broke, perhaps because the line did: once that is back it goes on where it was
+      placeMs = Math.max(placeMs, this.#player.positionMs);
+      await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS); });
       await this.#free();
-      await aborted();
-      this.#find("fixation").hidden = true;
-      this.#started = true;
-      const playing = this.#player.play();
-      this.#blockedSound();
-      ended = await playing;
-    } catch (error) {
-      await aborted();
-      console.warn(error.message); // it cannot be shown here: the study goes on, and the report says so
     }
-    this.#find("fixation").hidden = false;
+    // what cannot be shown here is left out: the study goes on, and the report says so
     await this.#onShown(stimulus, ended);
   }
 
