@@ -47,7 +47,11 @@ async function again(button, { api, job }) {
     let state = "reporting";
     while (state === "reporting") {
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-      state = (await call("GET", `${api}/progress`)).state;
+      try {
+        state = (await call("GET", `${api}/progress`)).state;
+      } catch (trouble) {
+        if (!trouble.passing) throw trouble; // else the next look may reach the server again
+      }
     }
     location.reload();
   } catch (trouble) {
