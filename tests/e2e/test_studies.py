@@ -54,8 +54,10 @@ def test_somebody_takes_part_from_the_notice_to_the_end(
 ) -> None:
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     problems = collect_problems(page)
-    study = make_study(page, server, [write_picture(tmp_path / "a picture.png")])
-    person = Participant(page, f"{server.url}{study['link'][1:]}?pid=P-1")
+    shown = [write_picture(tmp_path / "a picture.png")]
+    study = make_study(page, server, shown, return_hosts=["https://panel.example"])
+    back = "https://panel.example/back"
+    person = Participant(page, f"{server.url}{study['link'][1:]}?pid=P-1&return={back}")
     assert complaints(page) == []
     assert person.page.evaluate("document.querySelector('[data-camera]').srcObject") is None
     person.agree()
@@ -67,7 +69,9 @@ def test_somebody_takes_part_from_the_notice_to_the_end(
     person.answer()
     assert complaints(page) == []
     assert person.state()["pending"] == 0, "everything is acknowledged before the end"
-    expect(page.locator("[data-completion-code]")).to_be_visible()
+    code = page.locator("[data-completion-code]").inner_text()
+    link = page.get_by_role("link", name="Return to where you came from")
+    expect(link).to_have_attribute("href", f"{back}?pid=P-1&code={code}")
     page.goto(f"{server.url}studies/{study['id']}/report")
     page.locator("html[data-ready]").wait_for()
     expect(page.get_by_text("One person of 1 is counted.")).to_be_visible()
