@@ -266,6 +266,7 @@ OPEN = {
     "/readyz",
     "/api/v1/openapi.json",
     "/privacy",
+    "/withdraw",
 }
 
 
