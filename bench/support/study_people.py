@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 from typing import Any
 
 import aiohttp
@@ -21,6 +23,7 @@ from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
 
 BATCH_S = 1.0
 SHOW_MS = 120_000
+BAD_LINE_S = 1.0
 ACK_TIMEOUT_S = 10.0
 PATIENCE_S = 600.0
 AWAY = (aiohttp.ClientError, OSError, asyncio.TimeoutError, socketio.exceptions.SocketIOError)
@@ -37,6 +40,7 @@ class Diary:
     resent: int = 0
     reconnections: int = 0
     results: int = 0
+    bad_line: bool = False
     finished: bool = False
     withdrawal_code: str = ""
 
@@ -44,22 +48,29 @@ class Diary:
 class Person:
     """Takes part for ``seconds`` at ``fps`` frames a second."""
 
-    def __init__(self, url: str, link: str, frames: list[bytes], fps: float) -> None:
+    def __init__(
+        self, url: str, link: str, frames: list[bytes], fps: float, line_s: float = 0.0
+    ) -> None:
+        """``line_s``: how long each frame takes to arrive on this person's bad line."""
         self.url, self.link, self.frames, self.fps = url, link, frames, fps
-        self.diary = Diary()
+        self._line_s = line_s
+        self.diary = Diary(bad_line=line_s > 0)
         self._headers: dict[str, str] = {}
         self._code = ""
         self._stimulus = ""
         self._pending: list[dict[str, Any]] = []
         self._seq = 0
 
-    async def take_part(self, begin: float, seconds: float) -> None:
+    async def take_part(self, begin: float, seconds: float, over: Event) -> None:
+        """Watch for ``seconds``, and longer until ``over`` is set."""
         async with aiohttp.ClientSession() as http:
             await self._begin(http)
             await asyncio.sleep(max(0.0, begin - time.monotonic()))
             done = asyncio.Event()
             sending = asyncio.create_task(self._send_batches(http, done))
-            await self._watch(begin, begin + seconds)
+            await self._watch(
+                begin, lambda: time.monotonic() < begin + seconds or not over.is_set()
+            )
             done.set()
             await sending
             await self._ask(http, "POST", f"/stimuli/{self._stimulus}/shown")
@@ -119,8 +130,8 @@ class Person:
                 raise RuntimeError(f"Batch {self._seq} was answered with {answer}.")
             self.diary.acknowledged[self._seq] = len(some)
 
-    async def _watch(self, begin: float, end: float) -> None:
-        while time.monotonic() < end:
+    async def _watch(self, begin: float, goes_on: Callable[[], bool]) -> None:
+        while goes_on():
             client = socketio.AsyncClient(reconnection=False)
             try:
                 await client.connect(
@@ -129,7 +140,7 @@ class Person:
                     namespaces=["/study"],
                     transports=["websocket"],
                 )
-                await self._stream(client, begin, end)
+                await self._stream(client, begin, goes_on)
             except AWAY:
                 self.diary.reconnections += 1
                 await asyncio.sleep(0.3)
@@ -137,13 +148,14 @@ class Person:
                 with suppress(*AWAY):
                     await client.disconnect()
 
-    async def _stream(self, client: Any, begin: float, end: float) -> None:
+    async def _stream(self, client: Any, begin: float, goes_on: Callable[[], bool]) -> None:
         due, seq = time.monotonic(), 0
-        while (now := time.monotonic()) < end:
-            await asyncio.sleep(max(0.0, due - now))
+        while goes_on():
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
             sent, seq = time.monotonic(), seq + 1
             meta = {"seq": seq, "captured_ms": sent * 1000, "width": WIDTH, "height": HEIGHT}
             jpeg = self.frames[seq % len(self.frames)]
+            await asyncio.sleep(self._line_s)
             answer = await client.call(
                 "frame", (meta, jpeg), namespace="/study", timeout=ACK_TIMEOUT_S
             )
@@ -159,19 +171,30 @@ class Person:
 
 def crowd(
     url: str, link: str, people: range, fps: float, begin_at: float, seconds: float,
+    bad_lines: int,
+    over: Event,
     results: Queue[Any],
 ) -> None:  # fmt: skip
     """Some people in a process of their own, from ``begin_at`` (seconds since 1970); into
-    ``results`` go their diaries, or what went wrong.
+    ``results`` go their diaries, or what went wrong. The first ``bad_lines`` of all have one.
     """
     loop = camera_jpegs(1, 24)
-    crowd_ = [Person(url, link, loop[7 * i % 24 :] + loop[: 7 * i % 24], fps) for i in people]
+    crowd_ = [
+        Person(
+            url,
+            link,
+            loop[7 * i % 24 :] + loop[: 7 * i % 24],
+            fps,
+            BAD_LINE_S if i < bad_lines else 0.0,
+        )
+        for i in people
+    ]
 
     async def run() -> None:
         begin = time.monotonic() + begin_at - time.time()
         await asyncio.gather(
             *(
-                person.take_part(begin + number / fps / len(crowd_), seconds)
+                person.take_part(begin + number / fps / len(crowd_), seconds, over)
                 for number, person in enumerate(crowd_)
             )
         )

@@ -1,7 +1,8 @@
 """``MIEN_REQUIRE_LOGIN``: a server for a team, where nobody unknown sees or sends anything.
 
 Without the setting this module does nothing. With it, every request and every Socket.IO
-connection needs a browser session, or a bearer token whose scope fits.
+connection needs a browser session, or a bearer token whose scope fits; people who take part in a
+study need its link, and then a code of their own.
 """
 
 from __future__ import annotations

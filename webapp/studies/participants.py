@@ -332,8 +332,7 @@ class Participants:
                 ids = list(old)
                 _delete(session, ids)
             gone += len(ids)
-        if gone:
-            forget(self._store)
+        forget(self._store)  # of what a reader held back until now, too
         return gone
 
 
@@ -347,7 +346,7 @@ def _delete(session: Session, ids: list[str]) -> None:
 def forget(store: Store) -> None:
     """Take what was deleted out of SQLite's journal too; other databases have ways of their own.
 
-    A reader that is at work keeps the journal a little longer; the next commit tries again.
+    A reader that is at work keeps the journal until the next sweep tries again.
     """
     if store.engine.dialect.name == "sqlite":
         with store.engine.connect() as connection:

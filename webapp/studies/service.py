@@ -10,7 +10,6 @@ from flask import Flask, current_app
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.database.base import utcnow
 from webapp.database.store import Store
 from webapp.database.study_tables import Study
 from webapp.errors import DatabaseUnavailable
@@ -22,6 +21,7 @@ from webapp.studies.ingest import Ingest
 from webapp.studies.participants import Participants
 from webapp.studies.report.cache import Reports
 from webapp.studies.stimuli import Stimuli
+from webapp.survey.calendar import Calendar
 from webapp.web.open_database import database_of
 from webapp.web.services import Services, services_of
 
@@ -42,22 +42,24 @@ class Studies:
         self.participants = Participants(store, self.settings)
         self.ingest = Ingest(store, self.participants, self.settings)
         self.reports = Reports(store, services)
+        self._calendar = Calendar()
 
     def close(self) -> None:
         self._close_files()
 
     def sweep(self) -> int:
         """Delete what is past its date, and files of studies that are gone; how many people."""
-        gone = self.participants.sweep(utcnow())
+        now = self._calendar.now()
+        gone = self.participants.sweep(now)
         root = self.settings.instance_path / "studies"
         for name in self.files.folders(root):
             with self.store.session() as session:
                 known = session.scalar(select(Study.id).where(Study.id == name))
             if known is None:
                 self.files.remove_tree(root / name)
-        incoming, now = self.catalog.folders.incoming(), utcnow().timestamp()
+        incoming = self.catalog.folders.incoming()
         for left in incoming.glob("*") if incoming.is_dir() else ():
-            if now - left.stat().st_mtime > STALE_S:
+            if now.timestamp() - left.stat().st_mtime > STALE_S:
                 left.unlink(missing_ok=True)
         if incoming.is_dir() and not any(incoming.iterdir()):
             remove_tree(incoming)
