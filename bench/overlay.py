@@ -167,7 +167,7 @@ def main(
             camera = film(Path(folder) / f"{speed:g}.mjpeg", speed)
             with page_with(camera, beta, glide_ms) as page:
                 start(page, server.url)
-                page.evaluate("document.querySelector('[data-mirror]').click()")
+                page.evaluate("document.querySelector('[data-action=mirror]').click()")
                 page.wait_for_timeout(2000)  # the filters settle
                 rows = np.array(page.evaluate(_SAMPLE, {"seconds": seconds, **STRIP}), float)
             if len(rows) < 20:
