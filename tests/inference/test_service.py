@@ -190,7 +190,7 @@ def test_live_overtakes_batch(
 
 
 def test_a_full_queue_refuses_at_once(make_service: MakeService, tmp_path: Path) -> None:
-    service = make_service(live_max_sessions=1)
+    service = make_service(live_max_sessions=1, study_max_connections=1)
     picture, flag, begun = _wait(tmp_path, "held")
     waiting = [aside(service.analyze, picture)]
     until(begun.exists)

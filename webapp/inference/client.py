@@ -75,8 +75,8 @@ class InferenceService:
         # called with each live picture and its result, in the caller's thread: must return at once
         self.on_live: Callable[[bytes, ReadRequest, FrameResult], None] | None = None
         # every connection has one frame in flight; the rest is for the API
-        live = max(MIN_LIVE_WAITING, 2 * settings.live_max_sessions)
-        live += settings.study_max_connections
+        frames = 2 * settings.live_max_sessions + settings.study_max_connections
+        live = max(MIN_LIVE_WAITING, frames)
         self._queue = JobQueue(workers, max_live=live, max_batch=MAX_BATCH_WAITING)
         self._supervisor = Supervisor(
             spec, version_folder, workers, settings.worker_restart_budget, self._queue
