@@ -79,10 +79,18 @@ test("passing trouble is tried again, lasting trouble is listed and can be retri
       if (item.path === "b" && broken) throw new ApiError("no", { status: 409 });
     },
   });
+  const said = [];
+  const note = queue.onChange;
+  queue.onChange = (now) => {
+    said.push(now.trouble?.message ?? null);
+    note(now);
+  };
   let end = settled(queue);
   await queue.add(items("a"));
   assert.equal((await end).done, 1);
   assert.equal(tries, 3);
+  assert.ok(said.includes("away"), "it says what it waits for");
+  assert.equal(said.at(-1), null);
   end = settled(queue);
   await queue.add(items("b"));
   let state = await end;

@@ -62,7 +62,9 @@ function showQueue(state) {
   const seconds = started.at ? (performance.now() - started.at) / 1000 : 0;
   const amount = t("{part} of {whole}", { part: megabytes(state.doneBytes), whole: megabytes(state.totalBytes) });
   const rate = seconds > 1 ? `, ${number(state.bytes / 1e6 / seconds, 1)} MB/s` : "";
-  find("send-rate").textContent = state.paused ? t("Paused at {amount}", { amount }) : `${amount}${rate}`;
+  find("send-rate").textContent = state.paused
+    ? t("Paused at {amount}", { amount })
+    : state.trouble ? t("{trouble} Trying again …", { trouble: state.trouble.message }) : `${amount}${rate}`;
   action("pause").textContent = state.paused ? t("Resume") : t("Pause");
   action("pause").hidden = !state.busy && !state.paused;
   action("retry").hidden = state.failed === 0;

@@ -47,6 +47,8 @@ export class UploadQueue {
       bytes: 0, totalBytes: 0, doneBytes: 0, knownBytes: 0,
     };
     this.paused = false;
+    /** @type {Error | null} what an action waits for to pass */
+    this.trouble = null;
     this.active = 0;
     this.preparing = 0;
     this.resumed = Promise.resolve();
@@ -61,7 +63,7 @@ export class UploadQueue {
   state() {
     return {
       ...this.counts, failed: this.failed.length, refused: this.refused.length,
-      paused: this.paused, busy: this.busy,
+      paused: this.paused, busy: this.busy, trouble: this.trouble,
     };
   }
 
@@ -176,9 +178,14 @@ export class UploadQueue {
     for (let attempt = 0; ; attempt += 1) {
       try {
         await this.resumed;
-        return await action();
+        const result = await action();
+        this.trouble = null;
+        return result;
       } catch (error) {
+        this.trouble = null;
         if (attempt + 1 >= this.attempts || !this.passing(error)) throw error;
+        this.trouble = error;
+        this.changed();
         await new Promise((resolve) => setTimeout(resolve, this.waitMs(attempt)));
       }
     }
