@@ -26,7 +26,7 @@ test: $(VENV)/.dev static/vendor/.done node_modules/.dev browser
 	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.dev static/vendor/.done node_modules/.dev browser
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-all: test test-slow
 
