@@ -82,6 +82,7 @@ def test_a_camera_pulled_out_in_mid_run_is_explained_and_can_be_tried_again(
     page: Page, double: ServerProcess
 ) -> None:
     start(page, double.url)
+    expect(page.locator("[data-summary]")).to_contain_text("%")
     page.evaluate(
         "document.querySelector('[data-video]').srcObject.getVideoTracks()[0]"
         ".dispatchEvent(new Event('ended'))"
