@@ -9,43 +9,20 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any, Final
 
-from webapp import ROOT
 from webapp.errors import MienError, error_from_json
+from webapp.web.child_process import json_from_process
 
 LONGEST_S: Final = 180.0
-_POLL_S: Final = 0.03
 
 
 def run_process(database: str, arguments: list[str]) -> dict[str, Any]:
     """What the process printed. Raises :class:`MienError` as it raised it."""
-    command = [sys.executable, "-m", "webapp.studies.report.process", *arguments]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}
-    environment |= {"DATABASE_URL": database, "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=log)
-        until = time.monotonic() + LONGEST_S
-        try:
-            while child.poll() is None:  # waits in turns with other requests
-                if time.monotonic() > until:
-                    raise MienError(f"The report took longer than {LONGEST_S:.0f} s.")
-                time.sleep(_POLL_S)
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-        if child.returncode:
-            log.seek(0)
-            last = log.read().decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-            raise MienError(f"The report could not be made: {last[0][:300]}")
-        out.seek(0)
-        loaded: dict[str, Any] = json.loads(out.read())
+    module = "webapp.studies.report.process"
+    loaded = json_from_process(module, arguments, database, LONGEST_S)
     if "error" in loaded:
         raise error_from_json(loaded)
     return loaded

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,15 +17,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from webapp import ROOT
-from webapp.errors import InvalidRequest, MienError
+from webapp.errors import InvalidRequest
+from webapp.web.child_process import json_from_process
 
 if TYPE_CHECKING:
     from webapp.survey.report.records import Records
 
 KEPT_PARTS: Final = 16
 LONGEST_S: Final = 120.0
-_POLL_S: Final = 0.05
 
 
 def choices(report: dict[str, Any]) -> tuple[dict[str, tuple[str, str]], list[str]]:
@@ -112,30 +108,9 @@ def part_in_process(
 
     Raises :class:`MienError` with what the process said.
     """
-    command = [sys.executable, "-m", "webapp.survey.report.part", "--instance", str(instance)]
-    command += ["--job", str(job), "--min-cell", str(min_cell), "--by", by]
-    command += ["--only", json.dumps(only)]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MIEN_")}
-    environment |= {"DATABASE_URL": database, "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=log)
-        until = time.monotonic() + LONGEST_S
-        try:
-            while child.poll() is None:  # waits in turns with other requests
-                if time.monotonic() > until:
-                    raise MienError(f"This part took longer than {LONGEST_S:.0f} s; try a smaller.")
-                time.sleep(_POLL_S)
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-        if child.returncode:
-            log.seek(0)
-            last = log.read().decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-            raise MienError(f"This part could not be made: {last[0][:300]}")
-        out.seek(0)
-        loaded: dict[str, Any] = json.loads(out.read())
-        return loaded
+    arguments = ["--instance", str(instance), "--job", str(job), "--min-cell", str(min_cell)]
+    arguments += ["--by", by, "--only", json.dumps(only)]
+    return json_from_process("webapp.survey.report.part", arguments, database, LONGEST_S)
 
 
 def main(arguments: list[str] | None = None) -> int:
