@@ -11,11 +11,12 @@ PART = "webapp.survey.report.part"
 
 
 def test_what_it_prints_is_returned() -> None:
-    assert json_from_process("json.tool", ["--compact", "tsconfig.json"], "sqlite://", 60.0)
+    printed = json_from_process("json.tool", ["package.json"], "sqlite://", 60.0)
+    assert "dependencies" in printed
 
 
 def test_the_last_line_of_a_failure_is_said() -> None:
-    with pytest.raises(MienError, match="could not be made: .*--instance"):
+    with pytest.raises(MienError, match=r"could not be made: .*--instance"):
         json_from_process(PART, [], "sqlite://", 60.0)
 
 
