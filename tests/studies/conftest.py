@@ -41,12 +41,25 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_studies(
+def migrated_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path
-) -> Iterator[Callable[..., Flask]]:
+) -> None:
+    """An empty database where applications look for it; ``tests/cluster`` puts PostgreSQL in its
+    place.
+    """
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    made: list[Flask] = []
     shutil.copy(empty_database, tmp_path / "mien.db")
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Callable[[], bytes]:
+    """Everything that lies in the database and in the folder, as it is there."""
+    return lambda: b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def make_studies(tmp_path: Path, migrated_database: None) -> Iterator[Callable[..., Flask]]:
+    made: list[Flask] = []
 
     def make(**more: Any) -> Flask:
         values: dict[str, Any] = {"async_mode": "threading", "instance_dir": str(tmp_path)}
