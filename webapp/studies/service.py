@@ -8,11 +8,9 @@ from typing import cast
 
 from flask import Flask, current_app
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.database.store import Store
 from webapp.database.study_tables import Study
-from webapp.errors import DatabaseUnavailable
 from webapp.files.open_storage import open_files
 from webapp.files.storage import remove_tree
 from webapp.settings import Settings
@@ -23,6 +21,7 @@ from webapp.studies.report.cache import Reports
 from webapp.studies.stimuli import Stimuli
 from webapp.survey.calendar import Calendar
 from webapp.web.open_database import database_of
+from webapp.web.opened_once import OpenedOnce
 from webapp.web.services import Services, services_of
 
 EXTENSION = "mien.studies"
@@ -66,14 +65,11 @@ class Studies:
         return gone
 
 
-class LazyStudies:
-    """Opens :class:`Studies` once, whoever asks first."""
+class LazyStudies(OpenedOnce[Studies]):
+    """The studies of an application."""
 
-    def __init__(self, app: Flask) -> None:
-        self._app = app
-        self._lock = threading.Lock()
-        self._opened: Studies | None = None
-        self._closing = threading.Event()
+    def _make(self) -> Studies:
+        return Studies(services_of(self._app), database_of(self._app).open())
 
     def keep_sweeping(self) -> None:
         """Look now and then for what is past its date, as soon as the database is there."""
@@ -87,19 +83,6 @@ class LazyStudies:
                 _log.exception("Studies past their date could not be looked for.")
             self._closing.wait(services_of(self._app).settings.survey_sweep_s)
 
-    def open(self) -> Studies:
-        with self._lock:
-            if self._opened is None:
-                self._opened = Studies(services_of(self._app), database_of(self._app).open())
-            return self._opened
-
-    def close(self) -> None:
-        self._closing.set()
-        with self._lock:
-            if self._opened is not None:
-                self._opened.close()
-                self._opened = None
-
 
 def studies_of(app: Flask) -> LazyStudies:
     """The studies of one application, perhaps not opened yet."""
@@ -111,9 +94,4 @@ def studies() -> Studies:
 
     Raises :class:`MienError` where the database cannot be opened.
     """
-    try:
-        return studies_of(current_app).open()
-    except SQLAlchemyError as error:
-        raise DatabaseUnavailable(
-            f"The database cannot be opened: {type(error).__name__}. Try again."
-        ) from error
+    return studies_of(current_app).open_for_request()

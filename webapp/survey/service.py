@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.card import ModelCard
 from webapp.database.store import Store
 from webapp.database.survey_tables import Job
-from webapp.errors import DatabaseUnavailable, ModelInvalid, NotFound
+from webapp.errors import ModelInvalid, NotFound
 from webapp.files.open_storage import open_files
 from webapp.settings import Settings
 from webapp.survey.analysis.job_table import JobQueue
@@ -35,6 +35,7 @@ from webapp.survey.report.build import build_in_process
 from webapp.survey.report.facts import model_facts
 from webapp.survey.review import Reviews
 from webapp.web.open_database import database_of
+from webapp.web.opened_once import OpenedOnce
 from webapp.web.services import Services, services_of
 
 if TYPE_CHECKING:
@@ -184,24 +185,18 @@ def executor_of(settings: Settings, jobs: JobQueue) -> Executor | None:
     return CeleryExecutor(settings, jobs)
 
 
-class LazySurveys:
-    """Opens :class:`Surveys` once, whoever asks first."""
+class LazySurveys(OpenedOnce[Surveys]):
+    """The survey parts of an application."""
 
     def __init__(self, app: Flask) -> None:
-        self._app = app
-        self._lock = threading.Lock()
-        self._opened: Surveys | None = None
-        self._closing = threading.Event()
+        super().__init__(app)
         self.on_open: list[Callable[[Surveys], None]] = []
 
-    def open(self) -> Surveys:
-        with self._lock:
-            if self._opened is None:
-                opened = Surveys(services_of(self._app), database_of(self._app).open())
-                for notify in self.on_open:
-                    notify(opened)
-                self._opened = opened
-            return self._opened
+    def _make(self) -> Surveys:
+        opened = Surveys(services_of(self._app), database_of(self._app).open())
+        for notify in self.on_open:
+            notify(opened)
+        return opened
 
     def open_when_there(self) -> None:
         """Open them now, or as soon as the database is there, without anybody asking."""
@@ -220,17 +215,8 @@ class LazySurveys:
             return False
         return True
 
-    @property
-    def opened(self) -> Surveys | None:
-        """The surveys if anybody has needed them yet."""
-        return self._opened
-
     def close(self) -> None:
-        self._closing.set()
-        with self._lock:
-            if self._opened is not None:
-                self._opened.close()
-                self._opened = None
+        super().close()
         database_of(self._app).close()
 
 
@@ -253,9 +239,4 @@ def surveys() -> Surveys:
 
     Raises :class:`MienError` where the database cannot be opened.
     """
-    try:
-        return surveys_of(current_app).open()
-    except SQLAlchemyError as error:
-        raise DatabaseUnavailable(
-            f"The survey database cannot be opened: {type(error).__name__}. Try again."
-        ) from error
+    return surveys_of(current_app).open_for_request()
