@@ -157,6 +157,39 @@ def test_a_second_window_takes_the_place_of_the_first(
     asyncio.run(run())
 
 
+def test_a_window_on_another_node_takes_the_place_and_a_withdrawal_there_ends_it(
+    serve: Callable[..., tuple[str, Flask]],
+) -> None:
+    """Two applications over one database, as two nodes have it."""
+    (url, app), (elsewhere, other) = serve(), serve()
+    client = other.test_client()
+    person = Person(client, Researcher(client).open(1))
+    nodes: list[StudyNamespace] = [one.extensions["mien.study.namespace"] for one in (app, other)]
+
+    async def look() -> None:
+        for node in nodes:
+            await asyncio.to_thread(node.look)
+
+    async def run() -> None:
+        auth = {"code": person.begun["code"]}
+        async with Viewer(url, auth) as first, Viewer(elsewhere, auth) as second:
+            await look()
+            await asyncio.wait_for(first.ended.wait(), 20)
+            assert first.events[-1][1]["reason"] == "replaced"
+            assert (await second.frame())["sample"]["face"] == "one"
+            async with Viewer(url, auth) as third:  # back again
+                await look()
+                await asyncio.wait_for(second.ended.wait(), 20)
+                assert second.events[-1][1]["reason"] == "replaced"
+                assert (await third.frame())["sample"]["face"] == "one"
+                await asyncio.to_thread(person.withdraw)
+                await look()
+                await asyncio.wait_for(third.ended.wait(), 20)
+                assert third.events[-1][1]["reason"] == "ended"
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("faces", "expected"),
     [

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from tests.studies.people import FIELDS, sample
+from webapp.database.base import utcnow
 from webapp.database.store import Store
 from webapp.database.study_tables import Study, StudyBatch, StudyParticipant, StudyStimulus
-from webapp.errors import Conflict, InvalidRequest, MienError, NotFound, Unauthorized
+from webapp.errors import Conflict, Gone, InvalidRequest, MienError, NotFound, Unauthorized
 from webapp.files.storage import LocalFiles
 from webapp.settings import Settings
 from webapp.studies.catalog import Catalog
@@ -69,6 +73,21 @@ def body(begun: Begun, seq: Any, *times: int) -> dict[str, Any]:
     return {"seq": seq, "stimulus": begun.participant.order[0], "samples": samples}
 
 
+def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the calls gave, or the error that each raised, all begun at one moment."""
+    ready = threading.Barrier(len(calls))
+
+    def call(one: Callable[[], Any]) -> Any:
+        ready.wait()
+        try:
+            return one()
+        except MienError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [one.result() for one in [pool.submit(call, one) for one in calls]]
+
+
 def written(store: Store, begun: Begun) -> list[tuple[int, int]]:
     """``(number, samples)`` of every batch of a person."""
     with store.session() as session:
@@ -96,22 +115,8 @@ def test_the_same_batch_from_many_requests_at_once_is_written_once(
     store: Store, ingest: Ingest, begin: Callable[..., Begun]
 ) -> None:
     people = [begin() for _ in range(3)]
-    said: list[Any] = []
-    ready = threading.Barrier(9)
-
-    def send(begun: Begun) -> None:
-        ready.wait()
-        try:
-            said.append(ingest.write(begun.code, body(begun, 1)))
-        except MienError as error:
-            said.append(error)
-
-    threads = [threading.Thread(target=send, args=(one,)) for one in people * 3]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert said == [1] * 9
+    calls = [partial(ingest.write, one.code, body(one, 1)) for one in people * 3]
+    assert at_once(calls) == [1] * 9
     assert [written(store, one) for one in people] == [[(1, 2)]] * 3
 
 
@@ -143,22 +148,72 @@ def test_places_are_counted_under_one_lock(
     store: Store, make_study: Callable[..., Study], participants: Participants
 ) -> None:
     study = make_study(target=3, presentation="latin")
-    ready, said = threading.Barrier(8), []
+    given = Begin(study.notice_version, True)
+    said = at_once([partial(participants.begin, str(study.link), given)] * 8)
+    begun = [one for one in said if isinstance(one, Begun)]
+    assert sorted(one.participant.number for one in begun) == [1, 2, 3]
+    assert sum(isinstance(one, Gone) for one in said) == 5
 
-    def start() -> None:
-        ready.wait()
-        try:
-            begun = participants.begin(str(study.link), Begin(study.notice_version, True))
-            said.append(begun.participant.number)
-        except MienError as error:
-            said.append(error.code)
 
-    threads = [threading.Thread(target=start) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(said, key=str) == [1, 2, 3, *["gone"] * 5]
+def test_what_two_windows_say_at_once_is_all_kept(
+    store: Store, begin: Callable[..., Begun], participants: Participants
+) -> None:
+    begun = begin()
+    answers = {"age": "old", "liking": 3, "why": "so"}
+    said = at_once(
+        [partial(participants.answer, begun.code, {name: value}) for name, value in answers.items()]
+        + [partial(participants.shown, begun.code, one, "ended") for one in begun.participant.order]
+        + [partial(participants.check, begun.code, {"light": "ok"})]
+    )
+    assert said == [None] * 6
+    with store.session() as session:
+        row = session.get_one(StudyParticipant, begun.participant.id)
+        assert row.answers == answers
+        assert row.shown == dict.fromkeys(begun.participant.order, "ended")
+    ends = at_once([partial(participants.finish, begun.code)] * 4)
+    assert ends == [ends[0]] * 4
+    assert isinstance(ends[0], tuple)
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "swept", "deleted"])
+def test_who_is_deleted_while_everything_arrives_is_nowhere(
+    store: Store, ingest: Ingest, begin: Callable[..., Begun], participants: Participants,
+    settings: Settings, how: str,
+) -> None:  # fmt: skip
+    people, stays = [begin() for _ in range(4)], begin()
+    study = people[0].study.id
+    catalog = Catalog(store, settings.instance_path, LocalFiles())
+    with store.session() as session:
+        for one in people:
+            row = session.get_one(StudyParticipant, one.participant.id)
+            row.created_at = utcnow() - timedelta(days=400)
+    ends: dict[str, list[Callable[[], Any]]] = {
+        "withdrawn": [partial(participants.withdraw, one.withdrawal_code) for one in people] * 2,
+        "swept": [partial(participants.sweep, utcnow())] * 2,  # two nodes look at once
+        "deleted": [partial(catalog.delete, study), partial(participants.sweep, utcnow())],
+    }
+    actions = [
+        call
+        for one in people
+        for call in (
+            partial(ingest.write, one.code, body(one, 1)),
+            partial(participants.answer, one.code, {"age": "old"}),
+            partial(participants.shown, one.code, one.participant.order[0], "ended"),
+        )
+    ]
+    said = at_once(actions + ends[how])
+    # done, or refused because nobody of that name is there any more
+    refused = [one for one in said if isinstance(one, MienError)]
+    assert {one.status for one in refused} <= {401, 404}
+    for one in people:
+        assert written(store, one) == []
+        with pytest.raises(Unauthorized):
+            participants.answer(one.code, {"age": "old"})
+    with store.session() as session:
+        left = list(session.scalars(select(StudyParticipant.id)))
+    assert left == ([] if how == "deleted" else [stays.participant.id])
+    if how == "withdrawn":
+        assert catalog.progress([study])[study].withdrawn == 4  # each once
 
 
 def test_a_report_reads_back_what_was_written(

@@ -83,7 +83,8 @@ class StudyParticipant(Base):
     ``state`` is started, finished or left. ``order`` lists stimulus ids as this person sees them,
     ``shown`` what became of each: ended or skipped. ``columns`` are values of the link's query.
     Runs with ``preview`` enter no report. ``last_seq`` is the number of the last batch that was
-    written (0: none), ``samples`` how many samples all of them hold.
+    written (0: none), ``samples`` how many samples all of them hold. ``connection`` is the newest
+    Socket.IO connection, on whatever node; an older one ends.
     """
 
     __tablename__ = "study_participants"
@@ -113,6 +114,7 @@ class StudyParticipant(Base):
     preview: Mapped[bool] = mapped_column(Boolean, default=False)
     last_seq: Mapped[int] = mapped_column(Integer, default=0)
     samples: Mapped[int] = mapped_column(Integer, default=0)
+    connection: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

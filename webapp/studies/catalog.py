@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from webapp.database.access_tables import Account
@@ -84,6 +84,18 @@ def find_study(session: Session, study_id: str) -> Study:
     if study is None:
         raise no_such_study(study_id)
     return study
+
+
+def lock_study(session: Session, study_id: str) -> Study:
+    """The study as it is now; others that want to change it wait for the transaction's end.
+
+    A person's rows are locked after their study's, so that nobody waits in a circle. Raises
+    :class:`NotFound`.
+    """
+    step = update(Study).where(Study.id == study_id).values(begun=Study.begun)
+    session.execute(step.execution_options(synchronize_session=False))
+    session.expire_all()
+    return find_study(session, study_id)
 
 
 def stimuli_of(session: Session, study_id: str) -> list[StudyStimulus]:
@@ -255,7 +267,7 @@ class Catalog:
         may change.
         """
         with self.store.session() as session:
-            study = find_study(session, study_id)
+            study = lock_study(session, study_id)
             fixed = [name for name in DRAFT_FIELDS if name in fields]
             if study.state != "draft" and fixed:
                 raise Conflict(
@@ -272,7 +284,7 @@ class Catalog:
         something is missing.
         """
         with self.store.session() as session:
-            study = find_study(session, study_id)
+            study = lock_study(session, study_id)
             _check_complete(session, study)
             study.state, study.closed_at = "open", None
             study.opened_at = study.opened_at or utcnow()
@@ -282,7 +294,7 @@ class Catalog:
     def close(self, study_id: str) -> Study:
         """Take nobody more; who has begun may finish. Raises :class:`Conflict` for a draft."""
         with self.store.session() as session:
-            study = find_study(session, study_id)
+            study = lock_study(session, study_id)
             if study.state == "draft":
                 raise Conflict("This study was never opened.")
             study.state, study.closed_at = "closed", utcnow()
@@ -291,14 +303,14 @@ class Catalog:
     def set_link(self, study_id: str, link: str | None) -> Study:
         """Replace the link, or revoke it with None."""
         with self.store.session() as session:
-            study = find_study(session, study_id)
+            study = lock_study(session, study_id)
             study.link = link
             return study
 
     def delete(self, study_id: str) -> None:
         """Remove the study, everybody's scores and the stimuli. Raises :class:`NotFound`."""
         with self.store.session() as session:
-            session.delete(find_study(session, study_id))
+            session.delete(lock_study(session, study_id))
         self.files.remove_tree(self.folders.study(study_id))
 
     def progress(self, study_ids: list[str]) -> dict[str, Progress]:

@@ -26,7 +26,7 @@ from typing import Any
 
 import socketio
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.connections import GuardedNamespace
@@ -48,6 +48,7 @@ from webapp.web.services import Services
 
 NAMESPACE = "/study"
 WATCH_EVERY_S = 5.0
+REPLACED = "This study was opened in another window."
 _log = logging.getLogger(__name__)
 
 
@@ -116,7 +117,7 @@ class StudyNamespace(GuardedNamespace):
                 raise TooManySessions("The server is stopping. Try again in a moment.")
             for other, (_, theirs) in list(self._sessions.items()):
                 if theirs == participant:
-                    self._end(other, "replaced", "This study was opened in another window.")
+                    self._end(other, "replaced", REPLACED)
             if len(self._sessions) >= self._most:
                 raise TooManySessions(
                     f"{self._most} people take part at this moment. Try again in a few minutes.",
@@ -126,6 +127,7 @@ class StudyNamespace(GuardedNamespace):
                 self._services, address, self._clock, scan_phase=next(self._admitted)
             )
             session.options = LiveOptions(smoothing=False)
+            self._take_over(sid, participant)
             self._sessions[sid] = session, participant
         settings = self._services.settings
         hello = {
@@ -139,6 +141,15 @@ class StudyNamespace(GuardedNamespace):
             },
         }
         self.emit("hello", hello, to=sid, ignore_queue=True)
+
+    def _take_over(self, sid: str, participant: str) -> None:
+        """A connection of the same person on another node ends at that node's next look."""
+        step = update(StudyParticipant).where(StudyParticipant.id == participant)
+        try:
+            with self._lazy.open().store.session() as session:
+                session.execute(step.values(connection=sid))
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable("The connection cannot be noted now; try again.") from error
 
     def _participant(self, code: str) -> str:
         try:
@@ -181,18 +192,25 @@ class StudyNamespace(GuardedNamespace):
         self.end(sid)
 
     def look(self) -> None:
-        """End who is idle, and whose participation has ended or was withdrawn."""
+        """End who is idle, who has connected to another node, and whose participation has ended
+        or was withdrawn, on whatever node.
+        """
         limit_s = self._services.settings.live_idle_timeout_s
-        now = dict(self._sessions)
+        with self._joining:
+            now = dict(self._sessions)
         with self._lazy.open().store.session() as session:
-            query = select(StudyParticipant.id).where(
+            query = select(StudyParticipant.id, StudyParticipant.connection).where(
                 StudyParticipant.id.in_({participant for _, participant in now.values()}),
                 StudyParticipant.state == "started",
             )
-            going_on = set(session.scalars(query))
+            newest = {participant: connection for participant, connection in session.execute(query)}
         for sid, (live, participant) in now.items():
-            if participant not in going_on:
+            if sid not in self._sessions:
+                continue
+            if participant not in newest:
                 self._end(sid, "ended", "This participation has ended.")
+            elif newest[participant] != sid:
+                self._end(sid, "replaced", REPLACED)
             elif live.idle_s > limit_s and not live.busy:
                 self._end(sid, "idle", f"No frame for {limit_s} s.")
 

@@ -56,21 +56,25 @@ class Ingest:
             # the row's own number decides between two requests at once
             written = session.execute(
                 update(StudyParticipant)
-                .where(StudyParticipant.id == participant.id, StudyParticipant.last_seq == seq - 1)
+                .where(
+                    StudyParticipant.id == participant.id,
+                    StudyParticipant.last_seq == seq - 1,
+                    StudyParticipant.state == "started",
+                )
                 .values(
                     last_seq=seq, samples=StudyParticipant.samples + len(rows), seen_at=utcnow()
                 )
                 .execution_options(synchronize_session=False)
             )
             if not getattr(written, "rowcount", 0):
-                last = session.scalar(
-                    select(StudyParticipant.last_seq).where(StudyParticipant.id == participant.id)
-                )
-                if last is not None and seq <= last:
+                session.expire_all()  # another request was faster
+                participant, _study = self._participants.of_code(session, code)
+                last = participant.last_seq
+                if seq <= last:
                     return seq
-                raise Conflict(
-                    f"Expected batch {(last or 0) + 1}. Received {seq}.", expected=(last or 0) + 1
-                )
+                if participant.state != "started":
+                    raise Conflict("This participation has ended.", state=participant.state)
+                raise Conflict(f"Expected batch {last + 1}. Received {seq}.", expected=last + 1)
             session.add(
                 StudyBatch(
                     participant_id=participant.id,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from webapp.database.base import utcnow
@@ -24,7 +24,7 @@ from webapp.database.study_tables import Study, StudyBatch, StudyParticipant, St
 from webapp.errors import Conflict, Gone, InvalidRequest, NotFound, Unauthorized
 from webapp.settings import Settings
 from webapp.studies import codes
-from webapp.studies.catalog import stimuli_of
+from webapp.studies.catalog import find_study, lock_study, stimuli_of
 from webapp.studies.orders import order_of
 from webapp.studies.questions import PLACES, clean_answers, missing
 
@@ -136,19 +136,16 @@ class Participants:
         with self._store.session() as session:
             study = self._by_link(session, link)
             if not given.preview:
-                # also takes the lock under which places are counted
-                step = update(Study).where(Study.id == study.id).values(begun=Study.begun + 1)
-                session.execute(step.execution_options(synchronize_session=False))
-                session.refresh(study)
+                lock_study(session, study.id)  # places are counted under it
+                study = self._by_link(session, link)
+                study.begun += 1
             self._check_open(session, study)
             return self._begin(session, study, given)
 
     def preview(self, study_id: str) -> Begun:
         """A run of the researcher's own, of a study in any state; it enters no report."""
         with self._store.session() as session:
-            study = session.get(Study, study_id)
-            if study is None:
-                raise NotFound("There is no such study.")
+            study = find_study(session, study_id)
             given = Begin(study.notice_version, True, preview=True)
             return self._begin(session, study, given)
 
@@ -209,12 +206,23 @@ class Participants:
         return row[0], row[1]
 
     @contextmanager
+    def _locked(self, code: str) -> Iterator[tuple[Session, StudyParticipant, Study]]:
+        """A transaction in which nobody else changes this participation: what two requests at
+        once change, on whatever node, is changed one after the other.
+        """
+        with self._store.session() as session:
+            step = update(StudyParticipant).where(
+                StudyParticipant.code_sha256 == codes.hash_of(code)
+            )
+            session.execute(step.values(last_seq=StudyParticipant.last_seq))
+            yield session, *self.of_code(session, code)
+
+    @contextmanager
     def acting(self, code: str) -> Iterator[tuple[Session, StudyParticipant, Study]]:
         """A transaction in which somebody goes on. Raises :class:`Unauthorized` and, after the
         end, :class:`Conflict`.
         """
-        with self._store.session() as session:
-            participant, study = self.of_code(session, code)
+        with self._locked(code) as (session, participant, study):
             if participant.state != "started":
                 raise Conflict("This participation has ended.", state=participant.state)
             participant.seen_at = utcnow()
@@ -257,8 +265,7 @@ class Participants:
 
         Raises :class:`Conflict` with what is still to be shown or answered.
         """
-        with self._store.session() as session:
-            participant, study = self.of_code(session, code)
+        with self._locked(code) as (_, participant, study):
             if participant.state == "left":
                 raise Conflict("This participation has ended.", state="left")
             if participant.state == "started":
@@ -295,11 +302,12 @@ class Participants:
         with self._store.session() as session:
             query = select(StudyParticipant).where(StudyParticipant.withdrawal_sha256 == hashed)
             participant = session.scalar(query)
-            if participant is None:
+            study = lock_study(session, participant.study_id) if participant else None
+            participant = session.scalar(query)  # two requests may have come at once
+            if participant is None or study is None:
                 raise NotFound("Nothing is stored under this code; it may be deleted already.")
             if not participant.preview:
-                step = update(Study).where(Study.id == participant.study_id)
-                session.execute(step.values(withdrawn=Study.withdrawn + 1))
+                study.withdrawn += 1
             _delete(session, [participant.id])
         forget(self._store)
 
@@ -308,32 +316,36 @@ class Participants:
         people were deleted.
         """
         idle = now - timedelta(hours=self._settings.study_resume_hours)
-        gone = 0
+        row = StudyParticipant
+        silent = and_(row.state == "started", row.seen_at < idle)
         with self._store.session() as session:
-            session.execute(
-                update(StudyParticipant)
-                .where(StudyParticipant.state == "started", StudyParticipant.seen_at < idle)
-                .values(state="left")
-            )
             studies = list(session.execute(select(Study.id, Study.keep_days)))
+        gone = 0
         for study_id, days in studies:
-            with self._store.session() as session:
-                old = session.scalars(
-                    select(StudyParticipant.id).where(
-                        StudyParticipant.study_id == study_id,
-                        or_(
-                            StudyParticipant.created_at < now - timedelta(days=days),
-                            and_(
-                                StudyParticipant.preview.is_(True), StudyParticipant.seen_at < idle
-                            ),
-                        ),
-                    )
-                )
-                ids = list(old)
-                _delete(session, ids)
-            gone += len(ids)
+            expired = or_(
+                row.created_at < now - timedelta(days=days),
+                and_(row.preview.is_(True), row.seen_at < idle),
+            )
+            gone += self._sweep_study(study_id, silent, expired)
         forget(self._store)  # of what a reader held back until now, too
         return gone
+
+    def _sweep_study(
+        self, study_id: str, silent: ColumnElement[bool], expired: ColumnElement[bool]
+    ) -> int:
+        here = StudyParticipant.study_id == study_id
+        with self._store.session() as session:
+            if not session.scalar(select(exists().where(here, or_(silent, expired)))):
+                return 0
+            try:
+                lock_study(session, study_id)
+            except NotFound:  # it was deleted meanwhile
+                return 0
+            left = update(StudyParticipant).where(here, silent).values(state="left")
+            session.execute(left.execution_options(synchronize_session=False))
+            ids = list(session.scalars(select(StudyParticipant.id).where(here, expired)))
+            _delete(session, ids)
+        return len(ids)
 
 
 def _delete(session: Session, ids: list[str]) -> None:

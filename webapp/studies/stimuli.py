@@ -15,7 +15,7 @@ from webapp.errors import Conflict, InvalidRequest, NotFound, PayloadTooLarge, S
 from webapp.files.kinds import HEAD_BYTES, IMAGE
 from webapp.files.reserve import DiskReserve
 from webapp.settings import Settings
-from webapp.studies.catalog import Catalog, find_study, stimuli_of
+from webapp.studies.catalog import Catalog, lock_study, stimuli_of
 from webapp.studies.media import Media, look_in_process, type_of
 
 MIN_SHOW_MS: Final = 500
@@ -156,7 +156,7 @@ class Stimuli:
             )
 
     def _draft(self, session: Session, study_id: str) -> Study:
-        study = find_study(session, study_id)
+        study = lock_study(session, study_id)
         if study.state != "draft":
             raise Conflict("What is shown can be changed in a draft only.", field="stimuli")
         return study
