@@ -1,7 +1,8 @@
 """Simulated people who take part in a study: real faces, sockets, batches that are sent again.
 
-Each behaves as the page does: one frame in flight, a batch about every second with a number,
-resent until it is acknowledged, and after any break a new connection with the same code.
+Each behaves as the page does: one frame in flight, a batch about every second with a number, over
+the same connection or, where that fails, over HTTP, resent until it is acknowledged, and after any
+break a new connection with the same code.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ BATCH_S = 1.0
 SHOW_MS = 120_000
 BAD_LINE_S = 1.0
 ACK_TIMEOUT_S = 10.0
+FRAME_TIMEOUT_S = 25.0
 PATIENCE_S = 600.0
 AWAY = (aiohttp.ClientError, OSError, asyncio.TimeoutError, socketio.exceptions.SocketIOError)
 
@@ -60,6 +62,7 @@ class Person:
         self._stimulus = ""
         self._pending: list[dict[str, Any]] = []
         self._seq = 0
+        self._socket: Any = None
 
     async def take_part(self, begin: float, seconds: float, over: Event) -> None:
         """Watch for ``seconds``, and longer until ``over`` is set."""
@@ -125,10 +128,25 @@ class Person:
                 continue
             self._seq += 1
             body = {"seq": self._seq, "stimulus": self._stimulus, "samples": some}
-            answer = await self._ask(http, "POST", "/batches", body)
+            answer = await self._send_on_socket(body)
+            if "acknowledged" not in answer:
+                answer = await self._ask(http, "POST", "/batches", body)
             if answer.get("acknowledged") != self._seq:
                 raise RuntimeError(f"Batch {self._seq} was answered with {answer}.")
             self.diary.acknowledged[self._seq] = len(some)
+
+    async def _send_on_socket(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer; an empty one where there is none."""
+        if self._socket is None:
+            return {}
+        try:
+            answer = await self._socket.call(
+                "batch", body, namespace="/study", timeout=ACK_TIMEOUT_S
+            )
+        except AWAY:
+            self.diary.resent += 1
+            return {}
+        return answer if isinstance(answer, dict) else {}
 
     async def _watch(self, begin: float, goes_on: Callable[[], bool]) -> None:
         while goes_on():
@@ -140,11 +158,13 @@ class Person:
                     namespaces=["/study"],
                     transports=["websocket"],
                 )
+                self._socket = client
                 await self._stream(client, begin, goes_on)
             except AWAY:
                 self.diary.reconnections += 1
                 await asyncio.sleep(0.3)
             finally:
+                self._socket = None
                 with suppress(*AWAY):
                     await client.disconnect()
 
@@ -157,7 +177,7 @@ class Person:
             jpeg = self.frames[seq % len(self.frames)]
             await asyncio.sleep(self._line_s)
             answer = await client.call(
-                "frame", (meta, jpeg), namespace="/study", timeout=ACK_TIMEOUT_S
+                "frame", (meta, jpeg), namespace="/study", timeout=FRAME_TIMEOUT_S
             )
             due = max(due + 1 / self.fps, time.monotonic())
             if "error" in answer:

@@ -27,11 +27,17 @@ from webapp.web.services import Services
 class Driver:
     """Sends frames at 15 a second of the test's clock."""
 
-    def __init__(self, scan_phase: int = 0, **settings: Any) -> None:
+    def __init__(self, scan_phase: int = 0, scan_every_s: float = 0.0, **settings: Any) -> None:
         self.inference = FakeInference()
         self.now = 100.0
         services = Services(Settings(**settings), self.inference, None, Metrics(self.inference))
-        self.session = LiveSession(services, "127.0.0.1", lambda: self.now, scan_phase=scan_phase)
+        self.session = LiveSession(
+            services,
+            "127.0.0.1",
+            lambda: self.now,
+            scan_phase=scan_phase,
+            scan_every_s=scan_every_s,
+        )
         self.seq = 0
 
     def meta(self, **changes: Any) -> dict[str, Any]:
@@ -80,6 +86,14 @@ def test_connections_that_began_together_scan_at_different_frames() -> None:
             driver.send()
         patterns.append([i for i, only_regions in enumerate(driver.searched()) if not only_regions])
     assert patterns == [[0, 3, 6], [0, 2, 5], [0, 1, 4]]
+
+
+@pytest.mark.parametrize(("phase", "scans"), [(0, [0, 15]), (1, [0, 12, 27])])
+def test_scans_are_as_far_apart_as_was_asked_for(phase: int, scans: list[int]) -> None:
+    driver = Driver(scan_phase=phase, scan_every_s=0.99, live_scan_every=5)
+    for _ in range(29):
+        driver.send()
+    assert [i for i, only_regions in enumerate(driver.searched()) if not only_regions] == scans
 
 
 def test_without_faces_every_frame_is_scanned() -> None:

@@ -11,10 +11,10 @@ import pytest
 import socketio
 from flask import Flask
 
-from tests.studies.people import Person, Researcher
+from tests.studies.people import Person, Researcher, sample
 from tests.support.live import JPEG, FakeInference, face, served
 from webapp.domain import TURNED_AWAY, Box, FrameResult, Quality
-from webapp.studies.events import StudyNamespace, sample_of
+from webapp.studies.events import FRAME_TIMEOUT_MS, StudyNamespace, sample_of
 
 BOX = Box(100, 100, 200, 200)
 
@@ -59,6 +59,9 @@ class Viewer:
         sent = args or (meta, JPEG)
         return await self.socket.call("frame", sent, namespace="/study", timeout=8)
 
+    async def ask(self, event: str, *args: Any) -> Any:
+        return await self.socket.call(event, args, namespace="/study", timeout=8)
+
 
 @pytest.fixture
 def serve(make_studies: Callable[..., Flask]) -> Iterator[Callable[..., tuple[str, Flask]]]:
@@ -90,6 +93,74 @@ def test_a_frame_is_read_and_summed_up(serve: Callable[..., tuple[str, Flask]]) 
             for wrong in (({}, JPEG), ("x",), ({"seq": 1}, b"")):
                 refused = await viewer.frame(*wrong)
                 assert refused["error"]["code"] in ("invalid_request", "rate_limited")
+
+    asyncio.run(run())
+
+
+def test_a_batch_is_acknowledged_once_it_is_written_and_goes_on_over_http(
+    serve: Callable[..., tuple[str, Flask]],
+) -> None:
+    url, app = serve()
+    client = app.test_client()
+    person = Person(client, Researcher(client).open(1))
+    other = Person(client, Researcher(client).open(1))
+    body = {"seq": 1, "stimulus": person.order[0], "samples": [sample(0)], "model": "fake-1"}
+
+    async def run() -> None:
+        async with Viewer(url, {"code": person.begun["code"]}) as viewer:
+            assert await viewer.ask("batch", body) == {"acknowledged": 1}
+            assert person.ask("GET", "").json["acknowledged"] == 1
+            assert await viewer.ask("batch", body) == {"acknowledged": 1}
+            assert person.send(person.order[0], [sample(1000)], seq=2).status_code == 200
+            assert await viewer.ask("batch", body | {"seq": 3}) == {"acknowledged": 3}
+            early = await viewer.ask("batch", body | {"seq": 5})
+            assert early["error"]["detail"] == {"expected": 4}
+            for wrong in ((), (5,), (body, body), (body | {"samples": []},)):
+                refused = await viewer.ask("batch", *wrong)
+                assert refused["error"]["code"] == "invalid_request"
+            refused = await viewer.ask("batch", body | {"seq": 4, "stimulus": other.order[0]})
+            assert refused["error"]["code"] == "not_found"
+            person.withdraw()
+            refused = await viewer.ask("batch", body | {"seq": 4})
+            assert refused["error"]["code"] == "unauthorized"
+
+    asyncio.run(run())
+
+
+def test_one_batch_at_a_time_and_only_so_many(serve: Callable[..., tuple[str, Flask]]) -> None:
+    url, app = serve(study_requests_per_minute=6)
+    client = app.test_client()
+    person = Person(client, Researcher(client).open(1))
+    body = {"seq": 1, "stimulus": person.order[0], "samples": [sample(0)]}
+
+    async def run() -> None:
+        async with Viewer(url, {"code": person.begun["code"]}) as viewer:
+            assert await viewer.ask("batch", body) == {"acknowledged": 1}
+            refused = await viewer.ask("batch", body | {"seq": 2})
+            assert refused["error"]["code"] == "rate_limited"
+            assert refused["error"]["detail"]["retry_after_ms"] >= 1000
+
+    asyncio.run(run())
+
+
+def test_whether_the_line_is_up_is_answered_while_a_frame_waits(
+    serve: Callable[..., tuple[str, Flask]],
+) -> None:
+    url, app = serve()
+    inference = app.extensions["mien"].inference
+    assert isinstance(inference, FakeInference)
+
+    async def run() -> None:
+        async with Viewer(url, code_of(app)) as viewer:
+            inference.gate.clear()
+            waiting = asyncio.create_task(viewer.frame())
+            await asyncio.to_thread(inference.entered.acquire, timeout=20)
+            assert await viewer.ask("here", None) == {"workers": {"ready": 1, "total": 1}}
+            assert not waiting.done()
+            inference.gate.set()
+            assert (await waiting)["sample"]["face"] == "one"
+            assert inference.calls[0]["timeout_ms"] == FRAME_TIMEOUT_MS
+            assert "error" in await viewer.ask("away")
 
     asyncio.run(run())
 

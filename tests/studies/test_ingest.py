@@ -21,7 +21,8 @@ from webapp.errors import Conflict, Gone, InvalidRequest, MienError, NotFound, U
 from webapp.files.storage import LocalFiles
 from webapp.settings import Settings
 from webapp.studies.catalog import Catalog
-from webapp.studies.ingest import Ingest
+from webapp.studies.group_commit import GroupCommit
+from webapp.studies.ingest import Batch, Ingest, checked
 from webapp.studies.participants import Begin, Begun, Participants
 from webapp.studies.report.exports import people_csv, scores_csv
 from webapp.studies.report.records import read_records
@@ -118,6 +119,93 @@ def test_the_same_batch_from_many_requests_at_once_is_written_once(
     calls = [partial(ingest.write, one.code, body(one, 1)) for one in people * 3]
     assert at_once(calls) == [1] * 9
     assert [written(store, one) for one in people] == [[(1, 2)]] * 3
+
+
+def batch(store: Store, ingest: Ingest, begun: Begun, seq: int, *times: int) -> Batch:
+    """A batch of somebody as their connection checks it."""
+    with store.session() as session:
+        programme = ingest.programme(session, begun.participant)
+    return checked(programme, body(begun, seq, *times))
+
+
+def together(commit: GroupCommit, batches: list[Batch]) -> list[Any]:
+    """What each sender of one batch is told when all send at once."""
+    said: list[Any] = [None] * len(batches)
+    ready = threading.Barrier(len(batches))
+
+    def send(place: int) -> None:
+        ready.wait()
+        try:
+            said[place] = commit.write(batches[place])
+        except (MienError, OSError) as error:
+            said[place] = error
+
+    threads = [threading.Thread(target=send, args=(place,)) for place in range(len(batches))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return said
+
+
+def test_batches_of_many_people_share_a_transaction_and_each_has_its_own_answer(
+    store: Store, ingest: Ingest, begin: Callable[..., Begun], participants: Participants
+) -> None:
+    new, again, early, left, gone = (begin() for _ in range(5))
+    ingest.write(again.code, body(again, 1))
+    participants.leave(left.code)
+    sizes: list[int] = []
+
+    def write_all(batches: Any) -> list[int | MienError]:
+        sizes.append(len(batches))
+        return ingest.write_all(batches)
+
+    batches = [
+        batch(store, ingest, one, seq)
+        for one, seq in ((new, 1), (again, 1), (early, 2), (left, 1), (gone, 1))
+    ]
+    participants.withdraw(gone.withdrawal_code)
+    said = together(GroupCommit(write_all, gather_s=0.5), batches)
+    assert said[:2] == [1, 1]
+    assert [type(one) for one in said[2:]] == [Conflict, Conflict, Unauthorized]
+    assert said[2].detail == {"expected": 1}
+    assert said[3].detail == {"state": "left"}
+    assert sum(sizes) == len(batches) > len(sizes)
+    assert [written(store, one) for one in (new, again, early, left, gone)] == [
+        [(1, 2)], [(1, 2)], [], [], []
+    ]  # fmt: skip
+
+
+def test_a_transaction_that_fails_is_told_to_everybody_in_it_and_the_next_one_goes_on(
+    store: Store, ingest: Ingest, begin: Callable[..., Begun]
+) -> None:
+    people = [begin() for _ in range(3)]
+    batches = [batch(store, ingest, one, 1) for one in people]
+    away = [True]
+
+    def write_all(some: Any) -> list[int | MienError]:
+        if away:
+            raise OSError("The disk is away.")
+        return ingest.write_all(some)
+
+    commit = GroupCommit(write_all, gather_s=0.2)
+    assert [type(one) for one in together(commit, batches)] == [OSError] * 3
+    away.clear()
+    assert together(commit, batches) == [1, 1, 1]
+    assert [written(store, one) for one in people] == [[(1, 2)]] * 3
+
+
+def test_nobody_stores_more_than_watching_everything_gives(
+    store: Store, ingest: Ingest, begin: Callable[..., Begun], settings: Settings
+) -> None:
+    begun = begin()
+    most = 1000 + 2 * (5 + 10) * settings.study_max_fps
+    with store.session() as session:
+        session.get_one(StudyParticipant, begun.participant.id).samples = most - 2
+    assert ingest.write(begun.code, body(begun, 1)) == 1
+    with pytest.raises(Conflict) as caught:
+        ingest.write(begun.code, body(begun, 2))
+    assert caught.value.detail == {"limit": most}
 
 
 def test_batches_that_are_refused_leave_nothing(

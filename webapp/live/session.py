@@ -35,9 +35,12 @@ class LiveSession:
         clock: Callable[[], float] = time.monotonic,
         *,
         scan_phase: int = 0,
+        scan_every_s: float = 0.0,
+        timeout_ms: int | None = None,
     ) -> None:
         """``scan_phase`` frames are left out of the first scan interval, so that connections that
-        began together do not all ask for their full scans together.
+        began together do not all ask for their full scans together. With ``scan_every_s`` the
+        interval is at least as long. ``timeout_ms``: how long a frame may wait for its answer.
         """
         settings = services.settings
         self.address = address
@@ -46,6 +49,8 @@ class LiveSession:
         self._clock = clock
         self._max_bytes: int = settings.max_frame_bytes
         self._scan_every: int = settings.live_scan_every
+        self._scan_every_s = scan_every_s
+        self._timeout_ms = timeout_ms
         # half a second's worth at once, so that a browser that catches up after a pause may
         self._bucket = TokenBucket(
             settings.live_max_fps, max(2.0, settings.live_max_fps / 2), clock
@@ -66,6 +71,7 @@ class LiveSession:
         self._since_scan = 0
         self._scan_phase = scan_phase % self._scan_every
         self._scan_next = True
+        self._scanned_s = 0.0
         self._scans = 0
         self._mirror = True
         self._model: str | None = None
@@ -124,6 +130,7 @@ class LiveSession:
             frame.jpeg,
             request=ReadRequest(regions, mirror=self._mirror, turn=self._scans),
             priority="live",
+            timeout_ms=self._timeout_ms,
         )
         if self._size != (result.width, result.height):
             # the picture's own size is the truth; boxes of another size are worth nothing
@@ -131,6 +138,8 @@ class LiveSession:
             self._forget()
         if regions is None:
             self._scans += 1
+            early_s = self._scan_every_s * self._scan_phase / self._scan_every
+            self._scanned_s = self._active_s - early_s
             self._since_scan, self._scan_phase = self._scan_phase, 0
         else:
             self._since_scan += 1
@@ -144,7 +153,11 @@ class LiveSession:
 
     def _regions(self, now_s: float) -> list[Box] | None:
         """Where to search: None for a full scan, which alone finds new faces and costs most."""
-        if self._scan_next or self._since_scan + 1 >= self._scan_every:
+        due = (
+            self._since_scan + 1 >= self._scan_every
+            and self._active_s - self._scanned_s >= self._scan_every_s
+        )
+        if self._scan_next or due:
             return None
         return self._tracker.predict(now_s) or None
 

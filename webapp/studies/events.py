@@ -4,6 +4,8 @@ Client to server
     connect with ``auth = {"code": text}``, the code of a participation that goes on
     ``frame(meta, jpeg)`` as in ``/live`` -> the same acknowledgement, with ``sample``: ``{"face":
     "one" | "none" | "several" | "turned", "quality": bool, "scores": [7] | null}``, or an error
+    ``batch(body)``, a batch as over HTTP -> ``{"acknowledged": seq}`` once written, or an error
+    ``here()`` -> ``{"workers"}`` as in ``hello``: the line is up, however long a frame waits
 Server to client
     ``hello`` ``{model, workers, emotions, limits}`` once after connecting
     ``status`` ``{reason, message}`` before the server ends a connection: ``replaced`` (the same
@@ -11,7 +13,8 @@ Server to client
 
 Scores are those of each frame alone: averages over time would come late. Every connection has one
 frame in flight and the queue is first in, first out, so that all are served in turn: whoever has a
-bad line lowers their own rate only.
+bad line lowers their own rate only. A frame may wait long for its turn: its time is that of its
+capture.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from threading import Lock
 from typing import Any
@@ -27,7 +30,8 @@ from typing import Any
 import socketio
 from flask import Flask
 from sqlalchemy import select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from webapp.access.connections import GuardedNamespace
 from webapp.database.study_tables import StudyParticipant
@@ -38,18 +42,32 @@ from webapp.errors import (
     InferenceUnavailable,
     InvalidRequest,
     MienError,
+    RateLimited,
     TooManySessions,
 )
 from webapp.live.hub import LiveHub
+from webapp.live.limits import TokenBucket
 from webapp.live.options import LiveOptions
 from webapp.live.session import LiveSession
+from webapp.settings import Settings
+from webapp.studies.ingest import Programme, checked
 from webapp.studies.service import LazyStudies
+from webapp.web.http_errors import trouble_of
 from webapp.web.services import Services
 
 NAMESPACE = "/study"
 WATCH_EVERY_S = 5.0
 REPLACED = "This study was opened in another window."
+# A frame may wait for its turn as long: 64 people with four results a second between them.
+FRAME_TIMEOUT_MS = 20_000
+# Who takes part sits alone before their own camera: another face may be seen a little later.
+SCAN_EVERY_S = 3.0
 _log = logging.getLogger(__name__)
+
+
+def frame_timeout_ms(settings: Settings) -> int:
+    """How long a frame may wait for its result."""
+    return max(FRAME_TIMEOUT_MS, settings.inference_timeout_ms)
 
 
 def sample_of(result: FrameResult) -> dict[str, Any]:
@@ -65,6 +83,20 @@ def sample_of(result: FrameResult) -> dict[str, Any]:
         "quality": face.quality.ok,
         "scores": [round(value, 4) for value in face.scores.values],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Somebody's connection."""
+
+    live: LiveSession
+    programme: Programme
+    requests: TokenBucket
+    writing: Lock = field(default_factory=Lock)
+
+    @property
+    def participant(self) -> str:
+        return self.programme.participant_id
 
 
 class StudyNamespace(GuardedNamespace):
@@ -85,7 +117,7 @@ class StudyNamespace(GuardedNamespace):
         own = replace(settings, live_max_fps=settings.study_max_fps)
         self._services = replace(services, settings=own)
         self._most = settings.study_max_connections
-        self._sessions: dict[str, tuple[LiveSession, str]] = {}
+        self._sessions: dict[str, _Person] = {}
         self._joining, self._watching = Lock(), Lock()
         self._admitted = count()
         hub.observers.append(_Stopping(self))
@@ -94,9 +126,15 @@ class StudyNamespace(GuardedNamespace):
         sid, *rest = args
         if event == "frame":
             return self._frame(sid, tuple(rest))
+        if event == "batch":
+            return self._batch(sid, tuple(rest))
+        if event == "here":
+            return {"workers": self._services.workers()}
         if event in ("connect", "disconnect"):
             return super().trigger_event(event, *args)
-        return InvalidRequest("Expected the event frame. Received another one.").to_json()
+        return InvalidRequest(
+            "Expected the event frame, batch or here. Received another one."
+        ).to_json()
 
     def on_connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
         try:
@@ -111,25 +149,32 @@ class StudyNamespace(GuardedNamespace):
         code = auth.get("code") if isinstance(auth, dict) else None
         if not isinstance(code, str):
             raise InvalidRequest('Expected auth as {"code": text}.')
-        participant = self._participant(code)
+        programme = self._programme(code)
         with self._joining:
             if self._hub.draining:
                 raise TooManySessions("The server is stopping. Try again in a moment.")
-            for other, (_, theirs) in list(self._sessions.items()):
-                if theirs == participant:
+            for other, person in list(self._sessions.items()):
+                if person.participant == programme.participant_id:
                     self._end(other, "replaced", REPLACED)
             if len(self._sessions) >= self._most:
                 raise TooManySessions(
                     f"{self._most} people take part at this moment. Try again in a few minutes.",
                     limit=self._most,
                 )
+            settings = self._services.settings
             session = LiveSession(
-                self._services, address, self._clock, scan_phase=next(self._admitted)
+                self._services,
+                address,
+                self._clock,
+                scan_phase=next(self._admitted),
+                scan_every_s=SCAN_EVERY_S,
+                timeout_ms=frame_timeout_ms(settings),
             )
             session.options = LiveOptions(smoothing=False)
-            self._take_over(sid, participant)
-            self._sessions[sid] = session, participant
-        settings = self._services.settings
+            per_s = settings.study_requests_per_minute / 60
+            bucket = TokenBucket(per_s, max(1.0, 10 * per_s), self._clock)
+            self._take_over(sid, programme.participant_id)
+            self._sessions[sid] = _Person(session, programme, bucket)
         hello = {
             "model": self._services.inference.version,
             "workers": self._services.workers(),
@@ -151,16 +196,16 @@ class StudyNamespace(GuardedNamespace):
         except SQLAlchemyError as error:
             raise DatabaseUnavailable("The connection cannot be noted now; try again.") from error
 
-    def _participant(self, code: str) -> str:
+    def _programme(self, code: str) -> Programme:
         try:
             opened = self._lazy.open()
             with opened.store.session() as session:
                 participant, _ = opened.participants.of_code(session, code)
+                if participant.state != "started":
+                    raise Conflict("This participation has ended.", state=participant.state)
+                return opened.ingest.programme(session, participant)
         except SQLAlchemyError as error:
             raise DatabaseUnavailable("Your code cannot be checked now; try again.") from error
-        if participant.state != "started":
-            raise Conflict("This participation has ended.", state=participant.state)
-        return participant.id
 
     def on_disconnect(self, sid: str, *_: Any) -> None:
         self._sessions.pop(sid, None)
@@ -172,10 +217,7 @@ class StudyNamespace(GuardedNamespace):
         try:
             if self._hub.draining:
                 raise InferenceUnavailable("The server is stopping.")
-            session, _ = self._sessions.get(sid, (None, ""))
-            if session is None:
-                raise InvalidRequest("This connection is closed. Connect again.")
-            result = session.analyze(args)
+            result = self._person(sid).live.analyze(args)
         except MienError as error:
             metrics.failed("study", error.code)
             return error.to_json()
@@ -185,6 +227,37 @@ class StudyNamespace(GuardedNamespace):
             return MienError("Something went wrong on our side with this frame.").to_json()
         metrics.answered("study", self._clock() - started)
         return {**result.to_json(), "sample": sample_of(result)}
+
+    def _person(self, sid: str) -> _Person:
+        person = self._sessions.get(sid)
+        if person is None:
+            raise InvalidRequest("This connection is closed. Connect again.")
+        return person
+
+    def _batch(self, sid: str, args: tuple[Any, ...]) -> dict[str, Any]:
+        """The acknowledgement of one batch once it is written, or an error."""
+        try:
+            person = self._person(sid)
+            wait_s = person.requests.take()
+            if wait_s or not person.writing.acquire(blocking=False):
+                raise RateLimited(
+                    "Expected one batch at a time, and about one a second.",
+                    retry_after_ms=max(1000, round(wait_s * 1000)),
+                )
+            try:
+                if len(args) != 1 or not isinstance(args[0], dict):
+                    raise InvalidRequest("Expected one batch as an object.")
+                batch = checked(person.programme, args[0])
+                return {"acknowledged": self._lazy.open().together.write(batch)}
+            finally:
+                person.writing.release()
+        except MienError as error:
+            return error.to_json()
+        except (DBAPIError, NoConnectionFree, OSError) as error:
+            return trouble_of(error).to_json()
+        except Exception:  # noqa: BLE001  (whatever it is, it costs this batch and no more)
+            _log.exception("A batch of a study could not be written.")
+            return MienError("Something went wrong on our side with this batch.").to_json()
 
     def _end(self, sid: str, reason: str, message: str) -> None:
         self._sessions.pop(sid, None)
@@ -200,18 +273,18 @@ class StudyNamespace(GuardedNamespace):
             now = dict(self._sessions)
         with self._lazy.open().store.session() as session:
             query = select(StudyParticipant.id, StudyParticipant.connection).where(
-                StudyParticipant.id.in_({participant for _, participant in now.values()}),
+                StudyParticipant.id.in_({person.participant for person in now.values()}),
                 StudyParticipant.state == "started",
             )
             newest = {participant: connection for participant, connection in session.execute(query)}
-        for sid, (live, participant) in now.items():
+        for sid, person in now.items():
             if sid not in self._sessions:
                 continue
-            if participant not in newest:
+            if person.participant not in newest:
                 self._end(sid, "ended", "This participation has ended.")
-            elif newest[participant] != sid:
+            elif newest[person.participant] != sid:
                 self._end(sid, "replaced", REPLACED)
-            elif live.idle_s > limit_s and not live.busy:
+            elif person.live.idle_s > limit_s and not person.live.busy:
                 self._end(sid, "idle", f"No frame for {limit_s} s.")
 
     def _watch(self) -> None:

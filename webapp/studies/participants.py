@@ -65,6 +65,11 @@ def notice_hash(study: Study) -> str:
     return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()
 
 
+def no_such_code() -> Unauthorized:
+    """Nobody has this code, or what it was for is gone."""
+    return Unauthorized("This code is not valid; the participation may have been deleted.")
+
+
 def clean_columns(given: Any) -> dict[str, str]:
     """Values of the link's query. Raises :class:`InvalidRequest`."""
     if given is None:
@@ -202,7 +207,7 @@ class Participants:
             )
             row = session.execute(query).first()
         if row is None:
-            raise Unauthorized("This code is not valid; the participation may have been deleted.")
+            raise no_such_code()
         return row[0], row[1]
 
     @contextmanager

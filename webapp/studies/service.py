@@ -15,6 +15,7 @@ from webapp.files.open_storage import open_files
 from webapp.files.storage import remove_tree
 from webapp.settings import Settings
 from webapp.studies.catalog import Catalog
+from webapp.studies.group_commit import GroupCommit
 from webapp.studies.ingest import Ingest
 from webapp.studies.participants import Participants
 from webapp.studies.report.cache import Reports
@@ -40,6 +41,7 @@ class Studies:
         self.stimuli = Stimuli(self.catalog, self.settings)
         self.participants = Participants(store, self.settings)
         self.ingest = Ingest(store, self.participants, self.settings)
+        self.together = GroupCommit(self.ingest.write_all)
         self.reports = Reports(store, services)
         self._calendar = Calendar()
 

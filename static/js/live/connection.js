@@ -14,7 +14,7 @@ const RECONNECT = Object.freeze({
 /**
  * Opens `namespace` on this page's own origin.
  *
- * onState("connecting"|"connected"|"reconnecting"|"refused", reason), onHello(hello),
+ * onState("connecting"|"connected"|"reconnecting"|"refused", reason, error), onHello(hello),
  * onStatus(status), onSharing(news), onProtocolError(error). `auth` goes along with every attempt.
  * Whoever opens it closes it.
  */
@@ -63,7 +63,9 @@ export function connect({
       onState("reconnecting", error.message);
       return;
     }
-    onState("refused", refusal(error));
+    const inner = error.data?.error ?? error.data;
+    const told = typeof inner?.message === "string" && inner.message;
+    onState("refused", told || error.message, inner);
     reopenSoon(3000);
   });
   onState("connecting");
@@ -94,15 +96,15 @@ export function connect({
       });
     },
     /** Sends another event; resolves with its acknowledgement. Rejects with TransmitError. */
-    request(event, payload) {
+    request(event, payload, timeoutMs = ackTimeoutMs) {
       return new Promise((resolve, reject) => {
         if (!socket.connected) {
           reject(new TransmitError("disconnected", t("The connection to the server is down.")));
           return;
         }
-        socket.timeout(ackTimeoutMs).emit(event, payload, (timeout, ack) => {
+        socket.timeout(timeoutMs).emit(event, payload, (timeout, ack) => {
           if (!timeout) resolve(ack);
-          else reject(new TransmitError("ack_timeout", t("No answer within {ackTimeoutMs} ms.", { ackTimeoutMs })));
+          else reject(new TransmitError("ack_timeout", t("No answer within {ackTimeoutMs} ms.", { ackTimeoutMs: timeoutMs })));
         });
       });
     },
@@ -111,9 +113,4 @@ export function connect({
       socket.close();
     },
   });
-}
-
-function refusal(error) {
-  const inner = error.data?.error ?? error.data;
-  return (typeof inner?.message === "string" && inner.message) || error.message;
 }

@@ -26,6 +26,7 @@ export function startStudy() {
   let ways = null;
   let queue = null;
   let checked = false;
+  let leaving = false;
 
   const room = $("room");
   const video = $("camera");
@@ -103,7 +104,8 @@ export function startStudy() {
     for (const stimulus of server.order) stimulus.shown = stimulus.id in server.shown;
     ways = participation(own.code);
     queue = new BatchQueue({
-      send: (batch) => ways.batch(batch),
+      // HTTP says what is wrong where the connection does not take it, and outlives the page
+      send: (batch) => (leaving ? ways.batch(batch) : reader.sendBatch(batch).catch(() => ways.batch(batch))),
       kept: own.waiting ?? null,
       keep: (waiting) => save({ waiting }),
       acknowledged: server.acknowledged ?? 0,
@@ -334,7 +336,11 @@ export function startStudy() {
   on("start", watch);
   on("leave", leave);
   $("questions-form").addEventListener("submit", answered);
-  addEventListener("pagehide", () => queue?.cut());
+  addEventListener("pagehide", () => {
+    leaving = true;
+    queue?.cut();
+  });
+  addEventListener("pageshow", () => { leaving = false; });
   document.addEventListener("visibilitychange", () => !document.hidden && reader.restartWatch());
   document.documentElement.dataset.ready = "yes";
 

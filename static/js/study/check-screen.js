@@ -50,9 +50,7 @@ export class CheckScreen {
   line(trouble) {
     this.#trouble = trouble;
     if (!this.#active || trouble === null) return;
-    setText($("check-advice"), trouble === "camera"
-      ? t("The camera sends no picture. Open the lens cover, or close the other program that uses it.")
-      : t("The connection to the server is down. Trying again by itself."));
+    setText($("check-advice"), words(trouble));
   }
 
   #points(points) {
@@ -82,5 +80,17 @@ export class CheckScreen {
       size: this.#last?.size ?? 0,
       light: this.#last?.points.light ?? false,
     });
+  }
+}
+
+/** What to say of a trouble of the reader. */
+function words(trouble) {
+  switch (trouble) {
+    case "camera":
+      return t("The camera sends no picture. Open the lens cover, or close the other program that uses it.");
+    case "full":
+      return t("Many people are taking part just now, and there is no place for you yet. It goes on by itself as soon as one is free: please keep this page open.");
+    default:
+      return t("The connection to the server is down. Trying again by itself.");
   }
 }

@@ -15,6 +15,8 @@ function words(reason) {
   switch (reason) {
     case "connection":
       return [t("The connection was lost"), t("Everything waits. It goes on by itself as soon as the connection is back.")];
+    case "full":
+      return [t("Many people are taking part just now"), t("There is no place for you yet. It goes on by itself as soon as one is free: please keep this page open.")];
     case "camera":
       return [t("The camera sends no picture"), t("Everything waits. Open the lens cover, or close the other program that uses the camera.")];
     case "sound":
@@ -26,7 +28,7 @@ function words(reason) {
   }
 }
 
-const BY_ITSELF = new Set(["connection", "camera"]);
+const BY_ITSELF = new Set(["connection", "full", "camera"]);
 
 export class Watching {
   #room; #player; #keepPosition; #onShown; #reasons = new Set(); #timers = new Map(); #active = false;
@@ -151,7 +153,7 @@ export class Watching {
     });
   }
 
-  /** `trouble` of the reader: "connection", "camera" or null. */
+  /** `trouble` of the reader: "connection", "full", "camera" or null. */
   line(trouble) {
     for (const reason of BY_ITSELF) if (reason !== trouble) this.#over(reason);
     if (trouble && !this.#timers.has(trouble)) {
