@@ -5,6 +5,10 @@ say that a picture has no face; ``expression`` names what a face shows (``smilin
 every column named by ``--group`` is reported by its values. The pictures are read as they are, and
 their faces in scenes: small, tilted, dark, tinted, half covered, several at once. Shares come with
 Wilson's 95 % interval. ``--peer yuface:0.7`` has another detector look at the same scenes.
+
+With ``--live`` each scene stands before the camera for three seconds, at 15 frames a second, in a
+live session: ``over_time`` tells what is found in the first answer, after 1 s and after 3 s, the
+rest is of the last answer, and a false box is one that was shown in any of them.
 """
 
 from __future__ import annotations
@@ -21,12 +25,15 @@ import cv2
 
 from bench.support.peers import open_peer
 from bench.support.photo_scenes import Known, read_known, scenes
+from bench.support.replay import InProcess, play
 from webapp.domain import EMOTIONS, SCAN, THOROUGH, Box, Face
 from webapp.models.registry import Registry
 from webapp.vision.pipeline import Pipeline
 
 # Boxes of two kinds (brow to chin, ears to ears) around one face overlap by more than this.
 SAME_FACE_IOU = 0.25
+LIVE_FPS = 15
+LIVE_S = (0, 1, 3)
 EXPRESSIONS = {"smiling": "happy"} | {name: name for name in EMOTIONS}
 
 
@@ -68,6 +75,12 @@ def false_boxes(found: Sequence[Box], boxes: Sequence[Box]) -> int:
     return sum(all(f.iou(box) <= SAME_FACE_IOU for box in boxes) for f in found)
 
 
+def watch(pipeline: Pipeline, models: Path, jpeg: bytes) -> list[tuple[Face, ...]]:
+    """What a live session shows of a still picture, frame by frame."""
+    frames = ((index / LIVE_FPS, jpeg) for index in range(LIVE_S[-1] * LIVE_FPS + 1))
+    return [answer.faces for _, answer in play(InProcess(pipeline), models, frames)]
+
+
 class Peer:
     """Another detector's recall and false boxes on the same scenes."""
 
@@ -98,11 +111,15 @@ def measure(
     known: Sequence[Known],
     count: int,
     groups: Sequence[str],
-    live: bool,
+    live: Path | None,
     peers: Mapping[str, Peer] | None = None,
 ) -> dict[str, Any]:
-    """Recall, false boxes, accuracy and milliseconds over pictures and ``count`` scenes."""
+    """Recall, false boxes, accuracy and milliseconds over pictures and ``count`` scenes.
+
+    ``live`` is the folder of model versions for live sessions; None reads as surveys do.
+    """
     recall, right, spent_ms, scene_cpu_ms = Tally(), Tally(), [], 0.0
+    over_time = Tally()
     false = {"pictures": 0, "scenes": 0}
 
     def read(picture: bytes) -> tuple[Face, ...]:
@@ -126,13 +143,20 @@ def measure(
     for scene in scenes(known, count, seed=1):
         _, jpeg = cv2.imencode(".jpg", scene.picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
         before = time.process_time()
-        faces = read(jpeg.tobytes())
-        scene_cpu_ms += (time.process_time() - before) * 1e3
-        false["scenes"] += false_boxes([f.box for f in faces], scene.boxes)
+        seen = watch(pipeline, live, jpeg.tobytes()) if live else [read(jpeg.tobytes())]
+        scene_cpu_ms += (time.process_time() - before) * 1e3 / len(seen)
+        faces = seen[-1]
+        shown_at = {face.track: face.box for answer in seen for face in answer}
+        boxes_shown = list(shown_at.values()) if live else [face.box for face in faces]
+        false["scenes"] += false_boxes(boxes_shown, scene.boxes)
         where = [f"size={scene.size}", f"tilt={scene.tilt}", f"light={scene.light}"]
         where += [f"cover={scene.cover}", "scenes"]
         for peer in (peers or {}).values():
             peer.look(jpeg.tobytes(), scene.boxes, where)
+        for after_s in LIVE_S if live else ():
+            for box in scene.boxes:
+                hit = face_at(box, seen[after_s * LIVE_FPS]) is not None
+                over_time.add(hit, *(f"{name}, {after_s} s" for name in where))
         for box, one in zip(scene.boxes, scene.known, strict=True):
             found = face_at(box, faces)
             recall.add(found is not None, *where)
@@ -141,6 +165,7 @@ def measure(
                 right.add(found.scores.top[0] == shown, *where)
     return {
         "recall": recall.to_json(),
+        "over_time": over_time.to_json(),
         "false_boxes": false,
         "accuracy": right.to_json(),
         "median_ms": round(sorted(spent_ms)[len(spent_ms) // 2], 1),
@@ -154,7 +179,7 @@ def measure(
 @click.option("--boxes", type=click.Path(path_type=Path), help="Default: FOLDER/photos.csv.")
 @click.option("--group", "groups", multiple=True, help="A column of the CSV; may be repeated.")
 @click.option("--scenes", "count", default=420, show_default=True)
-@click.option("--live", is_flag=True, help="Scan as the live page does.")
+@click.option("--live", is_flag=True, help="Watch as the live page does.")
 @click.option("--model", help="A version; default ACTIVE.")
 @click.option("--models-dir", default="models", show_default=True)
 @click.option("--detector-model", default="", help="A YuNet ONNX file instead of ours.")
@@ -178,7 +203,8 @@ def main(
     if count and (all(k.box for k in known) or sum(k.box is not None for k in known) < 6):
         raise click.ClickException("Scenes need 6 faces and a picture without one; or --scenes 0.")
     pipeline = Pipeline.from_version(version.folder, detector_model=detector_model)
-    report = {"model": version.version, **measure(pipeline, known, count, groups, live, peers)}
+    sessions = Path(models_dir) if live else None
+    report = {"model": version.version, **measure(pipeline, known, count, groups, sessions, peers)}
     text = json.dumps(report, indent=1) + "\n"
     if target == "-":
         click.echo(text, nl=False)

@@ -48,9 +48,8 @@ def measure(folder: Path, jpegs: list[bytes], scan_every: int, warm_up: int) -> 
             cpu_began = time.process_time()
         scans = index % scan_every == 0 or not known
         began = time.perf_counter()
-        result = pipeline.analyze(
-            jpeg, request=ReadRequest(None if scans else known, turn=index // scan_every)
-        )
+        turn = index // scan_every if scans else None
+        result = pipeline.analyze(jpeg, request=ReadRequest(known or None, turn=turn))
         ended = time.perf_counter()
         known = [face.box for face in result.faces]
         if index >= warm_up:

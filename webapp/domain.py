@@ -93,11 +93,13 @@ class Box:
 class ReadRequest:
     """How a picture is read.
 
-    ``regions`` None scans the whole picture; otherwise only around each known box, in its pixels.
+    ``regions`` None scans the whole picture; otherwise only around each known box, in its pixels,
+    unless ``turn`` asks for a scan, too.
     ``upsample`` looks for small, turned and very large faces too. Of more than ``max_faces`` faces
     the largest are kept; None stands for the setting. ``mirror`` shows the network each crop left
-    to right, for callers that average over frames. ``turn`` counts the scans of one camera: each
-    looks closely at one part of the frame, in turn; without it every part is looked at.
+    to right, for callers that average over frames. ``turn`` counts the scans of one camera: the
+    first looks closely at every part of the frame, each later one at some parts, in turn; without
+    it every part is looked at.
     """
 
     regions: Sequence[Box] | None = None
@@ -105,6 +107,11 @@ class ReadRequest:
     max_faces: int | None = None
     mirror: bool = False
     turn: int | None = None
+
+    @property
+    def scans(self) -> bool:
+        """Whether the whole picture is looked at."""
+        return self.regions is None or self.turn is not None
 
 
 SCAN: Final = ReadRequest()

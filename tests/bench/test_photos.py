@@ -50,6 +50,19 @@ def test_pictures_and_scenes_are_counted_by_size_tilt_light_and_group(
     assert report["false_boxes"]["pictures"] == 0
 
 
+def test_live_a_scene_is_watched_for_three_seconds(photos: Path, tmp_path: Path) -> None:
+    folder = make_version(tmp_path / "models")
+    (tmp_path / "models" / "ACTIVE").write_text(folder.name + "\n", encoding="utf-8")
+    arguments = ["--data", str(photos), "--models-dir", str(folder.parent), "--scenes", "6"]
+    done = CliRunner().invoke(main, [*arguments, "--live"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.output)
+    assert report["false_boxes"]["pictures"] == 0
+    shares = [report["over_time"][f"size=300, {s} s"]["share"] for s in (0, 1, 3)]
+    assert shares == [1, 1, 1]
+    assert report["over_time"]["scenes, 3 s"]["share"] == report["recall"]["scenes"]["share"]
+
+
 def test_a_csv_without_boxes_is_one_line(photos: Path) -> None:
     (photos / "photos.csv").write_text("file,x1\na.png,1\n", encoding="utf-8")
     done = CliRunner().invoke(main, ["--data", str(photos)])

@@ -51,7 +51,7 @@ class Driver:
 
     def searched(self) -> list[bool]:
         """For each frame so far, whether only regions were searched."""
-        return [call["request"].regions is not None for call in self.inference.calls]
+        return [not call["request"].scans for call in self.inference.calls]
 
     def show(self, *boxes: Box) -> None:
         self.inference.faces = lambda _image: [face(box, happy=0.9) for box in boxes]
@@ -72,10 +72,9 @@ def test_full_scan_every_so_many_frames_and_regions_between() -> None:
     for _ in range(11):
         driver.send()
     assert driver.searched() == [False, True, True, True, True] * 2 + [False]
-    turns = [
-        call["request"].turn for call in driver.inference.calls if call["request"].regions is None
-    ]
-    assert turns == [0, 1, 2]
+    scans = [call["request"] for call in driver.inference.calls if call["request"].scans]
+    assert [request.turn for request in scans] == [0, 1, 2]
+    assert [len(request.regions or ()) for request in scans] == [0, 1, 1]
 
 
 def test_connections_that_began_together_scan_at_different_frames() -> None:

@@ -156,3 +156,18 @@ def test_every_face_of_a_group_is_reported(
     small = cv2.resize(head, (150, 150), interpolation=cv2.INTER_AREA)
     group = encode(".png", np.tile(small, (4, 5, 1)))
     assert len(pipeline.analyze(group, request=THOROUGH).faces) == 20
+
+
+def test_a_scan_in_turn_keeps_a_known_face_that_only_other_turns_see(
+    pipeline: Pipeline, weights: Path, astronaut_rgb: npt.NDArray[np.uint8]
+) -> None:
+    picture = np.full((720, 1280, 3), 120, np.uint8)
+    head = cv2.resize(astronaut_rgb[0:230, 110:340], (80, 80), interpolation=cv2.INTER_AREA)
+    picture[610:690, 1170:1250] = head[..., ::-1]
+    jpeg = encode(".jpg", picture)
+    (first,) = pipeline.analyze(jpeg, request=ReadRequest(turn=0)).faces
+    turns = range(1, 8)
+    assert not all(pipeline.analyze(jpeg, request=ReadRequest(turn=t)).faces for t in turns)
+    for turn in turns:
+        (kept,) = pipeline.analyze(jpeg, request=ReadRequest([first.box], turn=turn)).faces
+        assert kept.box.iou(first.box) > 0.6

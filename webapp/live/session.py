@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from webapp.domain import UNCERTAIN, Box, EmotionScores, Face, FrameResult, ReadRequest
+from webapp.domain import UNCERTAIN, EmotionScores, Face, FrameResult, ReadRequest
 from webapp.errors import FrameInFlight, InvalidRequest, RateLimited
 from webapp.live.advice import AdviceKeeper
 from webapp.live.baseline import Baseline, adjusted
@@ -122,13 +122,14 @@ class LiveSession:
         if self._declared != (frame.width, frame.height):
             self._declared = (frame.width, frame.height)
             self._forget()
-        regions = self._regions(now_s)
+        regions = self._tracker.predict(now_s) or None
+        scans = self._scans_now() or regions is None
         # Every second frame is read mirrored: with the smoothing that averages both views of a
         # face, and more labels are right at the same cost (see bench.steadiness).
         self._mirror = self.options.smoothing and not self._mirror
         result = self._services.inference.analyze(
             frame.jpeg,
-            request=ReadRequest(regions, mirror=self._mirror, turn=self._scans),
+            request=ReadRequest(regions, mirror=self._mirror, turn=self._scans if scans else None),
             priority="live",
             timeout_ms=self._timeout_ms,
         )
@@ -136,7 +137,7 @@ class LiveSession:
             # the picture's own size is the truth; boxes of another size are worth nothing
             self._size = (result.width, result.height)
             self._forget()
-        if regions is None:
+        if scans:
             self._scans += 1
             early_s = self._scan_every_s * self._scan_phase / self._scan_every
             self._scanned_s = self._active_s - early_s
@@ -144,22 +145,20 @@ class LiveSession:
         else:
             self._since_scan += 1
         faces = self._follow(result, now_s)
-        self._scan_next = self._tracker.lost and regions is not None
+        self._scan_next = self._tracker.lost and not scans
         return replace(result, seq=frame.seq, faces=faces)
 
     def _forget(self) -> None:
         self._tracker.reset()
         self._scan_next = True
 
-    def _regions(self, now_s: float) -> list[Box] | None:
-        """Where to search: None for a full scan, which alone finds new faces and costs most."""
+    def _scans_now(self) -> bool:
+        """Whether the whole frame is scanned, which alone finds new faces and costs most."""
         due = (
             self._since_scan + 1 >= self._scan_every
             and self._active_s - self._scanned_s >= self._scan_every_s
         )
-        if self._scan_next or due:
-            return None
-        return self._tracker.predict(now_s) or None
+        return self._scan_next or due
 
     def _follow(self, result: FrameResult, now_s: float) -> tuple[Face, ...]:
         if result.model != self._model:

@@ -23,7 +23,7 @@ from webapp.domain import (
 )
 from webapp.vision import crops, quality
 from webapp.vision.classifier import Classifier
-from webapp.vision.detector import Detection
+from webapp.vision.detector import SAME_FACE_IOU, Detection, merge
 from webapp.vision.detectors import Detector, open_detector
 from webapp.vision.frame import DEFAULT_MAX_PIXELS, Frame, decode
 
@@ -78,16 +78,12 @@ class Pipeline:
         """
         began = time.perf_counter()
         # the networks that find new faces were trained on colour; one that is known is held in grey
-        frame = decode(image, max_pixels=self._max_pixels, colour=request.regions is None)
+        frame = decode(image, max_pixels=self._max_pixels, colour=request.scans)
         return self._read(frame, began, request)
 
     def _read(self, frame: Frame, began: float, request: ReadRequest) -> FrameResult:
         decoded = time.perf_counter()
-        if request.regions is None:
-            thorough, turn = request.upsample, request.turn
-            detections = self._detector.scan(frame, thorough=thorough, turn=turn)
-        else:
-            detections = self._detector.search(frame, request.regions)
+        detections = self._detect(frame, request)
         detections = sorted(detections, key=lambda d: d.box.area, reverse=True)
         detections = detections[: request.max_faces or MAX_FACES]
         detected = time.perf_counter()
@@ -136,6 +132,18 @@ class Pipeline:
                 )
             )
         return tuple(faces)
+
+    def _detect(self, frame: Frame, request: ReadRequest) -> list[Detection]:
+        """Faces by a scan, or near known boxes, or both: a scan in turn passes by small faces."""
+        found: list[Detection] = []
+        regions = request.regions or ()
+        if request.scans:
+            thorough, turn = request.upsample, request.turn
+            found = self._detector.scan(frame, thorough=thorough, turn=turn)
+            regions = [r for r in regions if all(d.box.iou(r) < SAME_FACE_IOU for d in found)]
+        if regions:
+            found = merge([*found, *self._detector.search(frame, regions)])
+        return found
 
     @staticmethod
     def _judge(

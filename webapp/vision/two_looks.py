@@ -49,8 +49,9 @@ KNOWN: Final = 0.5
 SMALLEST_SIDE: Final = 10.0
 # Second looks at most, which bounds the time of a picture full of what might be faces.
 MAX_PROPOSALS: Final = 240
+MAX_FIRST_PROPOSALS: Final = 24
 MAX_LIVE_PROPOSALS: Final = 12
-MAX_REGIONS: Final = 8
+MAX_REGIONS: Final = 24
 # The side of a tile relative to the picture's longer side.
 TILE: Final = 0.6
 # Smaller tiles are looked at where there is nothing yet, or a face smaller than such a part of the
@@ -86,18 +87,21 @@ class TwoLooks:
     ) -> list[Detection]:
         """All faces of a frame, surest first; ``thorough`` looks for small and large ones too.
 
-        Otherwise the whole frame is looked at and its tiles: all, or the one whose ``turn`` it is.
+        Otherwise the whole frame is looked at and its tiles: all of them at first (``turn`` 0 or
+        None), then one of each size in turn.
         """
         picture = reduced(frame.best, COLOUR_SIDE)
-        scale = frame.width / picture.shape[1]
         if thorough:
-            return _scaled(self._scan_thoroughly(picture), scale)
-        pyramid = Pyramid(picture)
-        parts = tiles(picture, TILE)
-        if turn is not None:
-            parts = [parts[turn % len(parts)]]
-        rows = self._propose(pyramid, [whole(picture), *parts])[:MAX_LIVE_PROPOSALS]
-        return _scaled(self._confirm(pyramid, rows), scale)
+            found = self._scan_thoroughly(picture)
+        elif turn:
+            pyramid = Pyramid(picture)
+            sizes = (tiles(picture, share) for share in (TILE, SMALLER[0][0]))
+            parts = [parts[turn % len(parts)] for parts in sizes]
+            rows = self._propose(pyramid, [whole(picture), *parts])
+            found = self._confirm(pyramid, rows[:MAX_LIVE_PROPOSALS])
+        else:
+            found = self._scan_closely(picture, smaller=SMALLER[:1], most=MAX_FIRST_PROPOSALS)
+        return _scaled(found, frame.width / picture.shape[1])
 
     def _scan_thoroughly(self, picture: Pixels) -> list[Detection]:
         found = self._scan_closely(picture)
@@ -107,24 +111,29 @@ class TwoLooks:
         if not found or any(abs(d.roll_degrees or 0) > TURNED for d in found):
             for quarters in (1, 3):
                 lying = np.ascontiguousarray(np.rot90(picture, quarters))
-                seen = self._scan_closely(lying, known=[d.box.width for d in found])
+                known = [d.box.width for d in found]
+                # the smallest tiles only where a face was seen when the picture stood
+                seen = self._scan_closely(lying, known, SMALLER if known else SMALLER[:1])
                 turned = [stood_up(d, quarters, picture) for d in seen]
                 found = merge(found + turned)
         return found
 
     def _scan_closely(
-        self, picture: Pixels, known: Sequence[float] | None = None
+        self,
+        picture: Pixels,
+        known: Sequence[float] = (),
+        smaller: Sequence[tuple[float, float]] = SMALLER,
+        most: int = MAX_PROPOSALS,
     ) -> list[Detection]:
         """Faces in the picture, its tiles, and, where nothing or a small face is, smaller tiles.
 
-        ``known`` are sides of faces that were seen in the same picture when it stood. Where none
-        was, the smallest tiles are left out.
+        ``known`` are sides of faces that were seen in the same picture when it stood.
         """
         pyramid, longest = Pyramid(picture), max(picture.shape[:2])
-        rows = self._propose(pyramid, [whole(picture), *tiles(picture, TILE)])[:MAX_PROPOSALS]
-        found, left = self._confirm(pyramid, rows), MAX_PROPOSALS - len(rows)
-        for tile, face in SMALLER if known != [] else SMALLER[:1]:
-            sides = [*(known or ()), *(d.box.width for d in found)]
+        rows = self._propose(pyramid, [whole(picture), *tiles(picture, TILE)])[:most]
+        found, left = self._confirm(pyramid, rows), most - len(rows)
+        for tile, face in smaller:
+            sides = [*known, *(d.box.width for d in found)]
             if sides and min(sides) >= face * longest:
                 break
             rows = self._propose(pyramid, tiles(picture, tile))
