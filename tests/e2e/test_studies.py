@@ -113,6 +113,30 @@ def test_a_study_is_made_on_its_pages(
     assert problems == []
 
 
+# as on phones, whose browsers load nothing of a film before play() is called
+_LOADS_LATE = """(() => {
+  const { prototype } = HTMLMediaElement;
+  const { load } = prototype;
+  Object.defineProperty(prototype, 'preload', { set() { this.setAttribute('preload', 'none'); } });
+  prototype.load = function () { if (!this.hasAttribute('src')) load.call(this); };
+})()"""
+
+
+def test_a_browser_that_loads_films_late_shows_them(
+    browser: Browser, server: ServerProcess, tmp_path: Path
+) -> None:
+    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    page.add_init_script(_LOADS_LATE)
+    study = make_study(page, server, [write_film(tmp_path / "film.mp4", 3, (40, 60, 120))])
+    person = Participant(page, f"{server.url}{study['link'][1:]}")
+    person.agree()
+    person.check_camera()
+    person.start()
+    person.at(1000)
+    person.answer()
+    page.context.close()
+
+
 def _smile(report: dict[str, Any], film: int) -> tuple[float, float]:
     """From when to when, in ms, the mean of "happy" lies above half of its height."""
     stimulus = next(one for one in report["stimuli"] if one["name"] == f"film {film}")

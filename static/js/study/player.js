@@ -5,6 +5,7 @@ import { onEachFrame } from "../live/capture.js";
 import { StimulusClock } from "./clock.js";
 
 const LOAD_MS = 20_000;
+const RESTING_MS = 1000;
 
 /** A stimulus that cannot be shown here. */
 export class StimulusError extends Error {}
@@ -175,6 +176,10 @@ function loadVideo({ id, url }, fromMs) {
       clearTimeout(timer);
       reject(new StimulusError(id, { cause: film.error ?? undefined }));
     };
+    // phones, and browsers that save data, load little or nothing before play() and say `suspend`
+    film.addEventListener("suspend", () => {
+      setTimeout(() => film.networkState === HTMLMediaElement.NETWORK_IDLE && done(), RESTING_MS);
+    }, { once: true });
     film.addEventListener("error", broken, { once: true });
     film.addEventListener("canplaythrough", done, { once: true });
     if (fromMs > 0) film.addEventListener("loadedmetadata", () => { film.currentTime = fromMs / 1000; }, { once: true });

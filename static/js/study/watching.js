@@ -178,8 +178,10 @@ export class Watching {
   }
 
   async #goOn() {
+    // within the click itself: some browsers play sound at no other moment
+    if (this.#reasons.delete("sound")) this.#resumeWhereFree();
     await this.enter();
-    for (const reason of ["left", "away", "sound"]) this.#reasons.delete(reason);
+    for (const reason of ["left", "away"]) this.#reasons.delete(reason);
     this.#render();
     this.#resumeWhereFree();
   }
