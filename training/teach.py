@@ -7,7 +7,6 @@ large and have been trained elsewhere, is not at hand.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,7 +15,7 @@ from training.data.augment import resize_batch
 from training.data.dataset import DatasetError
 from training.data.sources import read_source
 from training.engines.distil import write_answers
-from training.recipes.networks import MienSpec
+from training.recipes.recipes import spec_from
 from training.runs import RUN_FILE, read_json
 from webapp.errors import MienError, ModelInvalid
 from webapp.files.text import forgiving_console
@@ -30,16 +29,16 @@ def teach(run: Path, data: Path, out: Path, device: str = "auto") -> int:
     """
     import torch
 
-    from training.engines.torch_engine import MienTorch, predict_logits
+    from training.engines.torch_engine import network_of, predict_logits
     from training.engines.torch_loop import CHECKPOINT_FILE, Hardware
 
     try:
         facts = read_json(run / RUN_FILE)
         parameters = facts["parameters"]
         state = torch.load(run / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
-        network = MienTorch(_spec(parameters["network"]))
+        network = network_of(spec_from(parameters["network"]))
         network.load_state_dict(state["mean"])
-    except (FileNotFoundError, ValueError, KeyError, RuntimeError) as error:
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelInvalid(
             f"{run} is no run of the torch engine with a whole epoch: {error}"
         ) from error
@@ -50,13 +49,6 @@ def teach(run: Path, data: Path, out: Path, device: str = "auto") -> int:
     logits = predict_logits(network.to(Hardware(device).open()), pictures, flip=True)
     write_answers(out, faces, logits, facts["data"])
     return len(faces)
-
-
-def _spec(stored: dict[str, Any]) -> MienSpec:
-    """A spec as ``run.json`` keeps it: its tuples are lists there."""
-    blocks = tuple((int(filters), int(stride)) for filters, stride in stored["blocks"])
-    first, second = stored["stem"]
-    return MienSpec(**stored | {"stem": (int(first), int(second)), "blocks": blocks})
 
 
 @click.command()

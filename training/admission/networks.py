@@ -24,8 +24,7 @@ from training.evaluation.keras2 import (
 )
 from training.litert import head_names
 from training.recipes.classic import FIT_RECIPES
-from training.recipes.networks import build_mien
-from training.recipes.recipes import MienRecipe
+from training.recipes.recipes import MIEN_RECIPES, build_network
 from webapp.domain import EMOTIONS, FEWEST_EMOTIONS, MOST_OUTPUTS
 from webapp.errors import ModelInvalid
 
@@ -40,15 +39,19 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 }
 
 
+# Of the recipes with two heads, those whose networks differ and are served.
+_TWO_HEADS: Final = ("mien", "efficientnet-lite", "efficientnet-lite2")
+
+
 def recipe_names() -> tuple[str, ...]:
     """The recipes that weights can be given for."""
-    return ("mien", *sorted(FIT_RECIPES))
+    return (*_TWO_HEADS, *sorted(FIT_RECIPES))
 
 
 def _built(recipe: str | None) -> Any:
-    if recipe == "mien":
-        settings = MienRecipe()
-        return build_mien(settings.network, side=settings.serving_side)
+    if recipe in _TWO_HEADS:
+        settings = MIEN_RECIPES[recipe]
+        return build_network(settings.network, side=settings.serving_side)
     if recipe in FIT_RECIPES:
         return FIT_RECIPES[recipe].build(None)
     raise ModelInvalid(

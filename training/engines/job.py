@@ -20,7 +20,8 @@ from training.data.lineage import version_facts
 from training.engines.distil import taught, teacher_facts
 from training.litert import keras_logits
 from training.recipes.classic import FitRecipe
-from training.recipes.recipes import MienRecipe
+from training.recipes.efficientnet_lite import LiteSpec
+from training.recipes.recipes import MienRecipe, build_network
 from training.runs import (
     RUN_FILE,
     VALIDATION_FILE,
@@ -68,10 +69,17 @@ def engine_for(recipe: Recipe, wanted: str) -> str:
     """``torch`` where it is installed and the recipe has a native version, else ``keras``."""
     has_torch = importlib.util.find_spec("torch") is not None
     native = isinstance(recipe, MienRecipe)
+    if isinstance(recipe, MienRecipe) and isinstance(recipe.network, LiteSpec):
+        if wanted == "keras" or not has_torch:
+            raise click.BadParameter(
+                "EfficientNet-Lite trains with torch only, which reads its weights; see "
+                "requirements-train.txt."
+            )
+        return "torch"
     if wanted == "auto":
         return "torch" if native and has_torch else "keras"
     if wanted == "torch" and not native:
-        raise click.BadParameter("Only the recipe mien has a native torch engine; use keras.")
+        raise click.BadParameter("This recipe has no native torch engine; use keras.")
     if wanted == "torch" and not has_torch:
         raise click.BadParameter("torch is not installed; see requirements-train.txt.")
     return wanted
@@ -105,23 +113,28 @@ def _train_natively(
     import torch
 
     from training.engines.torch_engine import copy_to_keras, predict_logits
+    from training.engines.torch_lite import LiteTorch, load_imagenet
     from training.engines.torch_loop import Hardware, train_mien
-    from training.engines.warm_start import read_start
-    from training.recipes.networks import build_mien
+    from training.engines.warm_start import load_into, read_start
 
     torch.set_num_threads(job.threads)
-    start = None
-    if job.start is not None:
-        data = read_json(job.run / RUN_FILE)["data"]
-        start = read_start(job.start, data["fingerprint"], data["split_seed"], data.get("fold"))
+
+    def begin(network: Any) -> None:
+        if isinstance(network, LiteTorch):
+            load_imagenet(network, job.weights or "imagenet")
+        elif job.start is not None:
+            data = read_json(job.run / RUN_FILE)["data"]
+            held = data["fingerprint"], data["split_seed"], data.get("fold")
+            load_into(network, read_start(job.start, *held), training.images, recipe.serving_side)
+
     there = None if job.augment == "auto" else job.augment == "device"
     network = train_mien(
         job.run, recipe, training, held,
-        seed=job.seed, resume=job.resume, report=report, start=start,
+        seed=job.seed, resume=job.resume, report=report, begin=begin,
         answers=taught(job.teachers, training),
         hardware=Hardware(job.device, there, job.compiled, job.minutes),
     )  # fmt: skip
-    model = build_mien(recipe.network, side=recipe.serving_side)
+    model = build_network(recipe.network, side=recipe.serving_side)
     copy_to_keras(network, model)
     sample = resize_batch(held.images[:64], recipe.serving_side)
     native, copied = predict_logits(network, sample), keras_logits(model, sample[..., None])

@@ -20,8 +20,8 @@ from training.engines.checkpoints import mean_of, read_state, restore, save_stat
 from training.engines.distil import Taught
 from training.engines.precision import has_gpu, set_precision
 from training.litert import FloatArray, keras_logits
-from training.recipes.networks import HEADS, build_mien
-from training.recipes.recipes import MienRecipe
+from training.recipes.networks import HEADS
+from training.recipes.recipes import MienRecipe, build_network
 from training.runs import read_history, write_history
 
 AVERAGE_EVERY = 8
@@ -32,7 +32,7 @@ def _compiled(recipe: MienRecipe) -> Any:
     import keras
 
     # any side, so that one network sees every resolution
-    model = build_mien(recipe.network, side=None)
+    model = build_network(recipe.network, side=None)
     for variable in model.trainable_variables:
         if len(variable.shape) > 1:
             # L2 in the loss and not the optimizer's own decay: this is what torch's SGD does
@@ -70,7 +70,7 @@ def train_keras_mien(
     set_precision(precision)
     model = _compiled(recipe)
     keras.mixed_precision.set_global_policy("float32")
-    served = build_mien(recipe.network, side=recipe.serving_side)
+    served = build_network(recipe.network, side=recipe.serving_side)
     per_epoch = max(1, len(training) // recipe.batch)
     steps = per_epoch * recipe.epochs
     mean = model.get_weights()

@@ -1,4 +1,4 @@
-"""Train the recipe ``mien`` with the native torch engine, one checkpoint an epoch.
+"""Train networks with two heads with the native torch engine, one checkpoint an epoch.
 
 Everything random in an epoch follows from ``(seed, epoch)``, and the learning rate from the step
 number, so a run that was killed goes on from its last whole epoch as if nothing had happened.
@@ -24,8 +24,7 @@ from training.data.dataset import LabelledFaces, ferplus_majority
 from training.engines.batches import epoch_batches, in_background
 from training.engines.device_batches import OnDevice
 from training.engines.distil import Taught
-from training.engines.torch_engine import MienTorch, has_bfloat16, predict_logits
-from training.engines.warm_start import Start, load_into
+from training.engines.torch_engine import TwoHeads, has_bfloat16, network_of, predict_logits
 from training.recipes.recipes import MienRecipe
 from training.runs import TimeUp, read_history, write_history
 from webapp.errors import MienError
@@ -94,7 +93,7 @@ def _loss(
     return fer2013 + ferplus_weight * ferplus
 
 
-def _optimizer(network: MienTorch, recipe: MienRecipe) -> torch.optim.SGD:
+def _optimizer(network: TwoHeads, recipe: MienRecipe) -> torch.optim.SGD:
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
     return torch.optim.SGD(
@@ -110,7 +109,7 @@ def _optimizer(network: MienTorch, recipe: MienRecipe) -> torch.optim.SGD:
 
 
 @torch.no_grad()
-def _average(mean: MienTorch, network: MienTorch, decay: float) -> None:
+def _average(mean: TwoHeads, network: TwoHeads, decay: float) -> None:
     pairs = zip(mean.state_dict().values(), network.state_dict().values(), strict=True)
     for kept, fresh in pairs:
         if kept.dtype.is_floating_point:
@@ -119,7 +118,15 @@ def _average(mean: MienTorch, network: MienTorch, decay: float) -> None:
             kept.copy_(fresh)
 
 
-def validate(network: MienTorch, faces: LabelledFaces, side: int) -> dict[str, float]:
+def _freeze(network: TwoHeads, frozen: bool) -> None:
+    """Whether all but the heads stay as they are, the statistics of norms included."""
+    for name, part in network.named_children():
+        if name not in ("drop", "heads"):
+            part.requires_grad_(not frozen)
+            part.train(not frozen)
+
+
+def validate(network: TwoHeads, faces: LabelledFaces, side: int) -> dict[str, float]:
     """Accuracy of both heads: ``fer2013`` on the labels, ``ferplus`` on the FER+ majorities."""
     logits = predict_logits(network, resize_batch(faces.images, side))
     majority = ferplus_majority(faces.votes)
@@ -142,33 +149,34 @@ def train_mien(
     seed: int,
     resume: bool,
     report: Callable[[dict[str, Any]], None],
-    start: Start | None = None,
+    begin: Callable[[TwoHeads], None] | None = None,
     answers: Taught | None = None,
     hardware: Hardware | None = None,
-) -> MienTorch:
+) -> TwoHeads:
     """Train and return the averaged network (eval mode, in the memory of the processor).
 
     ``report`` gets a dict now and then (``event`` step or epoch, with epoch, step, steps, rate,
-    loss, seconds left). Writes ``checkpoint.pt`` and ``history.jsonl`` into ``run``. ``start`` is
-    the version whose weights it begins with, ``answers`` what teachers say of ``training``.
+    loss, seconds left). Writes ``checkpoint.pt`` and ``history.jsonl`` into ``run``. ``begin``
+    gives the network its first weights, ``answers`` is what teachers say of ``training``.
     Raises :class:`TimeUp` where ``hardware`` limits the time and it does not suffice.
     """
     began = time.monotonic()
     hardware = hardware or Hardware()
     device = hardware.open()
     torch.manual_seed(seed)
-    network = MienTorch(recipe.network)
-    if start is not None:
-        load_into(network, start, training.images, recipe.serving_side)
+    checkpoint = run / CHECKPOINT_FILE
+    resume = resume and checkpoint.exists()
+    network = network_of(recipe.network)
+    if begin is not None and not resume:
+        begin(network)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mean: MienTorch = copy.deepcopy(network).eval()
+    mean: TwoHeads = copy.deepcopy(network).eval()
     optimizer = _optimizer(network, recipe)
     per_epoch = max(1, len(training) // recipe.batch)
     steps = per_epoch * recipe.epochs
     first = 0
     history: list[dict[str, Any]] = []
-    checkpoint = run / CHECKPOINT_FILE
-    if resume and checkpoint.exists():
+    if resume:
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
         mean.load_state_dict(state["mean"])
@@ -184,6 +192,9 @@ def train_mien(
     for epoch in range(first, recipe.epochs):
         torch.manual_seed(seed * 100_003 + epoch)
         network.train()
+        _freeze(network, epoch < recipe.frozen_epochs)
+        if epoch == recipe.frozen_epochs:
+            optimizer.state.clear()  # a fused step needs the momentum of all parameters or none
         started, losses = time.monotonic(), []
         for number, (pictures, *targets) in enumerate(batches_of(epoch)):
             step = epoch * per_epoch + number

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from training.data.tf_data import BATCH, Changes
-from training.recipes.efficientnet_lite import build_efficientnet_lite
 from training.recipes.weights import WeightsError
 from webapp.domain import EMOTIONS
 
@@ -156,20 +154,6 @@ def _imagenet_file() -> Path:
 
 FIT_RECIPES: dict[str, FitRecipe] = {
     "seed": FitRecipe("seed", build_seed, (Phase(25, 1e-3),), side=96),
-    "efficientnet-lite": FitRecipe(
-        "efficientnet-lite",
-        build_efficientnet_lite,
-        (Phase(3, 1e-3, frozen=True), Phase(17, 2e-4)),
-        side=96,
-        validation=0.1,
-    ),
-    "efficientnet-lite2": FitRecipe(
-        "efficientnet-lite2",
-        partial(build_efficientnet_lite, number=2, side=112),
-        (Phase(3, 1e-3, frozen=True), Phase(17, 2e-4)),
-        side=112,
-        validation=0.1,
-    ),
     "efficientnetb2": FitRecipe(
         "efficientnetb2",
         build_efficientnetb2,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from training.data.arrival import Arrival
 from training.data.augment import Augmentation
-from training.recipes.networks import DEEP, WIDE, MienSpec
+from training.recipes.efficientnet_lite import LiteSpec, build_lite
+from training.recipes.networks import DEEP, WIDE, MienSpec, build_mien
 
 
 @dataclass(frozen=True, slots=True)
 class MienRecipe:
-    """The shipped network's training.
+    """The training of a network with two heads.
 
     ``resolutions`` holds (share of the epochs, side in pixels), in order; ``peak`` is the highest
     learning rate for a batch of ``batch``; ``warmup`` the share of steps up to it, then a cosine
@@ -24,7 +26,8 @@ class MienRecipe:
     read 66.5 % at 44 and 65.6 % at 48, at five sixths of the cost. ``continues`` says
     that training begins with the weights of a published version. ``teacher_share`` is the part
     of every target that comes from teachers, where there are any (``distil.py``). ``balance`` is
-    how much more rare emotions count (``batches.balance``).
+    how much more rare emotions count (``batches.balance``). For the first ``frozen`` share of the
+    epochs only the heads learn.
     """
 
     epochs: int = 24
@@ -43,8 +46,14 @@ class MienRecipe:
     continues: bool = False
     teacher_share: float = 0.5
     balance: float = 0.0
+    frozen: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
-    network: MienSpec = field(default_factory=MienSpec)
+    network: MienSpec | LiteSpec = field(default_factory=MienSpec)
+
+    @property
+    def frozen_epochs(self) -> int:
+        """How many epochs, the first ones, train the heads alone."""
+        return round(self.frozen * self.epochs)
 
     def side_of(self, epoch: int) -> int:
         """Side in pixels of epoch ``epoch`` (from 0)."""
@@ -70,6 +79,17 @@ class MienRecipe:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+
+LITE = MienRecipe(
+    epochs=10,
+    peak=0.012,
+    warmup=0.15,
+    weight_decay=1e-4,
+    resolutions=((0.6, 64), (0.4, 96)),
+    serving_side=96,
+    frozen=0.1,
+    network=LiteSpec(0),
+)
 
 MIEN_RECIPES: dict[str, MienRecipe] = {
     "mien": MienRecipe(),
@@ -110,4 +130,28 @@ MIEN_RECIPES: dict[str, MienRecipe] = {
         augmentation=replace(Augmentation().times(1.6), arrival=Arrival(chance=0.3)),
         network=WIDE,
     ),
+    # Two phases from ImageNet weights: the heads while the rate rises, then everything.
+    "efficientnet-lite": LITE,
+    "efficientnet-lite2": replace(
+        LITE, network=LiteSpec(2), resolutions=((0.4, 80), (0.6, 112)), serving_side=112
+    ),
 }
+
+
+def build_network(spec: MienSpec | LiteSpec, side: int | None) -> Any:
+    """The Keras model of a spec: float32 [n, side, side, 1] in ``[0, 255]`` -> logits [n, 7] twice.
+
+    ``side`` None takes any size.
+    """
+    if isinstance(spec, LiteSpec):
+        return build_lite(spec, side)
+    return build_mien(spec, side)
+
+
+def spec_from(stored: Mapping[str, Any]) -> MienSpec | LiteSpec:
+    """A spec as JSON keeps it, whose tuples are lists there. Raises TypeError for another form."""
+    if "number" in stored:
+        return LiteSpec(**stored)
+    blocks = tuple((int(filters), int(stride)) for filters, stride in stored["blocks"])
+    first, second = stored["stem"]
+    return MienSpec(**{**stored, "stem": (int(first), int(second)), "blocks": blocks})
