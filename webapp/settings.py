@@ -418,6 +418,14 @@ class Settings:
         """
         return self.workers or max(2, (os.cpu_count() or 2) - 1)
 
+    @property
+    def study_frame_timeout_ms(self) -> int:
+        """How long a frame of a study may wait for its result: its time is that of its capture.
+
+        20 s are enough for 64 people with four results a second between them.
+        """
+        return max(20_000, self.inference_timeout_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

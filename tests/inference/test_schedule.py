@@ -29,7 +29,7 @@ def advance(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def _queue(workers: int = 1, **limits: int) -> JobQueue:
-    return JobQueue(workers, **{"max_live": 10, "max_batch": 10, **limits})
+    return JobQueue(workers, **{"max_live": 10, "max_study": 10, "max_batch": 10, **limits})
 
 
 def _job(priority: Priority = "live", image: bytes = b"x", timeout_s: float = 60) -> Job:
@@ -50,6 +50,29 @@ def test_live_goes_before_batch_and_each_in_its_order(advance: Clock) -> None:
         taken.append(jobs.index(job))
         queue.release(job)
     assert taken == [1, 3, 0, 2]
+
+
+def test_studies_go_after_live_and_before_batch_and_never_stand_still(advance: Clock) -> None:
+    queue = _queue()
+    waiting: list[Priority] = ["batch", "study", "study", "live", "live", "live", "live", "live"]
+    for priority in waiting:
+        queue.put(_job(priority))
+    taken = []
+    while job := _take(queue):
+        taken.append(job.priority)
+        queue.release(job)
+    first = ["live", "live", "study"]
+    assert taken == [*first, *first, "live", "batch"]
+
+
+def test_frames_of_a_study_keep_a_worker_from_batch(advance: Clock) -> None:
+    queue = _queue(workers=2)
+    queue.put(_job("study"))
+    assert _take(queue)
+    for _ in range(2):
+        queue.put(_job("batch"))
+    assert _take(queue)
+    assert _take(queue) is None
 
 
 def test_batch_gets_one_turn_a_second_when_live_never_pauses(advance: Clock) -> None:

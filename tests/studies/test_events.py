@@ -14,7 +14,7 @@ from flask import Flask
 from tests.studies.people import Person, Researcher, sample
 from tests.support.live import JPEG, FakeInference, face, served
 from webapp.domain import TURNED_AWAY, Box, FrameResult, Quality
-from webapp.studies.events import FRAME_TIMEOUT_MS, StudyNamespace, sample_of
+from webapp.studies.events import StudyNamespace, sample_of
 
 BOX = Box(100, 100, 200, 200)
 
@@ -159,7 +159,7 @@ def test_whether_the_line_is_up_is_answered_while_a_frame_waits(
             assert not waiting.done()
             inference.gate.set()
             assert (await waiting)["sample"]["face"] == "one"
-            assert inference.calls[0]["timeout_ms"] == FRAME_TIMEOUT_MS
+            assert inference.calls[0]["priority"] == "study"
             assert "error" in await viewer.ask("away")
 
     asyncio.run(run())

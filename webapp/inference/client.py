@@ -53,7 +53,11 @@ class InferenceService:
         transport: str | None = None,
         background: bool = False,
     ) -> None:
-        self._timeout_ms = {"live": settings.inference_timeout_ms, "batch": BATCH_TIMEOUT_MS}
+        self._timeout_ms: dict[Priority, int] = {
+            "live": settings.inference_timeout_ms,
+            "study": settings.study_frame_timeout_ms,
+            "batch": BATCH_TIMEOUT_MS,
+        }
         workers = settings.worker_count
         spec = WorkerSpec(
             max_pixels=settings.max_image_pixels,
@@ -74,10 +78,14 @@ class InferenceService:
         self.outcomes = Outcomes()
         # called with each live picture and its result, in the caller's thread: must return at once
         self.on_live: Callable[[bytes, ReadRequest, FrameResult], None] | None = None
-        # every connection has one frame in flight; the rest is for the API
-        frames = 2 * settings.live_max_sessions + settings.study_max_connections
-        live = max(MIN_LIVE_WAITING, frames)
-        self._queue = JobQueue(workers, max_live=live, max_batch=MAX_BATCH_WAITING)
+        # every connection has one frame in flight; the rest is for the API, and for frames of
+        # connections that have just ended
+        self._queue = JobQueue(
+            workers,
+            max_live=max(MIN_LIVE_WAITING, 2 * settings.live_max_sessions),
+            max_study=2 * settings.study_max_connections,
+            max_batch=MAX_BATCH_WAITING,
+        )
         self._supervisor = Supervisor(
             spec, version_folder, workers, settings.worker_restart_budget, self._queue
         )
@@ -127,10 +135,10 @@ class InferenceService:
         """Read one encoded picture; blocks until there is a result or an error.
 
         ``timeout_ms`` counts from this call and includes the wait for a worker; by default it is
-        the setting ``inference_timeout_ms`` for live requests and ``BATCH_TIMEOUT_MS`` for batch
-        ones. In the result ``timings_ms["wait"]`` is all the time that was not spent by the
-        worker itself: the queue, and the way there and back. ``model`` names the version that
-        read this picture.
+        the setting ``inference_timeout_ms`` for live requests, ``study_frame_timeout_ms`` for
+        those of studies and ``BATCH_TIMEOUT_MS`` for batch ones. In the result
+        ``timings_ms["wait"]`` is all the time that was not spent by the worker itself: the queue,
+        and the way there and back. ``model`` names the version that read this picture.
 
         Raises the picture errors (:class:`UnsupportedImage`, :class:`CorruptImage`,
         :class:`ImageTooLarge`, :class:`PayloadTooLarge`), :class:`InferenceUnavailable` when no
@@ -145,7 +153,7 @@ class InferenceService:
             self.outcomes.failed(serving, error)
             raise
         self.outcomes.answered(result.model)
-        if self.on_live is not None and priority == "live":
+        if self.on_live is not None and priority != "batch":
             self.on_live(image, request, result)
         return result
 

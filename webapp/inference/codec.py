@@ -6,10 +6,12 @@ nothing is rounded, so that a result is the same whether the pipeline was called
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from webapp.domain import Box, EmotionScores, Face, FrameResult, Quality
+
+_QUALITY = tuple(one.name for one in fields(Quality))  # asdict() copies each value deeply
 
 
 def pack_box(box: Box) -> list[float]:
@@ -37,7 +39,7 @@ def pack_result(result: FrameResult) -> dict[str, Any]:
                 "scores": [float(v) for v in face.scores.values],
                 "raw": [float(v) for v in face.raw.values],
                 "label": face.label,
-                "quality": asdict(face.quality),
+                "quality": {name: getattr(face.quality, name) for name in _QUALITY},
                 "track": face.track,
                 "roll": None if face.roll_degrees is None else float(face.roll_degrees),
             }

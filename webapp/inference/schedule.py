@@ -1,9 +1,11 @@
-"""Which request goes next: a bounded queue with two priorities.
+"""Which request goes next: a bounded queue with three priorities.
 
 - Live requests go first, in the order they came.
-- So that a survey still advances on a server that live connections keep fully busy, one batch
-  request that has waited for ``BATCH_TURN_S`` goes before them, at most once in that time.
-- While live requests were seen in the last ``LIVE_RECENT_S``, batch requests occupy at most all
+- Frames of studies, whose result may come late, go next in the order they came. After
+  ``LIVE_IN_A_ROW`` live ones, one of theirs goes first: they never stand still.
+- So that a survey still advances on a server that both keep fully busy, one batch request that has
+  waited for ``BATCH_TURN_S`` goes before them, at most once in that time.
+- While either was seen in the last ``LIVE_RECENT_S``, batch requests occupy at most all
   workers but one (with a single worker: that one, for one picture at a time), so that a live
   frame rarely waits for a large picture. Without live traffic batch takes every worker.
 - A request leaves the queue at its deadline; nothing in it grows without bound.
@@ -21,10 +23,11 @@ from webapp.domain import ReadRequest
 from webapp.errors import InferenceUnavailable, MienError
 from webapp.inference.protocol import Result
 
-Priority = Literal["live", "batch"]
+Priority = Literal["live", "study", "batch"]
 
 BATCH_TURN_S = 1.0
 LIVE_RECENT_S = 5.0
+LIVE_IN_A_ROW = 2
 
 
 class Job:
@@ -74,13 +77,24 @@ class JobQueue:
     """Waiting jobs, shared by the callers and one thread per worker."""
 
     def __init__(
-        self, workers: int, *, max_live: int, max_batch: int, max_bytes: int = 256 << 20
+        self,
+        workers: int,
+        *,
+        max_live: int,
+        max_study: int,
+        max_batch: int,
+        max_bytes: int = 256 << 20,
     ) -> None:
         self._workers = workers
-        self._limits: dict[Priority, int] = {"live": max_live, "batch": max_batch}
+        self._limits: dict[Priority, int] = {
+            "live": max_live,
+            "study": max_study,
+            "batch": max_batch,
+        }
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._waiting: dict[Priority, deque[Job]] = {"live": deque(), "batch": deque()}
+        self._waiting: dict[Priority, deque[Job]] = {name: deque() for name in self._limits}
+        self._live_in_a_row = 0  # while a study waits
         self._batch_running = 0
         self._last_live = -LIVE_RECENT_S
         self._last_batch = -BATCH_TURN_S
@@ -114,7 +128,7 @@ class JobQueue:
                 )
             waiting.append(job)
             self._bytes += len(job.image)
-            if job.priority == "live":
+            if job.priority != "batch":
                 self._last_live = job.submitted
             self._changed.notify()
 
@@ -186,7 +200,7 @@ class JobQueue:
             self._changed.notify()
 
     def _next(self, now: float) -> Job | None:
-        live, batch = self._waiting["live"], self._waiting["batch"]
+        live, study, batch = self._waiting["live"], self._waiting["study"], self._waiting["batch"]
         spare = 1 if self._workers > 1 and now - self._last_live < LIVE_RECENT_S else 0
         batch_may = bool(batch) and self._batch_running < self._workers - spare
         owed = (
@@ -194,8 +208,12 @@ class JobQueue:
             and now - batch[0].submitted >= BATCH_TURN_S
             and now - self._last_batch >= BATCH_TURN_S
         )
-        if live and not owed:
+        if live and not owed and not (study and self._live_in_a_row >= LIVE_IN_A_ROW):
             job = live.popleft()
+            self._live_in_a_row += bool(study)
+        elif study and not owed:
+            job = study.popleft()
+            self._live_in_a_row = 0
         elif batch_may:
             job = batch.popleft()
             self._batch_running += 1

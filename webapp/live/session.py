@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 from webapp.domain import UNCERTAIN, EmotionScores, Face, FrameResult, ReadRequest
 from webapp.errors import FrameInFlight, InvalidRequest, RateLimited
@@ -36,11 +36,11 @@ class LiveSession:
         *,
         scan_phase: int = 0,
         scan_every_s: float = 0.0,
-        timeout_ms: int | None = None,
+        priority: Literal["live", "study"] = "live",
     ) -> None:
         """``scan_phase`` frames are left out of the first scan interval, so that connections that
         began together do not all ask for their full scans together. With ``scan_every_s`` the
-        interval is at least as long. ``timeout_ms``: how long a frame may wait for its answer.
+        interval is at least as long.
         """
         settings = services.settings
         self.address = address
@@ -50,7 +50,7 @@ class LiveSession:
         self._max_bytes: int = settings.max_frame_bytes
         self._scan_every: int = settings.live_scan_every
         self._scan_every_s = scan_every_s
-        self._timeout_ms = timeout_ms
+        self._priority = priority
         # half a second's worth at once, so that a browser that catches up after a pause may
         self._bucket = TokenBucket(
             settings.live_max_fps, max(2.0, settings.live_max_fps / 2), clock
@@ -130,8 +130,7 @@ class LiveSession:
         result = self._services.inference.analyze(
             frame.jpeg,
             request=ReadRequest(regions, mirror=self._mirror, turn=self._scans if scans else None),
-            priority="live",
-            timeout_ms=self._timeout_ms,
+            priority=self._priority,
         )
         if self._size != (result.width, result.height):
             # the picture's own size is the truth; boxes of another size are worth nothing

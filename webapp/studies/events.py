@@ -49,7 +49,6 @@ from webapp.live.hub import LiveHub
 from webapp.live.limits import TokenBucket
 from webapp.live.options import LiveOptions
 from webapp.live.session import LiveSession
-from webapp.settings import Settings
 from webapp.studies.ingest import Programme, checked
 from webapp.studies.service import LazyStudies
 from webapp.web.http_errors import trouble_of
@@ -58,16 +57,9 @@ from webapp.web.services import Services
 NAMESPACE = "/study"
 WATCH_EVERY_S = 5.0
 REPLACED = "This study was opened in another window."
-# A frame may wait for its turn as long: 64 people with four results a second between them.
-FRAME_TIMEOUT_MS = 20_000
 # Who takes part sits alone before their own camera: another face may be seen a little later.
-SCAN_EVERY_S = 3.0
+SCAN_EVERY_S = 5.0
 _log = logging.getLogger(__name__)
-
-
-def frame_timeout_ms(settings: Settings) -> int:
-    """How long a frame may wait for its result."""
-    return max(FRAME_TIMEOUT_MS, settings.inference_timeout_ms)
 
 
 def sample_of(result: FrameResult) -> dict[str, Any]:
@@ -168,7 +160,7 @@ class StudyNamespace(GuardedNamespace):
                 self._clock,
                 scan_phase=next(self._admitted),
                 scan_every_s=SCAN_EVERY_S,
-                timeout_ms=frame_timeout_ms(settings),
+                priority="study",
             )
             session.options = LiveOptions(smoothing=False)
             per_s = settings.study_requests_per_minute / 60

@@ -19,7 +19,7 @@ from webapp.languages import ngettext
 from webapp.studies.access import visible
 from webapp.studies.api import private, whole_json
 from webapp.studies.catalog import stimuli_of
-from webapp.studies.events import NAMESPACE, frame_timeout_ms
+from webapp.studies.events import NAMESPACE
 from webapp.studies.notices import LANGUAGES, NOTICES
 from webapp.studies.participant_api import notice_json
 from webapp.studies.service import studies
@@ -184,7 +184,7 @@ def _participate(study: Study, *, preview: bool) -> ResponseReturnValue:
             [(name, value) for name, value in query.items() if name != "return"][:MAX_COLUMNS]
         ),
         "namespace": NAMESPACE,
-        "ack_timeout_ms": frame_timeout_ms(services().settings) + 1000,
+        "ack_timeout_ms": services().settings.study_frame_timeout_ms + 1000,
     }
     page = render_template(
         "study.html",

@@ -37,7 +37,7 @@ class Inference(Protocol):
         image: bytes,
         *,
         request: ReadRequest = SCAN,
-        priority: Literal["live", "batch"] = "live",
+        priority: Literal["live", "study", "batch"] = "live",
         timeout_ms: int | None = None,
     ) -> FrameResult: ...
 
