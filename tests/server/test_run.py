@@ -94,6 +94,17 @@ def test_frames_are_read_and_the_face_keeps_its_number(server: RunningServer) ->
     asyncio.run(run())
 
 
+def test_messages_are_not_compressed_though_browsers_offer_it(server: RunningServer) -> None:
+    async def run() -> None:
+        url = f"{server.url}socket.io/?EIO=4&transport=websocket"
+        async with aiohttp.ClientSession() as http, http.ws_connect(url, compress=15) as socket:
+            assert (await socket.receive(timeout=20)).data.startswith("0{")
+            assert "Sec-WebSocket-Extensions" not in socket._response.headers
+            assert socket.compress == 0
+
+    asyncio.run(run())
+
+
 def test_hostile_frames_get_errors_and_harm_neither_connection_nor_neighbour(
     server: RunningServer,
 ) -> None:

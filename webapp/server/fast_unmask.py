@@ -33,7 +33,10 @@ def unmask(data: bytes, mask: Sequence[int], length: int | None = None, offset: 
 
 
 def install() -> bool:
-    """Put :func:`unmask` in eventlet's place; False where the release was not checked."""
+    """Put :func:`unmask` in eventlet's place and take no offer of compression.
+
+    False where the release was not checked.
+    """
     try:
         release = version("eventlet")
     except PackageNotFoundError:
@@ -42,4 +45,5 @@ def install() -> bool:
         return False
     websocket = importlib.import_module("eventlet.websocket")
     websocket.RFC6455WebSocket._apply_mask = staticmethod(unmask)
+    websocket.WebSocketWSGI._negotiate_permessage_deflate = lambda _self, _offered: None
     return True
