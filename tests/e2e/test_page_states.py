@@ -17,6 +17,14 @@ from tests.support.live_double import face, scores_of
 _FAIL_CAMERA = """
 navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', %s); };
 """
+_HIDE_PICTURES = """(() => {
+  const read = CanvasRenderingContext2D.prototype.getImageData;
+  CanvasRenderingContext2D.prototype.getImageData = function (...place) {
+    const picture = read.apply(this, place);
+    picture.data.set(crypto.getRandomValues(new Uint8Array(picture.data.length)));
+    return picture;
+  };
+})()"""
 _VISIBILITY = """(hidden) => {
   Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});
   document.dispatchEvent(new Event('visibilitychange'));
@@ -76,6 +84,13 @@ def test_a_camera_that_does_not_open_is_explained(
     page.goto(double.url)
     page.get_by_role("button", name="Start the camera").click()
     expect(alert(page)).to_contain_text(words)
+
+
+def test_a_browser_that_hides_pictures_is_explained(page: Page, double: ServerProcess) -> None:
+    page.add_init_script(_HIDE_PICTURES)
+    page.goto(double.url)
+    page.get_by_role("button", name="Start the camera").click()
+    expect(alert(page)).to_contain_text("hides pictures")
 
 
 def test_a_camera_pulled_out_in_mid_run_is_explained_and_can_be_tried_again(

@@ -5,12 +5,18 @@ import { t } from "../lib/i18n.js";
 const WANTED = Object.freeze({ width: 1280, height: 720 });
 const FRAMES_PER_S = 30;
 const FIRST_PICTURE_MS = 10_000;
+const MOST_NOISE = 16; // mean grey levels; some browsers add one or two, which reads well
 
 const FAILURES = Object.freeze({
   insecure: {
     title: t("The camera needs a safe address"),
     text: t("Browsers lend the camera only to pages from this computer or over HTTPS, and this page came over plain HTTP."),
     hint: t("Open http://127.0.0.1:5000 on the computer that runs Mien, or put it behind HTTPS. A video file works here too."),
+  },
+  hidden: {
+    title: t("This browser hides pictures from pages"),
+    text: t("Its protection against fingerprinting gives this page noise in place of what the camera or a video shows, so no face can be read."),
+    hint: t("Allow this page to read canvas data in the browser's settings and try again, or use another browser."),
   },
   unsupported: {
     title: t("This browser cannot lend a camera"),
@@ -106,6 +112,20 @@ export function reasonOf(error, { chosen = false } = {}) {
   }
 }
 
+/** Throws SourceError where what a page draws is not what it can read back. */
+function checkReading() {
+  const side = 16;
+  const colour = [40, 120, 200, 255];
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = side;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = `rgb(${colour.slice(0, 3)})`;
+  context.fillRect(0, 0, side, side);
+  const off = context.getImageData(0, 0, side, side).data
+    .reduce((sum, value, i) => sum + Math.abs(value - colour[i % 4]), 0);
+  if (off / (4 * side * side) > MOST_NOISE) throw new SourceError("hidden");
+}
+
 /** The cameras that may be chosen: [{id, label}]; labels are empty until access was given. */
 export async function listCameras() {
   if (!navigator.mediaDevices?.enumerateDevices) return [];
@@ -132,6 +152,7 @@ function constraints({ deviceId, facing, size }) {
 export async function openCamera(video, { deviceId = null, facing = null, size = WANTED, onLost }) {
   if (!window.isSecureContext) throw new SourceError("insecure");
   if (!navigator.mediaDevices?.getUserMedia) throw new SourceError("unsupported");
+  checkReading();
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({
@@ -177,6 +198,7 @@ export async function openCamera(video, { deviceId = null, facing = null, size =
 
 /** Plays a video file in a loop into `video`; as openCamera. Nothing is uploaded but the frames. */
 export async function openFile(video, file, { onLost }) {
+  checkReading();
   const url = URL.createObjectURL(file);
   const failed = () => {
     stop();
