@@ -110,7 +110,9 @@ def test_small_faces_that_lie_are_found(detector: TwoLooks, astronaut_rgb: Pixel
 
 
 def test_a_face_that_fills_the_picture_is_found(detector: TwoLooks, astronaut_rgb: Pixels) -> None:
-    assert len(detector.scan(frame_of(astronaut_rgb[70:190, 165:285]), thorough=True)) == 1
+    frame = frame_of(astronaut_rgb[70:190, 165:285])
+    assert len(detector.scan(frame, thorough=True)) == 1
+    assert all(len(detector.scan(frame, turn=turn)) == 1 for turn in range(4))
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bench.support.replay import InProcess, play
 from tests.support.data import REPOSITORY, data_folder
 from tests.vision.conftest import encode, turned_head
 from webapp.domain import SCAN, THOROUGH, ReadRequest
@@ -48,6 +51,25 @@ def test_a_face_in_the_dark(pipeline: Pipeline, astronaut_rgb: Pixels) -> None:
 
 def test_a_face_above_a_patch_that_resembles_one(pipeline: Pipeline, astronaut_rgb: Pixels) -> None:
     reads_one_happy_face(pipeline, jpeg_of(astronaut_rgb))
+
+
+def test_the_patch_stays_silent_in_a_live_session(
+    pipeline: Pipeline, astronaut_rgb: Pixels
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def frames() -> Iterator[tuple[float, bytes]]:
+        for index in range(120):
+            swing = math.sin(index / 9)
+            turn = cv2.getRotationMatrix2D((256, 256), 12 * swing, 1.05 + 0.1 * swing)
+            moved = cv2.warpAffine(astronaut_rgb, turn, (512, 512)) * (0.7 + 0.35 * swing)
+            noisy = moved + rng.normal(0, rng.uniform(0, 6), moved.shape)
+            yield index / 15, jpeg_of(noisy.clip(0, 255).astype(np.uint8))
+
+    answers = list(play(InProcess(pipeline), REPOSITORY / "models", frames()))
+    assert {len(answer.faces) for _, answer in answers} <= {0, 1}
+    assert {face.track for _, answer in answers for face in answer.faces} == {1}
+    assert sum(len(answer.faces) for _, answer in answers) > 110
 
 
 @pytest.mark.parametrize("name", ["tilt30", "tilt50", "tilt70", "dark20", "astronaut-false-face"])

@@ -2,9 +2,10 @@
 
 The wide network goes over the whole picture and over tiles with a low threshold. Each proposal is
 turned upright and seen again, near and far, by the small network: it tells faces from what looks
-like one better than both together, and costs a third. In doubt it looks three times more. The
-face's box is brought to the geometry of dlib's frontal detector, which is what the expression
-networks are fed with.
+like one better than both together, and costs a third. In doubt it looks seven times more:
+mirrored, nearer, askew, and with more contrast, and the wide one three times. The face's box is
+brought to the geometry of dlib's frontal detector, which is what the expression networks are fed
+with.
 """
 
 from __future__ import annotations
@@ -30,17 +31,38 @@ from webapp.vision.blazeface import (
 )
 from webapp.vision.detector import Detection, FaceDetector, merge
 from webapp.vision.frame import COLOUR_SIDE, Frame
-from webapp.vision.windows import cut_off, mapped, reduced, stood_up, tiles, upright, whole
+from webapp.vision.windows import (
+    cut_off,
+    equalised,
+    mapped,
+    reduced,
+    stood_up,
+    stretched,
+    tiles,
+    upright,
+    whole,
+)
 
 Pixels = npt.NDArray[np.uint8]
 Float = npt.NDArray[np.float32]
 
 PROPOSED: Final = 0.15
+# In a live scan in turn: half as many second looks, and 95 % of the faces, which come again.
+PROPOSED_IN_TURN: Final = 0.2
 # The mean probability of the two second looks: a face above SURE, and none below DOUBTFUL. Between
-# them three more looks decide; the mean of both means is a face above CONFIRMED.
+# them seven more looks of the small network and three of the wide one decide. What only resembles a
+# face does so in some of them, a face does in all: the mean of the WEAKEST of the small one's nine,
+# and WIDE times the mean of the wide one's, must reach CONFIRMED.
 SURE: Final = 0.8
-DOUBTFUL: Final = 0.64
-CONFIRMED: Final = 0.69
+DOUBTFUL: Final = 0.6
+WEAKEST: Final = 5
+WIDE: Final = 0.25
+CONFIRMED: Final = 0.77
+# In doubt, nothing is a face whose eyes are turned by more degrees: it is none, or taken the wrong
+# way round.
+UPSIDE_DOWN: Final = 105.0
+# The score of a face in doubt that was confirmed, at least: a live session believes it.
+BELIEVED: Final = 0.69
 # A proposal that the first of them calls less likely is not looked at again.
 LEAST: Final = 0.3
 # Above this, and not sure, the first is repeated, turned by what it saw.
@@ -66,6 +88,9 @@ TURNED: Final = 35.0
 NEAREST: Final = 2.2
 NEAR: Final = 3.0
 FAR: Final = 4.0
+FARTHEST: Final = 5.0
+# Degrees by which two of the further looks are turned.
+ASKEW: Final = 15.0
 SEARCH_SIDES: Final = 2.4
 # dlib's box relative to the small network's: sides, and how much lower its middle is, in box sides.
 # Medians over 244 upright photographs in which both found the face (spread .08 and .035).
@@ -94,20 +119,14 @@ class TwoLooks:
         if thorough:
             found = self._scan_thoroughly(picture)
         elif turn:
-            pyramid = Pyramid(picture)
-            sizes = (tiles(picture, share) for share in (TILE, SMALLER[0][0]))
-            parts = [parts[turn % len(parts)] for parts in sizes]
-            rows = self._propose(pyramid, [whole(picture), *parts])
-            found = self._confirm(pyramid, rows[:MAX_LIVE_PROPOSALS])
+            found = self._scan_in_turn(picture, turn) or self._scan_padded(picture)
         else:
             found = self._scan_closely(picture, smaller=SMALLER[:1], most=MAX_FIRST_PROPOSALS)
+            found = found or self._scan_padded(picture)
         return _scaled(found, frame.width / picture.shape[1])
 
     def _scan_thoroughly(self, picture: Pixels) -> list[Detection]:
-        found = self._scan_closely(picture)
-        if not found:
-            pyramid, padded = Pyramid(picture), whole(picture).scaled(PADDED)
-            found = self._confirm(pyramid, self._short.look(pyramid, padded, PROPOSED)[:1])
+        found = self._scan_closely(picture) or self._scan_padded(picture)
         if not found or any(abs(d.roll_degrees or 0) > TURNED for d in found):
             for quarters in (1, 3):
                 lying = np.ascontiguousarray(np.rot90(picture, quarters))
@@ -117,6 +136,19 @@ class TwoLooks:
                 turned = [stood_up(d, quarters, picture) for d in seen]
                 found = merge(found + turned)
         return found
+
+    def _scan_in_turn(self, picture: Pixels, turn: int) -> list[Detection]:
+        """Faces in the picture and one tile of each of two sizes."""
+        pyramid = Pyramid(picture)
+        sizes = (tiles(picture, share) for share in (TILE, SMALLER[0][0]))
+        parts = [parts[turn % len(parts)] for parts in sizes]
+        rows = self._propose(pyramid, [whole(picture), *parts], PROPOSED_IN_TURN)
+        return self._confirm(pyramid, rows[:MAX_LIVE_PROPOSALS])
+
+    def _scan_padded(self, picture: Pixels) -> list[Detection]:
+        """The face that may fill the picture."""
+        pyramid, padded = Pyramid(picture), whole(picture).scaled(PADDED)
+        return self._confirm(pyramid, self._short.look(pyramid, padded, PROPOSED)[:1])
 
     def _scan_closely(
         self,
@@ -166,15 +198,17 @@ class TwoLooks:
             away = np.hypot((rows[:, 1] + rows[:, 3]) / 2 - x, (rows[:, 2] + rows[:, 4]) / 2 - y)
             row = rows[int(np.argmax(rows[:, 0] - 2 * away / side))]
             if _whole_box(row):
-                return _detection(row, float(row[0]) / 2)
+                return replace(_detection(row), score=float(row[0]) / 2)
         found = self._dlib.search(frame.grey, [region])
         return replace(found[0], score=KNOWN / 2) if found else None
 
-    def _propose(self, pyramid: Pyramid, windows: Sequence[Window]) -> Float:
+    def _propose(
+        self, pyramid: Pyramid, windows: Sequence[Window], least: float = PROPOSED
+    ) -> Float:
         """Rows of :meth:`BlazeFace.look` from all windows; boxes that a tile cuts off are left."""
         rows = []
         for window in windows:
-            found = self._full.look(pyramid, window, PROPOSED)
+            found = self._full.look(pyramid, window, least)
             rows.append(found[~cut_off(found, window, pyramid.picture)])
         found = np.concatenate(rows)
         return blend(found[_sides(found) >= SMALLEST_SIDE])
@@ -193,32 +227,53 @@ class TwoLooks:
             again, better = self._look_again(pyramid, seen, NEAR)
             if better is not None and again > near:
                 near, seen = again, better
-        score = (near + far) / 2
-        if DOUBTFUL <= score < SURE:
-            more = [self._look_again(pyramid, seen, NEAREST)]
-            more += [self._look_again(pyramid, seen, sides, mirror=True) for sides in (NEAR, FAR)]
-            score = (score + sum(sure for sure, _ in more) / len(more)) / 2
-        return _detection(seen, score) if score >= CONFIRMED else None
+        score, found = (near + far) / 2, _detection(seen)
+        if score < DOUBTFUL:
+            return None
+        if score < SURE:
+            if abs(found.roll_degrees or 0) > UPSIDE_DOWN:
+                return None
+            looks = sorted([near, far, *self._look_on(pyramid, seen)])
+            sure = sum(looks[:WEAKEST]) / WEAKEST
+            if sure + WIDE < CONFIRMED or sure + WIDE * self._wide(pyramid, seen) < CONFIRMED:
+                return None
+        return replace(found, score=max(score, BELIEVED))
 
-    def _look_again(
-        self, pyramid: Pyramid, row: Float, sides: float, *, mirror: bool = False
-    ) -> tuple[float, Float | None]:
-        """Probability and row, in pixels of the picture, of what lies where ``row`` does.
-
-        A row that was seen in a mirror has no way back: it is None.
-        """
+    def _look_on(self, pyramid: Pyramid, row: Float) -> list[float]:
+        """Probabilities of what lies where ``row`` does, in seven further views of it."""
         pixels = SHORT_RANGE.side
-        patch, back = upright(pyramid, row, sides, pixels)
-        if mirror:
-            patch = np.ascontiguousarray(patch[:, ::-1])
-        expected = np.array([-0.5, -0.5, 0.5, 0.5], np.float32) / sides * pixels + pixels / 2
-        rows = self._short.look(Pyramid(patch), Window(0, 0, pixels), 0.05, near=expected)
-        if not len(rows):
-            return 0.0, None
-        return float(rows[0, 0]), None if mirror else mapped(rows[0], back)
+        near, far, nearest, *askew = (
+            upright(pyramid, row, sides, pixels, turn)[0]
+            for sides, turn in ((NEAR, 0), (FAR, 0), (NEAREST, 0), (NEAR, ASKEW), (NEAR, -ASKEW))
+        )
+        views = [(patch, NEAR) for patch in (stretched(near), equalised(near), near[:, ::-1])]
+        views += [(far[:, ::-1], FAR), (nearest, NEAREST), *((patch, NEAR) for patch in askew)]
+        rows = (_see(self._short, patch, sides) for patch, sides in views)
+        return [0.0 if seen is None else float(seen[0]) for seen in rows]
+
+    def _wide(self, pyramid: Pyramid, row: Float) -> float:
+        """The mean probability by the wide network of what lies where ``row`` does."""
+        distances = (NEAREST, NEAR, FARTHEST)
+        patches = (upright(pyramid, row, sides, FULL_RANGE.side)[0] for sides in distances)
+        rows = [_see(self._full, p, sides) for p, sides in zip(patches, distances, strict=True)]
+        return sum(0.0 if seen is None else float(seen[0]) for seen in rows) / len(rows)
+
+    def _look_again(self, pyramid: Pyramid, row: Float, sides: float) -> tuple[float, Float | None]:
+        """Probability and row, in pixels of the picture, of what lies where ``row`` does."""
+        patch, back = upright(pyramid, row, sides, SHORT_RANGE.side)
+        seen = _see(self._short, patch, sides)
+        return (0.0, None) if seen is None else (float(seen[0]), mapped(seen, back))
 
 
-def _detection(row: Float, score: float) -> Detection:
+def _see(network: BlazeFace, patch: Pixels, sides: float) -> Float | None:
+    """What a network sees in the middle of a patch of its size that shows so many box sides."""
+    pixels = patch.shape[0]
+    expected = np.array([-0.5, -0.5, 0.5, 0.5], np.float32) / sides * pixels + pixels / 2
+    rows = network.look(Pyramid(patch), Window(0, 0, pixels), 0.05, near=expected)
+    return rows[0] if len(rows) else None
+
+
+def _detection(row: Float) -> Detection:
     """A row in dlib's geometry."""
     points = row[5:].reshape(-1, 2).astype(np.float64)
     side = float(max(row[3] - row[1], row[4] - row[2]))
@@ -230,7 +285,7 @@ def _detection(row: Float, score: float) -> Detection:
     half = side * _SIDE / 2
     return Detection(
         Box(x - half, y - half, x + half, y + half),
-        score,
+        float(row[0]),
         roll_degrees=math.degrees(roll),
         turned=abs(_yaw(points)) > 1,
     )

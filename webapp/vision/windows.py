@@ -60,12 +60,17 @@ def cut_off(found: Float, window: Window, picture: Pixels) -> npt.NDArray[np.boo
     )
 
 
-def upright(pyramid: Pyramid, row: Float, sides: float, pixels: int) -> tuple[Pixels, Float]:
-    """The proposal turned so that its eyes are level, and the way back to the picture (2x3)."""
+def upright(
+    pyramid: Pyramid, row: Float, sides: float, pixels: int, turn: float = 0.0
+) -> tuple[Pixels, Float]:
+    """The proposal turned so that its eyes are level, and the way back to the picture (2x3).
+
+    The patch shows ``sides`` box sides on ``pixels``, turned by ``turn`` degrees more.
+    """
     x, y = (float(row[1] + row[3]) / 2, float(row[2] + row[4]) / 2)
     side = float(max(row[3] - row[1], row[4] - row[2]))
     eye1, eye2 = row[5:7], row[7:9]
-    roll = math.degrees(math.atan2(eye2[1] - eye1[1], eye2[0] - eye1[0]))
+    roll = math.degrees(math.atan2(eye2[1] - eye1[1], eye2[0] - eye1[0])) + turn
     scale = pixels / (sides * side)
     picture, divisor = pyramid.level(scale)  # averaged: warpAffine would skip pixels
     at = (x / divisor, y / divisor)
@@ -75,6 +80,23 @@ def upright(pyramid: Pyramid, row: Float, sides: float, pixels: int) -> tuple[Pi
     patch = cv2.warpAffine(picture, there, (pixels, pixels), flags=cv2.INTER_LINEAR)
     back = cv2.invertAffineTransform(there) * divisor
     return np.asarray(patch, np.uint8), np.asarray(back, np.float32)
+
+
+def stretched(patch: Pixels) -> Pixels:
+    """Its values spread over the whole range, without the darkest and the lightest 2 %."""
+    low, high = np.percentile(patch, (2, 98))
+    spread = (patch.astype(np.float32) - low) * (255 / max(high - low, 8))
+    return np.asarray(spread.clip(0, 255), np.uint8)
+
+
+def equalised(patch: Pixels) -> Pixels:
+    """Contrast made even over the patch (CLAHE, Zuiderveld 1994), its colours kept."""
+    even = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(4, 4))
+    if patch.ndim == 2:
+        return np.asarray(even.apply(patch), np.uint8)
+    lab = cv2.cvtColor(patch, cv2.COLOR_RGB2LAB)
+    lab[..., 0] = even.apply(np.ascontiguousarray(lab[..., 0]))
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)
 
 
 def mapped(row: Float, back: Float) -> Float:
