@@ -133,8 +133,8 @@ class TwoLooks:
                 known = [d.box.width for d in found]
                 # the smallest tiles only where a face was seen when the picture stood
                 seen = self._scan_closely(lying, known, SMALLER if known else SMALLER[:1])
-                turned = [stood_up(d, quarters, picture) for d in seen]
-                found = merge(found + turned)
+                turned = (stood_up(d, quarters, picture) for d in seen)
+                found = merge(found + [d for d in turned if _plausible(d)])
         return found
 
     def _scan_in_turn(self, picture: Pixels, turn: int) -> list[Detection]:
@@ -227,17 +227,16 @@ class TwoLooks:
             again, better = self._look_again(pyramid, seen, NEAR)
             if better is not None and again > near:
                 near, seen = again, better
-        score, found = (near + far) / 2, _detection(seen)
-        if score < DOUBTFUL:
+        score = (near + far) / 2
+        found = replace(_detection(seen), score=max(score, BELIEVED))
+        if score < DOUBTFUL or not _plausible(found):
             return None
         if score < SURE:
-            if abs(found.roll_degrees or 0) > UPSIDE_DOWN:
-                return None
             looks = sorted([near, far, *self._look_on(pyramid, seen)])
             sure = sum(looks[:WEAKEST]) / WEAKEST
             if sure + WIDE < CONFIRMED or sure + WIDE * self._wide(pyramid, seen) < CONFIRMED:
                 return None
-        return replace(found, score=max(score, BELIEVED))
+        return found
 
     def _look_on(self, pyramid: Pyramid, row: Float) -> list[float]:
         """Probabilities of what lies where ``row`` does, in seven further views of it."""
@@ -271,6 +270,10 @@ def _see(network: BlazeFace, patch: Pixels, sides: float) -> Float | None:
     expected = np.array([-0.5, -0.5, 0.5, 0.5], np.float32) / sides * pixels + pixels / 2
     rows = network.look(Pyramid(patch), Window(0, 0, pixels), 0.05, near=expected)
     return rows[0] if len(rows) else None
+
+
+def _plausible(found: Detection) -> bool:
+    return found.score >= SURE or abs(found.roll_degrees or 0) <= UPSIDE_DOWN
 
 
 def _detection(row: Float) -> Detection:
