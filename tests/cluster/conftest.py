@@ -1,4 +1,4 @@
-"""A small S3 server in this process."""
+"""A small S3 server in this process, and what several nodes share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bench.support.services import await_port, free_port
+from bench.support.services import Missing, RedisServer, await_port, free_port, private_redis
+from tests.support.models import activate, make_version
 
 BUCKET = "mien-test"
 
@@ -36,6 +38,23 @@ def s3_url() -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    make_version(folder, "test-1")
+    activate(folder, "test-1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    try:
+        with private_redis() as server:
+            yield server
+    except Missing as missing:
+        pytest.skip(str(missing))
 
 
 def make_bucket(port: int) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 from bench.support.cluster_rig import Page, Rig, ask, await_true, ended, new_survey, progress, rig
 from bench.support.cluster_rig import start_job as start
 from bench.support.server import RunningServer
-from bench.support.services import Missing, PostgresServer, RedisServer, private_redis
+from bench.support.services import PostgresServer, RedisServer
 from tests.support.live import LiveClient
-from tests.support.models import activate, make_version
+from tests.support.models import make_version
 from tests.support.pictures import face_frames
 from tests.survey.doubles import picture
 from webapp.database.store import Store, database_url
@@ -25,23 +25,6 @@ pytestmark = pytest.mark.slow
 
 PICTURES = 60
 TIMEOUT_S = 120.0
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    make_version(folder, "test-1")
-    activate(folder, "test-1")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
-    try:
-        with private_redis() as server:
-            yield server
-    except Missing as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")

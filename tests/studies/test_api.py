@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -219,6 +220,35 @@ def test_the_sweep_removes_files_of_studies_that_are_gone(
     studies_of(app).open().sweep()
     assert not orphan.exists()
     assert (tmp_path / "studies" / study["id"]).exists()
+
+
+def test_a_node_reads_a_shared_store_once_and_keeps_no_copy_of_what_is_gone(
+    make_studies: Callable[..., Flask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_studies(media_url=f"file://{tmp_path / 'shared'}")
+    client, opened = app.test_client(), studies_of(app).open()
+    researcher = Researcher(client)
+    study = researcher.draft()
+    base = f"{API}/{study['id']}/stimuli"
+    ids = [researcher.add(study["id"], colour).json["id"] for colour in ("red", "green", "blue")]
+    fetched: list[Path] = []
+    real = opened.files.local
+    monkeypatch.setattr(opened.files, "local", lambda path: (fetched.append(path), real(path))[1])
+    for part in ("bytes=0-3", "bytes=4-9", "bytes=0-"):
+        for one in ids[:2]:
+            with client.get(f"{base}/{one}", headers={"Range": part}) as answer:
+                assert answer.status_code == 206
+    assert len(fetched) == 2
+    copies = tmp_path / "studies-copies"
+    assert sorted(path.name for path in copies.iterdir()) == sorted(ids[:2])
+    assert client.delete(f"{base}/{ids[0]}").status_code == 204
+    assert [path.name for path in copies.iterdir()] == [ids[1]]
+    assert client.get(f"{base}/{ids[0]}").status_code == 404
+    assert client.delete(f"{API}/{study['id']}").status_code == 204
+    opened.sweep()
+    assert not copies.exists()
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and "mien.db" not in path.name
+            and path.name != "reserve"] == []  # fmt: skip
 
 
 def test_the_demo_study_is_open_and_can_be_taken(client: FlaskClient) -> None:

@@ -289,6 +289,8 @@ def test_who_is_deleted_while_everything_arrives_is_nowhere(
             partial(participants.shown, one.code, one.participant.order[0], "ended"),
         )
     ]
+    checked_batches = [batch(store, ingest, one, 1) for one in [*people, stays]]
+    actions += [partial(ingest.write_all, checked_batches[turn:]) for turn in range(3)]
     said = at_once(actions + ends[how])
     # done, or refused because nobody of that name is there any more
     refused = [one for one in said if isinstance(one, MienError)]

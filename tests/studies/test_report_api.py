@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.studies.people import API, Person, Researcher, sample
+from webapp.database.base import utcnow
+from webapp.database.study_tables import StudyParticipant
 from webapp.domain import EMOTIONS
+from webapp.studies.service import studies_of
 
 
 def reaction(at_ms: int, emotion: str, shown_ms: int = 5000) -> list[dict[str, Any]]:
@@ -142,6 +146,22 @@ def test_who_withdraws_is_in_no_report_and_export(
                 text = b"".join(archive.read(name) for name in archive.namelist())
             assert b"word-2" in text
             assert b"word-3" not in text
+
+
+def test_a_report_is_new_whatever_the_clock_of_a_node_says(
+    app: Flask, client: FlaskClient, watched: tuple[dict[str, Any], list[Person]]
+) -> None:
+    study, people = watched
+    with studies_of(app).open().store.session() as session:
+        row = session.get_one(StudyParticipant, people[0].begun["participant"])
+        row.seen_at = utcnow() + timedelta(hours=1)
+        row = session.get_one(StudyParticipant, people[1].begun["participant"])
+        row.state = "started"
+    path = f"{API}/{study['id']}/report"
+    first = client.get(path).json
+    assert client.get(path).json["made_at"] == first["made_at"]
+    assert people[1].ask("PUT", "/answers", json={"why": "later"}).status_code == 204
+    assert "later" in str(client.get(path).json)
 
 
 def test_a_study_that_nobody_took_has_no_report_yet(

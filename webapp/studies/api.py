@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timezone
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -11,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
 from webapp.database.study_tables import Study, StudyStimulus
-from webapp.errors import Forbidden, InvalidRequest, NotFound
+from webapp.errors import Forbidden, InvalidRequest
 from webapp.studies.access import note, visible
 from webapp.studies.catalog import stimuli_of
 from webapp.studies.codes import new_link
@@ -216,6 +215,7 @@ def change_stimulus(study_id: str, stimulus_id: str) -> ResponseReturnValue:
 @blueprint.delete("/<study_id>/stimuli/<stimulus_id>")
 def delete_stimulus(study_id: str, stimulus_id: str) -> ResponseReturnValue:
     studies().stimuli.delete(study_id, stimulus_id)
+    studies().copies.forget(stimulus_id)
     return "", 204
 
 
@@ -229,18 +229,7 @@ def stimulus(study_id: str, stimulus_id: str) -> ResponseReturnValue:
 
 def content(row: StudyStimulus) -> Response:
     """A stimulus's bytes, whole or the range that was asked for."""
-    opened = studies()
-    path = opened.catalog.folders.content(row.study_id, row.id)
-    direct = opened.files.direct(path)
-    found: Path | BytesIO
-    if direct is not None:
-        found = direct.resolve()
-        there = direct.is_file()
-    else:
-        there = opened.files.exists(path)
-        found = BytesIO(opened.files.read(path)) if there else path
-    if not there:
-        raise NotFound("This stimulus is deleted.", stimulus=row.id)
+    found = studies().copies.local(row)
     answer = send_file(found, mimetype=row.media_type, conditional=True, etag=row.sha256)
     answer.headers["Cache-Control"] = "private, max-age=3600"
     return answer

@@ -50,6 +50,13 @@ class Folders:
     def content(self, study_id: str, stimulus_id: str) -> Path:
         return self.stimulus(study_id, stimulus_id) / "content"
 
+    def copies(self) -> Path:
+        """Where a node keeps its own copies of what lies in a shared store."""
+        return self.root / "studies-copies"
+
+    def copy(self, stimulus_id: str) -> Path:
+        return self.copies() / stimulus_id
+
     def incoming(self) -> Path:
         return self.root / "studies-incoming"
 
@@ -96,6 +103,14 @@ def lock_study(session: Session, study_id: str) -> Study:
     session.execute(step.execution_options(synchronize_session=False))
     session.expire_all()
     return find_study(session, study_id)
+
+
+def lock_people(session: Session, *which: ColumnElement[bool]) -> list[str]:
+    """The ids of some participants, who are locked in the order in which batches of many people
+    lock them.
+    """
+    query = select(StudyParticipant.id).where(*which).order_by(StudyParticipant.id)
+    return list(session.scalars(query.with_for_update()))
 
 
 def stimuli_of(session: Session, study_id: str) -> list[StudyStimulus]:
@@ -310,7 +325,9 @@ class Catalog:
     def delete(self, study_id: str) -> None:
         """Remove the study, everybody's scores and the stimuli. Raises :class:`NotFound`."""
         with self.store.session() as session:
-            session.delete(lock_study(session, study_id))
+            study = lock_study(session, study_id)
+            lock_people(session, StudyParticipant.study_id == study_id)
+            session.delete(study)
         self.files.remove_tree(self.folders.study(study_id))
 
     def progress(self, study_ids: list[str]) -> dict[str, Progress]:

@@ -24,7 +24,7 @@ from webapp.database.study_tables import Study, StudyBatch, StudyParticipant, St
 from webapp.errors import Conflict, Gone, InvalidRequest, NotFound, Unauthorized
 from webapp.settings import Settings
 from webapp.studies import codes
-from webapp.studies.catalog import find_study, lock_study, stimuli_of
+from webapp.studies.catalog import find_study, lock_people, lock_study, stimuli_of
 from webapp.studies.orders import order_of
 from webapp.studies.questions import PLACES, clean_answers, missing
 
@@ -346,9 +346,10 @@ class Participants:
                 lock_study(session, study_id)
             except NotFound:  # it was deleted meanwhile
                 return 0
+            lock_people(session, here, or_(silent, expired))
             left = update(StudyParticipant).where(here, silent).values(state="left")
             session.execute(left.execution_options(synchronize_session=False))
-            ids = list(session.scalars(select(StudyParticipant.id).where(here, expired)))
+            ids = lock_people(session, here, expired)
             _delete(session, ids)
         return len(ids)
 

@@ -12,9 +12,11 @@ from sqlalchemy import select
 from webapp.database.store import Store
 from webapp.database.study_tables import Study
 from webapp.files.open_storage import open_files
+from webapp.files.reserve import DiskReserve
 from webapp.files.storage import remove_tree
 from webapp.settings import Settings
 from webapp.studies.catalog import Catalog
+from webapp.studies.copies import Copies
 from webapp.studies.group_commit import GroupCommit
 from webapp.studies.ingest import Ingest
 from webapp.studies.participants import Participants
@@ -39,6 +41,8 @@ class Studies:
         self.files, self._close_files = open_files(self.settings)
         self.catalog = Catalog(store, self.settings.instance_path, self.files)
         self.stimuli = Stimuli(self.catalog, self.settings)
+        reserve = DiskReserve(self.settings.instance_path, self.settings.disk_reserve_mb)
+        self.copies = Copies(self.catalog.folders, self.files, reserve)
         self.participants = Participants(store, self.settings)
         self.ingest = Ingest(store, self.participants, self.settings)
         self.together = GroupCommit(self.ingest.write_all)
@@ -58,6 +62,7 @@ class Studies:
                 known = session.scalar(select(Study.id).where(Study.id == name))
             if known is None:
                 self.files.remove_tree(root / name)
+        self.copies.sweep(self.store)
         incoming = self.catalog.folders.incoming()
         for left in incoming.glob("*") if incoming.is_dir() else ():
             if now.timestamp() - left.stat().st_mtime > STALE_S:
