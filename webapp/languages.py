@@ -36,6 +36,7 @@ TRANSLATIONS: Final = ROOT / "webapp" / "translations"
 # where the texts stand that the browser's modules show: their own, and advice from the server
 BROWSER: Final = ("static/js/", "webapp/vision/quality.py")
 _PLACE: Final = re.compile(r"\{(\d+)\}")
+_GROUPED: Final = re.compile(r"\d{1,3}(,\d{3})+")
 _DATES: Final = {"de": "%d.%m.%Y"}
 _MOMENTS: Final = {"de": "%d.%m.%Y, %H:%M"}
 
@@ -174,14 +175,18 @@ def _patterns(chosen: str) -> list[tuple[re.Pattern[str], str]]:
 
 def _in_place(values: dict[str, str], place: re.Match[str]) -> str:
     value = values.get(place[1])
-    return place[0] if value is None else gettext(value)
+    if value is None:
+        return place[0]
+    if _GROUPED.fullmatch(value):
+        return number(int(value.replace(",", "")))
+    return said(value)
 
 
 def said(text: str) -> str:
     """A text that was made in English elsewhere (an error, a stored reason) in today's language.
 
-    What stands in its places is put into the translation; a text that the catalogue does not know
-    stays as it is.
+    What stands in its places is put into the translation, itself translated where it is a text of
+    the catalogue; a text that the catalogue does not know stays as it is.
     """
     own = gettext(text)
     if own != text or language() == ENGLISH:

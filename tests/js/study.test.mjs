@@ -9,7 +9,7 @@ import { StimulusClock, takenMs } from "../../static/js/study/clock.js";
 import { nextStep, secondsOf } from "../../static/js/study/flow.js";
 import { linesOf } from "../../static/js/study/question-editor.js";
 import { receiptText } from "../../static/js/study/receipt.js";
-import { clock, interval, momentText, stepAt, strongest } from "../../static/js/study/report-data.js";
+import { clock, interval, momentText, partLabel, partValue, stepAt, strongest } from "../../static/js/study/report-data.js";
 import { FakeClock, settle, wireFace, wireResult } from "./support.mjs";
 
 // --- the time of the stimulus
@@ -277,4 +277,11 @@ test("the expressions that say most are shown first", () => {
   const curves = (given) => Object.fromEntries(EMOTIONS.map((emotion) => [emotion, flat(given[emotion] ?? 0.01)]));
   assert.deepEqual(strongest(curves({ angry: 0.05, happy: 0.7, surprise: 0.3, neutral: 0.9 })), ["happy", "surprise"]);
   assert.deepEqual(strongest(curves({ angry: 0.05 })), ["angry"]);
+});
+
+test("the device has words, everything else is what the researcher or the panel wrote", () => {
+  assert.equal(partLabel({ key: "column:device", label: "device" }), "Device");
+  assert.equal(partLabel({ key: "device", label: "Which device?" }), "Which device?");
+  assert.deepEqual(["phone", "desktop", "tv"].map((value) => partValue("column:device", value)), ["Phone", "Computer", "tv"]);
+  assert.equal(partValue("column:market", "phone"), "phone");
 });

@@ -18,6 +18,7 @@ from webapp.database.store import Store
 from webapp.database.study_tables import Study, StudyParticipant, StudyStimulus
 from webapp.errors import Conflict, InvalidRequest, NotFound
 from webapp.files.storage import Files
+from webapp.languages import N_, gettext
 from webapp.studies.codes import new_link, origin_of
 from webapp.studies.questions import clean_questions
 from webapp.survey.purposes import check_purpose
@@ -359,12 +360,13 @@ def _check_complete(session: Session, study: Study) -> None:
     """Raise :class:`Conflict` with everything that a study lacks before people may see it."""
     lacks = []
     if not stimuli_of(session, study.id):
-        lacks.append("at least one picture or video")
+        lacks.append(N_("at least one picture or video"))
     if not study.notice_text:
-        lacks.append("the notice that people agree to")
+        lacks.append(N_("the notice that people agree to"))
     if not study.contact:
-        lacks.append("whom people can write to")
+        lacks.append(N_("whom people can write to"))
     if study.ends_at is not None and study.ends_at <= utcnow():
-        lacks.append("an end that has not passed")
+        lacks.append(N_("an end that has not passed"))
     if lacks:
-        raise Conflict(f"Before it can be open this study needs {', '.join(lacks)}.", lacks=lacks)
+        told = ", ".join(map(gettext, lacks))
+        raise Conflict(f"Before it can be open this study needs {told}.", lacks=lacks)

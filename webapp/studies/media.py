@@ -27,7 +27,6 @@ SOUNDS: Final = frozenset({"aac", "mp3", "opus", "vorbis"})
 MAX_MEMORY_MB: Final = 2048
 LONGEST_S: Final = 60.0
 MAX_SIDE: Final = 8192
-_EXPECTED: Final = "Expected JPEG, PNG or WebP, or a video as MP4 (H.264) or WebM (VP9)."
 _POLL_S: Final = 0.02
 
 
@@ -51,7 +50,10 @@ def type_of(head: bytes) -> tuple[str, str]:
         return VIDEO, "video/mp4"
     if kind == VIDEO and head.startswith(b"\x1aE\xdf\xa3") and b"webm" in head[:64]:
         return VIDEO, "video/webm"
-    raise UnsupportedImage(f"Browsers do not play this file. {_EXPECTED}")
+    raise UnsupportedImage(
+        "Browsers do not play this file. "
+        "Expected JPEG, PNG or WebP, or a video as MP4 (H.264) or WebM (VP9)."
+    )
 
 
 def _picture(path: Path, media_type: str, max_pixels: int) -> Media:
@@ -78,7 +80,9 @@ def _video(path: Path, media_type: str) -> Media:
                 raise UnsupportedImage("The file holds no film.")
             codec = stream.codec_context.name.removeprefix("lib").split("_")[0]
             if codec not in FILMS:
-                raise UnsupportedImage(f"Browsers do not play {codec}. {_EXPECTED}")
+                raise UnsupportedImage(
+                    f"Browsers do not play {codec}. Expected a video as MP4 (H.264) or WebM (VP9)."
+                )
             for sound in container.streams.audio:
                 if sound.codec_context.name not in SOUNDS:
                     raise UnsupportedImage(

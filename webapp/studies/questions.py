@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webapp.errors import InvalidRequest
+from webapp.languages import N_
 
 KINDS: Final = ("choice", "scale", "text")
 PLACES: Final = ("before", "after")
@@ -49,24 +50,24 @@ def _question(given: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
         "id": question_id,
         "kind": kind,
-        "text": _words(given.get("text"), "a question's text"),
+        "text": _words(given.get("text"), N_("a question's text")),
         "required": given.get("required") is True,
     }
     if kind == "choice":
         options = given.get("options")
         if not isinstance(options, list) or not 2 <= len(options) <= MAX_OPTIONS:
             raise InvalidRequest(f"Expected 2 to {MAX_OPTIONS} options.", field="questions")
-        made["options"] = [_words(option, "an option", 200) for option in options]
+        made["options"] = [_words(option, N_("an option"), 200) for option in options]
         if len(set(made["options"])) < len(options):
             raise InvalidRequest("Expected options that differ.", field="questions")
     if kind == "scale":
-        made["min"] = _whole(given.get("min"), 1, 0, MAX_SCALE - 1, "a scale's lowest value")
-        made["max"] = _whole(given.get("max"), 5, 1, MAX_SCALE, "a scale's highest value")
+        made["min"] = _whole(given.get("min"), 1, 0, MAX_SCALE - 1, N_("a scale's lowest value"))
+        made["max"] = _whole(given.get("max"), 5, 1, MAX_SCALE, N_("a scale's highest value"))
         if made["max"] <= made["min"]:
             raise InvalidRequest("Expected a scale that rises.", field="questions")
         for name in ("min_label", "max_label"):
             label = given.get(name)
-            made[name] = _words(label, "a label", 100) if label else ""
+            made[name] = _words(label, N_("a label"), 100) if label else ""
     return made
 
 
@@ -114,9 +115,9 @@ def _answer(question: dict[str, Any], value: Any) -> Any:
     if kind == "text" and isinstance(value, str) and len(value) <= MAX_ANSWER:
         return value.strip() or None
     expected = {
-        "choice": "one of the options",
-        "scale": f"a whole number from {question.get('min')} to {question.get('max')}",
-        "text": f"text of at most {MAX_ANSWER} characters",
+        "choice": N_("one of the options"),
+        "scale": N_(f"a whole number from {question.get('min')} to {question.get('max')}"),
+        "text": N_(f"text of at most {MAX_ANSWER} characters"),
     }[kind]
     raise InvalidRequest(
         f"Question {question['id']}: expected {expected}.", field="answers", question=question["id"]

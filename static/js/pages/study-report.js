@@ -3,6 +3,7 @@
 import { el, setText } from "../lib/dom.js";
 import { call } from "../lib/http.js";
 import { tn, t } from "../lib/i18n.js";
+import { partLabel, partValue } from "../study/report-data.js";
 import { answers, comparison, overview, people } from "../study/report-tables.js";
 import { StimulusReport } from "../study/report-stimulus.js";
 
@@ -18,9 +19,10 @@ function option(value, text) {
 
 function fillParts(report) {
   parts.hidden = report.parts.length === 0;
-  parts.elements.by.replaceChildren(option("", t("nothing")), ...report.parts.map(({ key, label }) => option(key, label)));
-  parts.elements.only.replaceChildren(option("", t("everybody")), ...report.parts.map(({ key, label, values }) =>
-    el("optgroup", { label }, ...values.map(({ value, people: count }) => option(`${key}=${value}`, `${value} (${count})`)))));
+  parts.elements.by.replaceChildren(option("", t("nothing")), ...report.parts.map((part) => option(part.key, partLabel(part))));
+  parts.elements.only.replaceChildren(option("", t("everybody")), ...report.parts.map((part) =>
+    el("optgroup", { label: partLabel(part) }, ...part.values.map(({ value, people: count }) =>
+      option(`${part.key}=${value}`, `${partValue(part.key, value)} (${count})`)))));
   parts.elements.by.value = report.by ?? "";
   parts.elements.only.value = report.only ? `${report.only.key}=${report.only.value}` : "";
 }
@@ -29,7 +31,10 @@ function draw(report) {
   const { used, begun } = report.people;
   setText($("summary"), tn("One person of {begun} is counted.", "{count} people of {begun} are counted.", used, { begun }));
   fillParts(report);
-  shown = report.stimuli.map((stimulus, i) => new StimulusReport(stimulus, i + 1));
+  shown = report.stimuli.map((stimulus, i) => {
+    const segments = stimulus.segments.map((one) => ({ ...one, value: partValue(report.by ?? "", one.value) }));
+    return new StimulusReport({ ...stimulus, segments }, i + 1);
+  });
   $("report").replaceChildren(...[
     ...shown.map(({ element }) => element), shown.length > 1 ? overview(report) : null, comparison(report), answers(report), people(report),
   ].filter((one) => one !== null));

@@ -50,6 +50,17 @@ export function reasonText(reason) {
   }
 }
 
+/** What people are told apart by, as a heading says it: a question, a column of the link, or the device. */
+export function partLabel({ key, label }) {
+  return key === "column:device" ? t("Device") : label;
+}
+
+/** A value of such a part in words. */
+export function partValue(key, value) {
+  if (key === "column:device" && value === "phone") return t("Phone");
+  return key === "column:device" && value === "desktop" ? t("Computer") : value;
+}
+
 /** The expressions whose curve rises above `least` anywhere, the strongest first; at least one. */
 export function strongest(emotions, least = 0.15, most = 3) {
   const tops = EMOTIONS.filter((emotion) => emotion !== "neutral").map((emotion) => {
