@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+from bench.support.services import PostgresServer
+from webapp.database.postgres import sql_state
 from webapp.database.store import Store, database_url
 
 pytestmark = pytest.mark.slow
@@ -58,4 +64,33 @@ def test_nodes_that_start_at_once_migrate_one_after_the_other(
     ] * 3
     store = Store(url)
     store.migrate()
+    store.close()
+
+
+def test_of_transactions_that_wait_for_each_other_one_may_try_again(
+    postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres_server.database())
+    store = Store(database_url(tmp_path))
+    with store.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"))
+        connection.execute(text("INSERT INTO t VALUES (1, 0), (2, 0)"))
+    both_hold_one = threading.Barrier(2)
+
+    def add(*ids: int) -> str:
+        step = text("UPDATE t SET n = n + 1 WHERE id = :id")
+        try:
+            with store.session() as session:
+                session.execute(step, {"id": ids[0]})
+                both_hold_one.wait()
+                session.execute(step, {"id": ids[1]})
+        except OperationalError as error:
+            return sql_state(error.orig) if error.orig else ""
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.submit(add, 1, 2), pool.submit(add, 2, 1)
+        assert sorted([first.result(), second.result()]) == ["40P01", "done"]
+    with store.session() as session:
+        assert list(session.scalars(text("SELECT n FROM t"))) == [1, 1]
     store.close()

@@ -19,6 +19,8 @@ ANSWER_S = 60.0
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, too many
 # connections, and the server's shutdown, crash and start
 _AWAY = ("08", "53300", "57P01", "57P02", "57P03")
+# two transactions waited for each other, and this one was given up
+_DEADLOCK = "40P01"
 
 
 def sql_state(error: BaseException) -> str:
@@ -30,6 +32,7 @@ def sql_state(error: BaseException) -> str:
 def notice_going_away(engine: Engine) -> None:
     """Raise OperationalError for every message of a server that goes or comes, and drop the
     connection that brought it; an InterfaceError where it breaks off while a connection is made.
+    OperationalError also for a transaction that was given up for another: trying again helps.
     """
 
     @event.listens_for(engine, "do_connect")
@@ -43,7 +46,10 @@ def notice_going_away(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def going_away(context: ExceptionContext) -> None:
         original: Any = context.original_exception
-        if not sql_state(original).startswith(_AWAY):
+        state = sql_state(original)
+        if state == _DEADLOCK:
+            raise OperationalError(context.statement, context.parameters, original)
+        if not state.startswith(_AWAY):
             return
         context.is_disconnect = True
         raise OperationalError(
