@@ -160,6 +160,10 @@ def test_whether_the_line_is_up_is_answered_while_a_frame_waits(
             inference.gate.set()
             assert (await waiting)["sample"]["face"] == "one"
             assert inference.calls[0]["priority"] == "study"
+            for _ in range(4):
+                await viewer.frame()
+            asked = [call["request"] for call in inference.calls]
+            assert [one.scans for one in asked] == [True] + [False] * 4, "a held face is kept"
             assert "error" in await viewer.ask("away")
 
     asyncio.run(run())

@@ -57,8 +57,10 @@ from webapp.web.services import Services
 NAMESPACE = "/study"
 WATCH_EVERY_S = 5.0
 REPLACED = "This study was opened in another window."
-# Who takes part sits alone before their own camera: another face may be seen a little later.
+# Who takes part sits alone before their own camera: another face may be seen a little later, on a
+# busy machine later still.
 SCAN_EVERY_S = 5.0
+SCAN_EVERY = 10  # results, at least
 _log = logging.getLogger(__name__)
 
 
@@ -106,7 +108,11 @@ class StudyNamespace(GuardedNamespace):
         self._lazy = lazy
         self._hub = hub
         self._clock = clock
-        own = replace(settings, live_max_fps=settings.study_max_fps)
+        own = replace(
+            settings,
+            live_max_fps=settings.study_max_fps,
+            live_scan_every=max(SCAN_EVERY, settings.live_scan_every),
+        )
         self._services = replace(services, settings=own)
         self._most = settings.study_max_connections
         self._sessions: dict[str, _Person] = {}
