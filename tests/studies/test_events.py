@@ -40,7 +40,11 @@ class Viewer:
         self.socket.on("disconnect", lambda *_: self.ended.set(), namespace="/study")
         try:
             await self.socket.connect(
-                self.url, auth=self.auth, namespaces=["/study"], transports=["websocket"]
+                self.url,
+                auth=self.auth,
+                namespaces=["/study"],
+                transports=["websocket"],
+                wait_timeout=20,
             )
         except BaseException:
             await self.socket.disconnect()
