@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
+from tests.e2e.servers import ROOT
+
 PATIENCE_S = 90.0  # for a machine that is busy with other things; nothing waits for it in vain
 
 expect.set_options(timeout=PATIENCE_S * 1000)
@@ -102,3 +104,20 @@ def collect_problems(page: Page) -> list[str]:
         lambda message: problems.append(message.text) if message.type == "error" else None,
     )
     return problems
+
+
+def complaints(page: Page) -> list[str]:
+    """What axe finds wrong for people who use a screen reader or a keyboard, one line each."""
+    axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.is_file():
+        pytest.skip("needs browser: axe-core is not in node_modules; run npm ci")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found]
+
+
+def shot(page: Page, name: str) -> None:
+    """A screenshot where ``MIEN_TEST_SCREENSHOTS`` names a folder for them."""
+    folder = os.environ.get("MIEN_TEST_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)

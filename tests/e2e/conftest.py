@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.e2e import scenes
 from tests.e2e.browser import chromium, chromium_path, collect_problems
@@ -74,3 +74,22 @@ def camera_page(playwright: Playwright, astronaut_mjpeg: Path) -> Iterator[Page]
         yield page
         # A server killed on purpose leaves failed requests in the console; nothing else may.
         assert [p for p in problems if "net::ERR_" not in p and "WebSocket" not in p] == []
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """A browser without a camera."""
+    with chromium(playwright, None) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page in a context of its own that had no script error when the test ends."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    problems = collect_problems(opened)
+    yield opened
+    context.close()
+    # a refused form is answered with 4xx, which Chromium itself reports
+    assert [p for p in problems if "Failed to load resource" not in p] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import chromium, collect_problems, wait_until
-from tests.e2e.servers import ROOT, ServerProcess, real_server
+from tests.e2e.browser import complaints, shot, wait_until
+from tests.e2e.servers import ServerProcess, real_server
 from tests.support.models import activate, make_version
 from tests.support.pictures import blank_jpeg
 from webapp.access import accounts
@@ -23,13 +22,6 @@ from webapp.database.store import Store, database_url
 PASSWORD = "a long enough password"
 PAGES = ("status", "models", "models/test-1", "models/compare?a=test-1&b=test-2", "audit", "access",
          "account")  # fmt: skip
-
-
-def shot(page: Page, name: str) -> None:
-    """A screenshot where ``MIEN_TEST_SCREENSHOTS`` names a folder for them."""
-    folder = os.environ.get("MIEN_TEST_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"admin-{name}.png"), full_page=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,32 +50,6 @@ def new_server(server: ServerProcess, tmp_path: Path) -> Iterator[ServerProcess]
     started.start()
     yield started
     started.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    with chromium(playwright, None) as opened:
-        yield opened
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    problems = collect_problems(opened)
-    yield opened
-    context.close()
-    # a refused form is answered with 4xx, which Chromium itself reports
-    assert [p for p in problems if "Failed to load resource" not in p] == []
-
-
-def complaints(page: Page) -> list[str]:
-    axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("needs browser: axe-core is not in node_modules; run npm ci")
-    page.evaluate(axe.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")["violations"]
-    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found]
 
 
 def log_in(page: Page, url: str, password: str = PASSWORD) -> None:
@@ -126,7 +92,7 @@ def test_from_the_first_start_to_the_log_out(page: Page, new_server: ServerProce
     )
     assert answer.status == 200
     expect(rows.locator("td").first).to_have_text("1")  # the page has refreshed itself
-    shot(page, "status")
+    shot(page, "admin-status")
 
     page.get_by_role("navigation", name="Admin").get_by_role("link", name="Models").click()
     expect(page.locator("tr[data-version='test-1']")).to_contain_text("Serving")
@@ -134,7 +100,7 @@ def test_from_the_first_start_to_the_log_out(page: Page, new_server: ServerProce
     page.get_by_role("button", name="Measure test-2").click()
     expect(page.locator("[data-done]")).to_contain_text("ms for a face here")
     expect(page.locator("tr[data-version='test-2'] [data-measured]")).to_contain_text("ms")
-    shot(page, "models")
+    shot(page, "admin-models")
     page.locator("select[name=a]").select_option("test-1")
     page.locator("select[name=b]").select_option("test-2")
     page.get_by_role("button", name="Compare").click()
@@ -151,7 +117,7 @@ def test_from_the_first_start_to_the_log_out(page: Page, new_server: ServerProce
     expect(token).to_have_text(re.compile(r"^mien_\w+"))
     row = page.locator("tr", has_text="Nightly import")
     expect(row).to_contain_text("analyze")
-    shot(page, "access")
+    shot(page, "admin-access")
     row.get_by_role("button", name="Revoke").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(row.get_by_role("button", name="Revoke")).to_be_visible()
@@ -198,7 +164,7 @@ def test_every_page_can_be_used_by_everybody(
         assert complaints(page) == [], path
         overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow <= 0, f"{path} at {width}"
-        shot(page, f"{re.sub('[^a-z0-9]+', '-', path)}-{theme}-{width}")
+        shot(page, f"admin-{re.sub('[^a-z0-9]+', '-', path)}-{theme}-{width}")
     context.close()
 
 
@@ -210,7 +176,7 @@ def test_the_status_page_says_when_it_is_old_and_recovers(
     expect(page.get_by_text("All is well.")).to_be_visible()
     server.kill()
     expect(page.get_by_role("alert")).to_contain_text("figures below are old")
-    shot(page, "status-error")
+    shot(page, "admin-status-error")
     server.start()
     expect(page.locator("[data-stale]")).to_be_hidden()  # logged in still: the key was kept
     expect(page.get_by_role("heading", name="Status")).to_be_visible()
@@ -225,10 +191,10 @@ def test_a_version_is_deleted_from_the_list(page: Page, server: ServerProcess) -
     page.locator("html[data-ready]").wait_for()
     expect(page.get_by_role("button", name="Delete test-1")).to_have_count(0)  # it serves
     expect(page.get_by_role("button", name="Delete half")).to_be_visible()
-    shot(page, "models-delete")
+    shot(page, "admin-models-delete")
     page.get_by_role("button", name="Delete test-3").click()
     dialog = page.get_by_role("dialog", name="Delete test-3?")
-    shot(page, "models-delete-confirm")
+    shot(page, "admin-models-delete-confirm")
     dialog.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("test-3 is deleted.")).to_be_visible()
     expect(page.get_by_role("link", name="test-3")).to_have_count(0)
@@ -248,4 +214,4 @@ def test_wrong_passwords_run_out(page: Page, server: ServerProcess) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
     log_in(page, server.url)  # even the right one, for a while
     expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
-    shot(page, "login-limited")
+    shot(page, "admin-login-limited")

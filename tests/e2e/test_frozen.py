@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import start, state, wait_until
-from tests.e2e.servers import ROOT, ServerProcess
+from tests.e2e.browser import complaints, start, state, wait_until
+from tests.e2e.servers import ServerProcess
 from tests.support.live_double import face
 
 # A camera whose frames can be held back: the track stays live and no event tells of it.
@@ -144,21 +144,13 @@ def test_a_server_that_stops_answering_takes_the_reading_away(
 def test_axe_finds_nothing_in_a_frozen_picture_nor_under_more(
     page: Page, double: ServerProcess, theme: Any
 ) -> None:
-    axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("needs browser: axe-core is not in node_modules; run npm ci")
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     start(page, double.url)
-    page.evaluate(axe.read_text(encoding="utf-8"))
-
-    def complaints() -> list[str]:
-        found = page.evaluate("axe.run()")["violations"]
-        return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found]
 
     page.get_by_role("button", name="More").click()
     expect(page.get_by_role("dialog", name="Picture and reading")).to_be_visible()
-    assert complaints() == []
+    assert complaints(page) == []
     page.keyboard.press("Escape")
     page.evaluate("camera.open = false")
     expect(page.get_by_role("alert")).to_contain_text("sends nothing new")
-    assert complaints() == []
+    assert complaints(page) == []

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Playwright, expect
 
-from tests.e2e.browser import chromium, collect_problems, state, wait_until
-from tests.e2e.servers import ROOT, ServerProcess
+from tests.e2e.browser import chromium, collect_problems, complaints, state, wait_until
+from tests.e2e.servers import ServerProcess
 
 NAMES = ["Ärger", "Ekel", "Angst", "Freude", "Trauer", "Überraschung", "Neutral"]
 
@@ -23,16 +23,6 @@ def page(playwright: Playwright, astronaut_mjpeg: Path) -> Iterator[Page]:
         problems = collect_problems(opened)
         yield opened
         assert problems == []
-
-
-def complaints(page: Page) -> list[str]:
-    """What axe finds, nothing where it is not installed."""
-    axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        return []
-    page.evaluate(axe.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
 
 
 def test_the_live_page_in_german(page: Page, double: ServerProcess) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Playwright, expect
 
-from tests.e2e.browser import chromium, start, state, wait_until
-from tests.e2e.servers import ROOT, ServerProcess
+from tests.e2e.browser import chromium, complaints, start, state, wait_until
+from tests.e2e.servers import ServerProcess
 from tests.support.live_double import face, scores_of
 
 _FAIL_CAMERA = """
@@ -294,24 +294,16 @@ def test_the_screen_reader_hears_changes_only(page: Page, double: ServerProcess)
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_to_complain_about(page: Page, double: ServerProcess, theme: Any) -> None:
-    axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("needs browser: axe-core is not in node_modules; run npm ci")
     page.emulate_media(color_scheme=theme)
 
-    def complaints() -> list[str]:
-        page.evaluate(axe.read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run()")["violations"]
-        return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found]
-
     page.goto(double.url)
-    assert complaints() == []
+    assert complaints(page) == []
     start(page, double.url)
     expect(page.locator("[data-headline]")).not_to_contain_text("Looking")
-    assert complaints() == []
+    assert complaints(page) == []
     double.post_json("double", {"fault": "worker_crashed"})
     expect(page.locator("[data-notice]")).to_contain_text("starting again")
-    assert complaints() == []
+    assert complaints(page) == []
     double.post_json("double", {"fault": None})
 
 

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import start, state, wait_until
+from tests.e2e.browser import complaints, start, state, wait_until
 from tests.e2e.servers import ROOT, ServerProcess
 from tests.support.live_double import face
 from tests.support.sse import EventStream
@@ -331,15 +331,7 @@ def test_the_mood_is_shared_only_while_the_person_lets_it(
 def test_axe_finds_nothing_to_complain_about(
     page: Page, double: ServerProcess, tmp_path: Path, theme: Any
 ) -> None:
-    axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip("needs browser: axe-core is not in node_modules; run npm ci")
     page.emulate_media(color_scheme=theme)
-
-    def complaints() -> list[str]:
-        page.evaluate(axe.read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run()")["violations"]
-        return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found]
 
     start(page, double.url)
     button(page, "Record").click()
@@ -354,14 +346,12 @@ def test_axe_finds_nothing_to_complain_about(
     expect(page.locator("[data-suggest-list]")).to_have_text("Ab")
     page.get_by_text("Names of the markers").click()
     page.keyboard.press("3")
-    assert complaints() == []
+    assert complaints(page) == []
     button(page, "End recording").click()
-    assert complaints() == []
+    assert complaints(page) == []
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Timeline and summary").click()
     viewer = opened.value
     expect(viewer.locator("[data-title]")).to_contain_text("Recording of")
-    viewer.evaluate(axe.read_text(encoding="utf-8"))
-    found = viewer.evaluate("axe.run()")["violations"]
-    assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found] == []
+    assert complaints(viewer) == []
     viewer.close()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import chromium, collect_problems
+from tests.e2e.browser import collect_problems, complaints, shot
 from tests.e2e.servers import ServerProcess, real_server
-from tests.e2e.test_admin import complaints
 from webapp.access import accounts
 from webapp.database.store import Store, database_url
 from webapp.survey.catalog import Catalog, NewSurvey
@@ -40,24 +38,11 @@ def team(any_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     started.stop()
 
 
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    with chromium(playwright, None) as opened:
-        yield opened
-
-
-def shot(page: Page, name: str) -> None:
-    """A screenshot where ``MIEN_TEST_SCREENSHOTS`` names a folder for them."""
-    folder = os.environ.get("MIEN_TEST_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"sharing-{name}.png"))
-
-
 def enter(browser: Browser, team: ServerProcess, name: str, width: int = 1280) -> Page:
     """A browser of its own in which somebody has logged in."""
     page = browser.new_context(viewport={"width": width, "height": 800}).new_page()
     page.goto(f"{team.url}surveys")
-    shot(page, f"login-{width}")
+    shot(page, f"sharing-login-{width}")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
@@ -79,23 +64,23 @@ def test_a_survey_is_shared_used_and_left(browser: Browser, team: ServerProcess)
     dialog = mira.get_by_role("dialog", name="Who sees this survey")
     expect(dialog.get_by_text("It is yours.")).to_be_visible()
     expect(dialog.get_by_text("Nobody is invited yet.")).to_be_visible()
-    shot(mira, "empty")
+    shot(mira, "sharing-empty")
     dialog.get_by_label("Name of an account").fill("nobody-here")
     dialog.get_by_role("button", name="Invite").click()
     expect(dialog.get_by_role("alert")).to_have_text("There is no account of that name.")
-    shot(mira, "refused")
+    shot(mira, "sharing-refused")
     dialog.get_by_label("Name of an account").fill("Tom")
     mira.keyboard.press("Enter")
     expect(dialog.get_by_role("button", name="Remove tom")).to_be_visible()
     assert complaints(mira) == []
-    shot(mira, "invited")
+    shot(mira, "sharing-invited")
 
     tom.reload()
     open_sharing(tom)
     theirs = tom.get_by_role("dialog", name="Who sees this survey")
     expect(theirs.get_by_text("It belongs to mira.")).to_be_visible()
     expect(theirs.get_by_label("Name of an account")).to_be_hidden()
-    shot(tom, "guest")
+    shot(tom, "sharing-guest")
     theirs.get_by_role("button", name="Leave this survey").click()
     expect(tom.get_by_text("There is no survey yet.")).to_be_visible()
 
@@ -112,7 +97,7 @@ def test_administrators_see_whose_surveys_there_are(browser: Browser, team: Serv
     page = enter(browser, team, "admin")
     row = page.get_by_role("row", name="Packages")
     expect(row.get_by_role("cell", name="mira")).to_be_visible()
-    shot(page, "list")
+    shot(page, "sharing-list")
     page.context.close()
 
 
@@ -127,7 +112,7 @@ def test_a_member_makes_a_token_and_revokes_it(browser: Browser, team: ServerPro
     page.get_by_role("button", name="Make the token").click()
     expect(page.get_by_text("Copy the token now.")).to_be_visible()
     assert complaints(page) == []
-    shot(page, "token")
+    shot(page, "sharing-token")
     page.get_by_role("button", name="Revoke Nightly import").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("cell", name="Revoked")).to_be_visible()

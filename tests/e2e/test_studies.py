@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
-from tests.e2e.browser import chromium, collect_problems, wait_until
+from tests.e2e.browser import chromium, collect_problems, complaints, shot, wait_until
 from tests.e2e.line import Line
-from tests.e2e.servers import ROOT, ServerProcess, real_server
+from tests.e2e.servers import ROOT, ServerProcess
 from tests.e2e.studies import (
     Participant,
     make_study,
@@ -21,26 +20,10 @@ from tests.e2e.studies import (
     write_film,
     write_picture,
 )
-from tests.e2e.test_admin import complaints
 
 FILM_A, FILM_B = 9, 11  # lengths in s
 SMILES = {FILM_A: (3.0, 5.0), FILM_B: (6.0, 8.0)}
 MOST_OFFSET_MS = 300
-
-
-def shot(page: Page, name: str, *, full: bool = False) -> None:
-    """A screenshot where ``MIEN_TEST_SCREENSHOTS`` names a folder for them."""
-    folder = os.environ.get("MIEN_TEST_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"study-{name}.png"), full_page=full)
-
-
-@pytest.fixture(scope="module")
-def server(any_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    started = real_server(any_models, tmp_path_factory.mktemp("studies") / "server.log")
-    started.start()
-    yield started
-    started.stop()
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +33,14 @@ def browser(playwright: Playwright, astronaut_mjpeg: Path) -> Iterator[Browser]:
 
 
 def test_somebody_takes_part_from_the_notice_to_the_end(
-    browser: Browser, server: ServerProcess, tmp_path: Path
+    browser: Browser, real: ServerProcess, tmp_path: Path
 ) -> None:
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     problems = collect_problems(page)
     shown = [write_picture(tmp_path / "a picture.png")]
-    study = make_study(page, server, shown, return_hosts=["https://panel.example"])
+    study = make_study(page, real, shown, return_hosts=["https://panel.example"])
     back = "https://panel.example/back"
-    person = Participant(page, f"{server.url}{study['link'][1:]}?pid=P-1&return={back}")
+    person = Participant(page, f"{real.url}{study['link'][1:]}?pid=P-1&return={back}")
     assert complaints(page) == []
     assert person.page.evaluate("document.querySelector('[data-camera]').srcObject") is None
     person.agree()
@@ -72,7 +55,7 @@ def test_somebody_takes_part_from_the_notice_to_the_end(
     code = page.locator("[data-completion-code]").inner_text()
     link = page.get_by_role("link", name="Return to where you came from")
     expect(link).to_have_attribute("href", f"{back}?pid=P-1&code={code}")
-    page.goto(f"{server.url}studies/{study['id']}/report")
+    page.goto(f"{real.url}studies/{study['id']}/report")
     page.locator("html[data-ready]").wait_for()
     expect(page.get_by_text("One person of 1 is counted.")).to_be_visible()
     expect(page.get_by_role("heading", name="1. a picture")).to_be_visible()
@@ -82,11 +65,11 @@ def test_somebody_takes_part_from_the_notice_to_the_end(
 
 
 def test_a_study_is_made_on_its_pages(
-    browser: Browser, server: ServerProcess, tmp_path: Path
+    browser: Browser, real: ServerProcess, tmp_path: Path
 ) -> None:
     page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
     problems = collect_problems(page)
-    page.goto(f"{server.url}studies/new")
+    page.goto(f"{real.url}studies/new")
     page.get_by_label("Name", exact=True).fill("Spring")
     page.get_by_text("Judging employees or applicants").click()
     expect(page.get_by_role("alert")).to_contain_text("prohibited")
@@ -123,12 +106,12 @@ _LOADS_LATE = """(() => {
 
 
 def test_a_browser_that_loads_films_late_shows_them(
-    browser: Browser, server: ServerProcess, tmp_path: Path
+    browser: Browser, real: ServerProcess, tmp_path: Path
 ) -> None:
     page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
     page.add_init_script(_LOADS_LATE)
-    study = make_study(page, server, [write_film(tmp_path / "film.mp4", 3, (40, 60, 120))])
-    person = Participant(page, f"{server.url}{study['link'][1:]}")
+    study = make_study(page, real, [write_film(tmp_path / "film.mp4", 3, (40, 60, 120))])
+    person = Participant(page, f"{real.url}{study['link'][1:]}")
     person.agree()
     person.check_camera()
     person.start()
@@ -152,7 +135,7 @@ def _smile(report: dict[str, Any], film: int) -> tuple[float, float]:
 @pytest.mark.slow
 def test_three_people_at_once_one_loses_the_line_and_one_withdraws(
     browser: Browser,
-    server: ServerProcess,
+    real: ServerProcess,
     tmp_path: Path,
     record_property: Any,
 ) -> None:
@@ -165,8 +148,8 @@ def test_three_people_at_once_one_loses_the_line_and_one_withdraws(
         write_film(tmp_path / f"film {FILM_B}.mp4", FILM_B, (120, 60, 40)),
         write_picture(tmp_path / "picture.png"),
     ]
-    study = make_study(maker, server, files)
-    line = Line(server.url)
+    study = make_study(maker, real, files)
+    line = Line(real.url)
     looks: list[dict[str, Any]] = [
         {"mirrored": False, "light": 1.0, "side": 280},
         {"mirrored": True, "light": 0.9, "side": 300},
@@ -176,7 +159,7 @@ def test_three_people_at_once_one_loses_the_line_and_one_withdraws(
     for number, look in enumerate(looks):
         page = browser.new_context(viewport={"width": 900, "height": 700}).new_page()
         page.add_init_script(scripted_camera(SMILES, **look))
-        base = line.url if number == 1 else server.url
+        base = line.url if number == 1 else real.url
         people.append(Participant(page, f"{base}{study['link'][1:]}?pid=person-{number}"))
     for person in people:
         person.agree()
@@ -188,7 +171,7 @@ def test_three_people_at_once_one_loses_the_line_and_one_withdraws(
     person.at(1500)
     line.cut()
     expect(person.page.get_by_text("The connection was lost")).to_be_visible()
-    shot(person.page, "line-lost")
+    shot(person.page, "study-line-lost")
     stood = person.state()["positionMs"]
     line.mend()
     person.at(stood + 500)
@@ -202,12 +185,12 @@ def test_three_people_at_once_one_loses_the_line_and_one_withdraws(
         assert one.state()["pending"] == 0
 
     gone = people[2]
-    gone.page.goto(f"{server.url}withdraw")
+    gone.page.goto(f"{real.url}withdraw")
     gone.page.get_by_label("Withdrawal code").fill(gone.code.lower())
     gone.page.get_by_role("button", name="Delete everything of mine").click()
     expect(gone.page.get_by_role("heading", name="It is deleted")).to_be_visible()
 
-    answer = maker.request.get(f"{server.url}api/v1/studies/{study['id']}/report")
+    answer = maker.request.get(f"{real.url}api/v1/studies/{study['id']}/report")
     report = answer.json()
     counts = report["people"]
     assert (counts["finished"], counts["used"], counts["withdrawn"]) == (2, 2, 1)
@@ -227,21 +210,21 @@ def test_three_people_at_once_one_loses_the_line_and_one_withdraws(
     assert max(map(abs, offsets.values())) <= MOST_OFFSET_MS, offsets
 
     for name in ("people.csv", "scores.csv", "report.json"):
-        path = f"{server.url}api/v1/studies/{study['id']}/exports/{name}"
+        path = f"{real.url}api/v1/studies/{study['id']}/exports/{name}"
         text = maker.request.get(path).text()
         assert "person-2" not in text, name
         assert ("person-0" in text) == (name == "people.csv"), "only there are the panel's names"
         if name == "scores.csv":
             assert {row.split(",")[0] for row in text.splitlines()[1:]} == {"1", "2"}
-    database = server.log_folder / "instance"
+    database = real.log_folder / "instance"
     for file in database.rglob("*.db*"):
         assert b"person-2" not in file.read_bytes(), file.name
 
-    maker.goto(f"{server.url}studies/{study['id']}/report")
+    maker.goto(f"{real.url}studies/{study['id']}/report")
     maker.locator("html[data-ready]").wait_for()
     expect(maker.get_by_text("2 people of 2 are counted.")).to_be_visible()
     _the_report_moves_together(maker)
-    shot(maker, "report", full=True)
+    shot(maker, "study-report")
     for page in (maker, *(one.page for one in people)):
         page.context.close()
     line.close()

@@ -11,10 +11,9 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
-from tests.e2e.browser import chromium, wait_until
+from tests.e2e.browser import chromium, shot, wait_until
 from tests.e2e.servers import ServerProcess, real_server
 from tests.e2e.studies import Participant, make_study, write_film, write_picture
-from tests.e2e.test_studies import shot
 
 FULL = "Many people are taking part just now, and there is no place for you yet."
 FULL_GERMAN = "Gerade nehmen sehr viele Menschen teil, und für Sie ist noch kein Platz."
@@ -58,7 +57,7 @@ def test_who_finds_no_place_is_told_so_and_goes_on_when_one_is_free(
     late.page.locator("[data-screen=receipt] [data-to-camera]").click()
     late.page.locator("[data-open-camera]").click()
     expect(late.page.locator("[data-check-advice]")).to_contain_text(words)
-    shot(late.page, f"full-{language}")
+    shot(late.page, f"study-full-{language}")
     first.page.context.close()
     expect(late.page.locator("[data-check-done]")).to_be_enabled()
     expect(late.page.locator("[data-check-advice]")).not_to_contain_text(words)

@@ -5,54 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import zipfile
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import chromium, collect_problems
-from tests.e2e.servers import ServerProcess, real_server
+from tests.e2e.browser import collect_problems, shot
+from tests.e2e.servers import ServerProcess
 from tests.support.reactions import make_reactions
 
 PATIENCE_MS = 240_000
-
-
-def shot(page: Page, name: str) -> None:
-    """A screenshot where ``MIEN_TEST_SCREENSHOTS`` names a folder for them."""
-    folder = os.environ.get("MIEN_TEST_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"survey-{name}.png"), full_page=True)
-
-
-@pytest.fixture(scope="module")
-def server(any_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    started = real_server(any_models, tmp_path_factory.mktemp("survey") / "server.log")
-    started.start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    with chromium(playwright, None) as opened:
-        yield opened
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    problems = collect_problems(opened)
-    yield opened
-    context.close()
-    # a refused form is answered with 4xx, which Chromium itself reports
-    assert [p for p in problems if "Failed to load resource" not in p] == []
 
 
 @pytest.fixture(scope="module")
@@ -97,25 +63,25 @@ def read_in_german(browser: Browser, url: str) -> None:
     assert b'lang="de"' in export(page, "HTML")[:200]
     with zipfile.ZipFile(io.BytesIO(export(page, "XLSX"))) as book:
         assert "Überblick" in book.read("xl/workbook.xml").decode()
-    shot(page, "report-german")
+    shot(page, "survey-report-german")
     context.close()
     assert problems == []
 
 
 def test_a_survey_from_the_first_page_to_every_export(
-    browser: Browser, page: Page, server: ServerProcess, reactions: tuple[Path, dict[str, int]]
+    browser: Browser, page: Page, real: ServerProcess, reactions: tuple[Path, dict[str, int]]
 ) -> None:
     folder, expected = reactions
-    page.goto(f"{server.url}surveys")
-    shot(page, "empty")
-    create(page, server.url, "Two packages", keep=True)
+    page.goto(f"{real.url}surveys")
+    shot(page, "survey-empty")
+    create(page, real.url, "Two packages", keep=True)
     page.locator("[data-folder]").set_input_files(str(folder))
     sent = page.locator("[data-send-count]")
     expect(sent).to_contain_text(
         f"{expected['files']} of {expected['files']} files", timeout=60_000
     )
     expect(page.locator("[data-uploaded]")).to_have_text(str(expected["files"]))
-    shot(page, "uploaded")
+    shot(page, "survey-uploaded")
 
     # after a reload the same folder is recognised and nothing is sent again
     page.reload()
@@ -125,10 +91,10 @@ def test_a_survey_from_the_first_page_to_every_export(
 
     page.get_by_role("button", name="Start analysis").click()
     expect(page.locator("[data-progress-rate]")).to_contain_text("files/s", timeout=60_000)
-    shot(page, "busy")
+    shot(page, "survey-busy")
     page.wait_for_url("**/report", timeout=PATIENCE_MS)
     expect(page.locator("[data-chart=shares] svg")).to_be_visible()
-    shot(page, "report-wide")
+    shot(page, "survey-report-wide")
 
     ledger = {
         cell.get_attribute("data-category"): int(cell.inner_text())
@@ -157,10 +123,10 @@ def test_a_survey_from_the_first_page_to_every_export(
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.locator("[data-chart=shares] svg")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    shot(page, "report-phone")
+    shot(page, "survey-report-phone")
 
     # the exported file works without a server
-    alone = Path(server.log_folder) / "report.html"
+    alone = Path(real.log_folder) / "report.html"
     alone.write_bytes(html)
     page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(alone.as_uri())
@@ -169,26 +135,26 @@ def test_a_survey_from_the_first_page_to_every_export(
     page.emulate_media(media="print")
     expect(page.locator(".chart-tools").first).to_be_hidden()
     expect(page.get_by_role("heading", name="How this was made")).to_be_visible()
-    shot(page, "report-print")
+    shot(page, "survey-report-print")
 
 
 def test_review_by_keyboard_and_delete(
-    page: Page, server: ServerProcess, reactions: tuple[Path, dict[str, int]]
+    page: Page, real: ServerProcess, reactions: tuple[Path, dict[str, int]]
 ) -> None:
-    create(page, server.url, "To be reviewed", keep=True)
+    create(page, real.url, "To be reviewed", keep=True)
     pictures = sorted((reactions[0] / "Package A").glob("p*.jpg"))
     page.locator("[data-files]").set_input_files([str(path) for path in pictures])
     expect(page.locator("[data-uploaded]")).to_have_text(str(len(pictures)))
     page.get_by_role("button", name="Start analysis").click()
     page.wait_for_url("**/report", timeout=PATIENCE_MS)
 
-    page.goto(f"{server.url}surveys")
-    shot(page, "list")
+    page.goto(f"{real.url}surveys")
+    shot(page, "survey-list")
     row = page.get_by_role("row").filter(has_text="To be reviewed")
     row.get_by_role("link", name="Report ready").click()
     page.get_by_role("link", name="Review faces").click()
     expect(page.locator("[data-stage] img")).to_be_visible()
-    shot(page, "review")
+    shot(page, "survey-review")
     for count in range(1, 4):
         page.keyboard.press(str(count))
         expect(page.locator("[data-status]")).to_contain_text(f"{count} of")
@@ -202,24 +168,24 @@ def test_review_by_keyboard_and_delete(
     page.get_by_role("button", name="Delete survey").click()
     page.wait_for_url("**/surveys")
     expect(row).to_have_count(0)
-    folder = server.log_folder / "instance" / "surveys"
+    folder = real.log_folder / "instance" / "surveys"
     assert [path for path in folder.rglob("*") if survey_id in str(path)] == []
 
 
-def test_a_refused_purpose_says_why(page: Page, server: ServerProcess) -> None:
-    page.goto(f"{server.url}surveys/new")
+def test_a_refused_purpose_says_why(page: Page, real: ServerProcess) -> None:
+    page.goto(f"{real.url}surveys/new")
     page.get_by_label("Judging employees or applicants").check()
     expect(page.get_by_role("alert").filter(has_text="Article 5(1)(f)")).to_be_visible()
     expect(page.get_by_role("button", name="Create survey")).to_be_disabled()
-    shot(page, "refused")
+    shot(page, "survey-refused")
     page.get_by_label("Reactions to a product").check()
     page.get_by_label("Name", exact=True).fill("No consent")
     page.get_by_role("button", name="Create survey").click()
     expect(page.get_by_text("Confirm that everybody in the pictures agreed")).to_be_visible()
 
 
-def test_a_dropped_zip_and_a_survey_without_a_face(page: Page, server: ServerProcess) -> None:
-    create(page, server.url, "Nobody", keep=False)
+def test_a_dropped_zip_and_a_survey_without_a_face(page: Page, real: ServerProcess) -> None:
+    create(page, real.url, "Nobody", keep=False)
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr("one.txt", "nothing")
@@ -237,4 +203,4 @@ def test_a_dropped_zip_and_a_survey_without_a_face(page: Page, server: ServerPro
     page.get_by_role("button", name="Start analysis").click()
     page.wait_for_url("**/report", timeout=PATIENCE_MS)
     expect(page.get_by_text("None of the 2 uploaded files could be used")).to_be_visible()
-    shot(page, "nobody")
+    shot(page, "survey-nobody")

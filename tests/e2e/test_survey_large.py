@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Response, Route, expect
 
-from tests.e2e.browser import chromium, wait_until
+from tests.e2e.browser import chromium, shot, wait_until
 from tests.e2e.servers import ServerProcess, real_server
-from tests.e2e.test_survey import create, shot
+from tests.e2e.test_survey import create
 from tests.support.pictures import face_frames
 
 pytestmark = pytest.mark.slow
@@ -76,7 +76,7 @@ def test_a_cut_off_upload_goes_on_after_a_reload(
     expect(page.locator("[data-send-rate]")).to_contain_text(
         f"{CUT_OFF_AFTER * PART_BYTES / 1e6:.1f} MB of"
     )
-    shot(page, "large-cut-off")
+    shot(page, "survey-large-cut-off")
     page.on("dialog", lambda dialog: dialog.accept())  # "leave the page?": an upload is under way
     page.reload()
     # only now: a part tried again just before the reload would be stored with nobody to see it
@@ -86,7 +86,7 @@ def test_a_cut_off_upload_goes_on_after_a_reload(
     page.locator("[data-files]").set_input_files(str(archive))
     expect(page.locator("[data-uploaded]")).to_have_text("6")
     expect(page.locator("[data-send-count]")).to_contain_text("were here already")
-    shot(page, "large-resumed")
+    shot(page, "survey-large-resumed")
 
     assert before >= CUT_OFF_AFTER
     wait_until(page, lambda: len(stored) >= parts, "the answers to all parts")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import chromium, collect_problems
+from tests.e2e.browser import shot
 from tests.e2e.servers import ServerProcess, real_server
-from tests.e2e.test_survey import PATIENCE_MS, create, export, shot
+from tests.e2e.test_survey import PATIENCE_MS, create, export
 from tests.support.models import activate, make_version
 from tests.support.pictures import face_frames
 
@@ -28,15 +28,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     started.start()
     yield started
     started.stop()
-
-
-@pytest.fixture
-def page(playwright: Playwright) -> Iterator[Page]:
-    with chromium(playwright, None) as browser:
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
-        problems = collect_problems(opened)
-        yield opened
-        assert problems == []
 
 
 def test_another_model_reads_the_same_pictures(
@@ -76,7 +67,7 @@ def test_another_model_reads_the_same_pictures(
         expect(rows.nth(index)).to_contain_text(emotion.capitalize())
         expect(rows.nth(index)).to_contain_text(f"{100 * was:.1f} %")
         expect(rows.nth(index)).to_contain_text(f"{100 * now:.1f} %")
-    shot(page, "rerun")
+    shot(page, "survey-rerun")
 
     # both reports stay, and the server still serves the first model to everybody else
     page.get_by_role("link", name="Survey", exact=True).click()

@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import chromium, collect_problems
-from tests.e2e.servers import ServerProcess, real_server
-from tests.e2e.test_survey import PATIENCE_MS, create, export, shot
+from tests.e2e.browser import shot
+from tests.e2e.servers import ServerProcess
+from tests.e2e.test_survey import PATIENCE_MS, create, export
 from tests.support.clips import make_clips
 
 EACH = 8  # of each kind: fewer do not prove that there are two
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def server(any_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    started = real_server(any_models, tmp_path_factory.mktemp("video") / "server.log")
-    started.start()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def page(playwright: Playwright) -> Iterator[Page]:
-    with chromium(playwright, None) as browser:
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
-        problems = collect_problems(opened)
-        yield opened
-        assert [p for p in problems if "Failed to load resource" not in p] == []
-
-
 def test_videos_from_upload_to_curves_and_clusters(
-    page: Page, server: ServerProcess, tmp_path: Path
+    page: Page, real: ServerProcess, tmp_path: Path
 ) -> None:
     folder = make_clips(tmp_path / "Clips", EACH)
-    create(page, server.url, "Two advertisements", keep=True)
+    create(page, real.url, "Two advertisements", keep=True)
     page.locator("[data-folder]").set_input_files(str(folder))
     expect(page.locator("[data-uploaded]")).to_have_text(str(2 * EACH))
     page.get_by_role("button", name="Start analysis").click()
@@ -72,7 +54,7 @@ def test_videos_from_upload_to_curves_and_clusters(
         frames.nth(index).scroll_into_view_if_needed()
         expect(frames.nth(index)).to_have_js_property("complete", True)
         assert frames.nth(index).evaluate("image => image.naturalWidth") == 640
-    shot(page, "video-wide")
+    shot(page, "survey-video-wide")
 
     # the figures are those of the videos
     assert report["ledger"]["counts"]["used"] == 2 * EACH
@@ -92,7 +74,7 @@ def test_videos_from_upload_to_curves_and_clusters(
     page.set_viewport_size({"width": 390, "height": 844})
     expect(curves.first.locator("svg")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    shot(page, "video-phone")
+    shot(page, "survey-video-phone")
 
     # frames go with the pictures, figures stay
     page.set_viewport_size({"width": 1280, "height": 900})
