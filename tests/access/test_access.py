@@ -1,10 +1,8 @@
-"""People, tokens, the key that signs cookies, and a server that asks everybody to log in."""
+"""People, tokens, and a server that asks everybody to log in."""
 
 from __future__ import annotations
 
 import asyncio
-import stat
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -23,10 +21,8 @@ from webapp.access.gate import scope_for
 from webapp.database.access_tables import ApiToken, AuditEntry
 from webapp.database.base import utcnow
 from webapp.database.store import Store
-from webapp.errors import Conflict, SettingsError, Unauthorized
-from webapp.settings import Settings
+from webapp.errors import Conflict, Unauthorized
 from webapp.web.open_database import database_of
-from webapp.web.secret_key import secret_key
 
 JPEG = {"data": b"jpeg", "content_type": "image/jpeg"}
 
@@ -214,32 +210,6 @@ def test_a_removed_persons_tokens_end(store: Store, people: dict[str, int]) -> N
     accounts.remove(store, people["mira"])
     with pytest.raises(Unauthorized):
         tokens.check(store, text)
-
-
-def test_the_key_is_made_once_and_only_the_owner_reads_it(tmp_path: Path) -> None:
-    settings = Settings(instance_dir=str(tmp_path / "new"))
-    made: list[str] = []
-    threads = [threading.Thread(target=lambda: made.append(secret_key(settings))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(made) == 8
-    assert len(set(made)) == 1
-    assert len(made[0]) >= 48
-    (file,) = (tmp_path / "new").iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert secret_key(settings) == made[0]
-    file.write_text("short")
-    with pytest.raises(SettingsError, match="holds no key"):
-        secret_key(settings)
-
-
-def test_a_given_key_is_used_unless_it_can_be_guessed(tmp_path: Path) -> None:
-    assert secret_key(Settings(secret_key="k" * 40, instance_dir=str(tmp_path))) == "k" * 40
-    with pytest.raises(SettingsError, match="at least 16"):
-        secret_key(Settings(secret_key="secret", instance_dir=str(tmp_path)))
-    assert list(tmp_path.iterdir()) == []
 
 
 # -- MIEN_REQUIRE_LOGIN
