@@ -13,13 +13,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browser import complaints, shot, wait_until
 from tests.e2e.servers import ServerProcess, real_server
+from tests.support.admin import PASSWORD, add_people
 from tests.support.models import activate, make_version
 from tests.support.pictures import blank_jpeg
-from webapp.access import accounts
 from webapp.card import ModelCard
 from webapp.database.store import Store, database_url
 
-PASSWORD = "a long enough password"
 PAGES = ("status", "models", "models/test-1", "models/compare?a=test-1&b=test-2", "audit", "access",
          "account")  # fmt: skip
 
@@ -34,8 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("admin")
     store = Store(database_url(folder / "instance"))
     store.migrate()
-    account = accounts.create(store, "admin", "admin")
-    accounts.set_password(store, account.id, PASSWORD)
+    add_people(store, {"admin": "admin"})
     store.close()
     started = real_server(models, folder / "server.log")
     started.start()

@@ -10,13 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browser import collect_problems, complaints, shot
 from tests.e2e.servers import ServerProcess, real_server
-from webapp.access import accounts
+from tests.support.admin import PASSWORD, TEAM, add_people
 from webapp.database.store import Store, database_url
 from webapp.survey.catalog import Catalog, NewSurvey
 
 pytestmark = pytest.mark.slow
-
-PASSWORD = "a long enough password"
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +23,7 @@ def team(any_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("team")
     store = Store(database_url(folder / "instance"))
     store.migrate()
-    ids = {}
-    for name, role in (("admin", "admin"), ("mira", "member"), ("tom", "member")):
-        ids[name] = accounts.create(store, name, role).id
-        accounts.set_password(store, ids[name], PASSWORD)
+    ids = add_people(store, TEAM)
     catalog = Catalog(store, folder / "instance")
     catalog.create(NewSurvey("Packages", "product", True, ("A", "B")), ids["mira"])
     store.close()

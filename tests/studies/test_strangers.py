@@ -12,8 +12,8 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.studies.people import API, TAKE_PART, Person, Researcher, sample
-from tests.support.admin import PASSWORD, Browser, quick_hashes
-from webapp.access import accounts, passwords, tokens
+from tests.support.admin import PASSWORD, TEAM, Browser, add_people, quick_hashes
+from webapp.access import passwords, tokens
 from webapp.access.auth import access_of
 from webapp.database.access_tables import AuditEntry
 from webapp.database.base import Base
@@ -31,12 +31,7 @@ def closed(make_studies: Callable[..., Flask]) -> Flask:
 @pytest.fixture
 def people(closed: Flask, quick_hashes: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     monkeypatch.setattr(passwords, "password_fits", lambda given, _stored: given == PASSWORD)
-    store, ids = database_of(closed).open(), {}
-    for name, role in (("admin", "admin"), ("mira", "member"), ("tom", "member")):
-        account = accounts.create(store, name, role)
-        accounts.set_password(store, account.id, PASSWORD)
-        ids[name] = account.id
-    return ids
+    return add_people(database_of(closed).open(), TEAM)
 
 
 class LoggedIn:

@@ -20,7 +20,16 @@ from webapp.settings import Settings
 from webapp.web.open_database import database_of
 
 PASSWORD = "a long enough password"
+TEAM = {"admin": ADMIN, "mira": MEMBER, "tom": MEMBER}
 _hashes: dict[str, str] = {}
+
+
+def add_people(store: Store, roles: dict[str, str]) -> dict[str, int]:
+    """Accounts with these roles, all with :data:`PASSWORD`; their ids by name."""
+    ids = {name: accounts.create(store, name, role).id for name, role in roles.items()}
+    for account in ids.values():
+        accounts.set_password(store, account, PASSWORD)
+    return ids
 
 
 @pytest.fixture
@@ -94,13 +103,8 @@ def store(app: Flask) -> Store:
 
 @pytest.fixture
 def people(store: Store, quick_hashes: None) -> dict[str, int]:
-    """An administrator and a member, both with :data:`PASSWORD`; their ids by name."""
-    ids = {}
-    for name, role in (("admin", ADMIN), ("mira", MEMBER)):
-        account = accounts.create(store, name, role)
-        accounts.set_password(store, account.id, PASSWORD)
-        ids[name] = account.id
-    return ids
+    """An administrator and a member; their ids by name."""
+    return add_people(store, {"admin": ADMIN, "mira": MEMBER})
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from werkzeug.routing.converters import NumberConverter
 from werkzeug.test import TestResponse
 
-from tests.support.admin import PASSWORD, Browser, make_app, quick_hashes
+from tests.support.admin import PASSWORD, TEAM, Browser, add_people, make_app, quick_hashes
 from webapp.access import accounts, passwords, tokens
 from webapp.access.connections import connections_of
 from webapp.database.access_tables import AuditEntry
@@ -46,12 +46,7 @@ def store(closed: Flask) -> Store:
 def people(store: Store, quick_hashes: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     # verifying takes a process each time, and is not what is tested here
     monkeypatch.setattr(passwords, "password_fits", lambda given, _stored: given == PASSWORD)
-    ids = {}
-    for name, role in (("admin", "admin"), ("mira", "member"), ("tom", "member")):
-        account = accounts.create(store, name, role)
-        accounts.set_password(store, account.id, PASSWORD)
-        ids[name] = account.id
-    return ids
+    return add_people(store, TEAM)
 
 
 class Person:
