@@ -13,7 +13,6 @@ nodes and the database leave. Load average is given beside every figure.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import subprocess
@@ -40,6 +39,7 @@ from bench.support.cluster_rig import (
     rig,
     start_job,
 )
+from bench.support.output import write_report
 from bench.support.scenes import camera_jpegs, marked
 from bench.support.server import ROOT, RunningServer
 from bench.support.services import private_postgres, private_redis
@@ -215,11 +215,7 @@ def measure(scratch: Path, models: Path, images: int) -> dict[str, Any]:
 def main(images: int, target: str, models_dir: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         report = measure(Path(scratch), models_dir.resolve(), images)
-    text = json.dumps(_rounded(report), indent=2)
-    if target == "-":
-        click.echo(text)
-    else:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+    write_report(_rounded(report), target)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ time; a row says what it saw. ``--markdown FILE`` writes the table; status 1 whe
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -21,6 +20,7 @@ import psutil
 
 from bench.support import fault_clock, fault_live, fault_services, fault_storage
 from bench.support.fault_world import Row, World, ended_early, not_tried
+from bench.support.output import write_report
 from bench.support.server import running_server
 from bench.support.services import Missing
 from bench.support.witness import Witness
@@ -121,11 +121,8 @@ def markdown(report: dict[str, Any]) -> str:
 @click.option("--markdown", "page", type=Path, help="File for the table.")
 def main(short: bool, target: str | None, page: Path | None) -> None:
     report = run(short, lambda name: click.echo(name, err=True))
-    text = json.dumps(report, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    elif target:
-        Path(target).write_text(text, encoding="utf-8")
+    if target:
+        write_report(report, target)
     if page is not None:
         page.write_text(markdown(report), encoding="utf-8")
     sys.exit(0 if report["ok"] else 1)

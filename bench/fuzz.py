@@ -7,13 +7,11 @@ error has the one shape, and in the end the same processes serve. Status 1 where
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +20,7 @@ import requests
 from bench.support.fuzz_api import TIMEOUT_S, Findings, fuzz_api, judge
 from bench.support.fuzz_socket import fuzz_socket
 from bench.support.mutate import damaged, files
+from bench.support.output import write_report
 from bench.support.scenes import frames_of_a_face
 from bench.support.server import running_server
 from bench.support.witness import until
@@ -122,11 +121,7 @@ def run(messages: int, uploads: int, examples: int, seed: int) -> dict[str, Any]
 @click.option("--json", "target", required=True, help="File for the report; - is standard output.")
 def main(messages: int, uploads: int, examples: int, seed: int, target: str) -> None:
     report = run(messages, uploads, examples, seed)
-    text = json.dumps(report, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
+    write_report(report, target)
     sys.exit(0 if report["ok"] else 1)
 
 

@@ -24,6 +24,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from bench.support.output import write_report
+
 ROOT = Path(__file__).resolve().parent.parent
 MODES = ("direct", "plain", "eventlet")
 WARM_UP = 20
@@ -227,11 +229,7 @@ def main() -> int:
     for mode in ("plain", "eventlet"):
         added = report[mode]["request_ms"]["p50"] - report["direct"]["request_ms"]["p50"]
         report[mode]["added_to_direct_p50_ms"] = round(added, 3)
-    text = json.dumps(report, indent=2) + "\n"
-    if options.json == "-":
-        sys.stdout.write(text)
-    else:
-        Path(options.json).write_text(text, encoding="utf-8")
+    write_report(report, options.json)
     return 0
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import math
 import os
 import platform
@@ -19,12 +18,12 @@ import time
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psutil
 import socketio
 
+from bench.support.output import write_report
 from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
 from bench.support.server import RunningServer, running_server
 
@@ -251,11 +250,7 @@ def main(argv: list[str] | None = None) -> int:
             server = stack.enter_context(running_server(environment))
         url = args.url or (server.url if server else "")
         report = asyncio.run(measure(url, server, args.clients, args.fps, args.seconds))
-    text = json.dumps(report, indent=2) + "\n"
-    if args.json == "-":
-        sys.stdout.write(text)
-    else:
-        Path(args.json).write_text(text, encoding="utf-8")
+    write_report(report, args.json)
     return 0 if report["results"] and not report["errors"] else 1
 
 

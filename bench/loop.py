@@ -29,6 +29,7 @@ from urllib.parse import urlencode, urlsplit
 
 import click
 
+from bench.support.output import write_report
 from bench.support.server import READY
 from tests.support.archives import many_members, named_pictures
 from webapp import ROOT
@@ -233,11 +234,7 @@ def main(program: Path | None, pictures: int, target: str) -> None:
                 rows[name] = server.measured(call)
                 click.echo(f"{name}: {rows[name]}", err=True)
     load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
-    text = json.dumps({"pictures": pictures, "load_average": load, "requests": rows}, indent=2)
-    if target == "-":
-        click.echo(text)
-    else:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+    write_report({"pictures": pictures, "load_average": load, "requests": rows}, target)
 
 
 if __name__ == "__main__":

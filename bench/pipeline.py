@@ -21,6 +21,7 @@ from typing import Any
 
 import click
 
+from bench.support.output import write_report
 from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
 from webapp.domain import ReadRequest
 from webapp.models.registry import Registry
@@ -152,11 +153,7 @@ def main(
                     row["seed_way"]["wall_ms_per_frame"] / row["ours"]["wall_ms_per_frame"]
                 )
         report["faces"][str(faces)] = row
-    text = json.dumps(_rounded(report), indent=2)
-    if target == "-":
-        click.echo(text)
-    else:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+    write_report(_rounded(report), target)
 
 
 if __name__ == "__main__":

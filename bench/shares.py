@@ -24,7 +24,6 @@ and EMQ (Saerens et al. 2002).
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.quality import side_lit
+from bench.support.output import write_report
 from training.evaluation.degrade import blurred, lit
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS, QUALITY_FIGURES
@@ -315,11 +315,7 @@ def main(
         "worst_against_plain": max(row["shown_against_plain"] for row in rows),
         "rows": rows,
     }
-    text = json.dumps(report, indent=2)
-    if target == "-":
-        click.echo(text)
-    else:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+    write_report(report, target)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ that a full machine does not explain.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import statistics
 import sys
@@ -17,7 +16,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import click
@@ -34,6 +32,7 @@ from bench.support.fault_world import (
     state_of,
     survey,
 )
+from bench.support.output import write_report
 from bench.support.scenes import frames_of_a_face
 from bench.support.server import RunningServer, running_server
 
@@ -157,11 +156,7 @@ def run(minutes: float, clients: int, fps: float) -> dict[str, Any]:
 @click.option("--json", "target", required=True, help="File for the report; - is standard output.")
 def main(minutes: float, clients: int, fps: float, target: str) -> None:
     report = run(minutes, clients, fps)
-    text = json.dumps(report, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
+    write_report(report, target)
     sys.exit(0 if report["ok"] else 1)
 
 

@@ -33,6 +33,7 @@ from PIL import Image
 from sqlalchemy import func, select
 
 from bench.live import Usage, percentile, processes
+from bench.support.output import write_report
 from bench.support.server import RunningServer, running_server
 from bench.support.study_people import SHOW_MS, Diary, crowd
 from bench.survey_kills import kill_all
@@ -247,11 +248,7 @@ def main(
     target: str,
 ) -> None:
     report = run(participants, fps, seconds, kills, workers, seed, bad_lines)
-    text = json.dumps(report, indent=2)
-    if target == "-":
-        click.echo(text)
-    else:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+    write_report(report, target)
     sys.exit(0 if report["every_batch_once"] else 1)
 
 

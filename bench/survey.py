@@ -12,7 +12,6 @@ them, and the load average with both.
 from __future__ import annotations
 
 import io
-import json
 import os
 import tempfile
 import threading
@@ -26,6 +25,7 @@ import click
 import psutil
 
 from bench.pipeline import _child, _rounded
+from bench.support.output import write_report
 from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs, marked
 from webapp.database.store import Store
 from webapp.inference.client import InferenceService
@@ -169,11 +169,7 @@ def main(
         report["times_the_seed_way_by_processor_time"] = (
             seed["cpu_ms_per_frame"] / report["ours"]["cpu_ms_per_picture"]
         )
-    text = json.dumps(_rounded(report), indent=2)
-    if target == "-":
-        click.echo(text)
-    else:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+    write_report(_rounded(report), target)
 
 
 if __name__ == "__main__":

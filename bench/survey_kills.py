@@ -31,6 +31,7 @@ import click
 import psutil
 from sqlalchemy import func, select
 
+from bench.support.output import write_report
 from bench.support.scenes import camera_jpegs, marked
 from bench.support.server import RunningServer, running_server
 from bench.survey import DIFFERENT
@@ -177,11 +178,7 @@ def run(images: int, kills: int, seed: int, workers: int) -> dict[str, Any]:
 @click.option("--json", "target", default="-", help="File for the report; - is standard output.")
 def main(images: int, kills: int, seed: int, workers: int, target: str) -> None:
     report = run(images, kills, seed, workers)
-    text = json.dumps(report, indent=2)
-    if target == "-":
-        click.echo(text)
-    else:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+    write_report(report, target)
     sys.exit(0 if report["every_picture_counted_once"] else 1)
 
 

@@ -8,17 +8,16 @@ and beside them the processor time, which other load on the machine does not cha
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import statistics
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from bench.support.output import write_report
 from webapp.app import create_app
 from webapp.database.survey_tables import Upload
 from webapp.domain import EMOTIONS, Box, EmotionScores, Face
@@ -132,11 +131,7 @@ def main(pictures: int, groups: int, target: str) -> None:
             "delete_processor_ms": round(1e3 * (time.process_time() - cpu), 1),
         }
         surveys_of(app).close()
-    text = json.dumps(report, indent=2)
-    if target == "-":
-        click.echo(text)
-    else:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+    write_report(report, target)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ import psutil
 import socketio
 
 from bench.live import percentile
+from bench.support.output import write_report
 from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
 from bench.support.server import ROOT, RunningServer, running_server
 from bench.support.swap_models import VERSIONS
@@ -353,11 +354,7 @@ def main(argv: list[str] | None = None) -> int:
                 ][:10]
         if args.kill:
             report["crashes"] = kills(environment, models, token, args.kill, args.kill_within)
-    text = json.dumps(report, indent=2) + "\n"
-    if args.json == "-":
-        sys.stdout.write(text)
-    else:
-        Path(args.json).write_text(text, encoding="utf-8")
+    write_report(report, args.json)
     bad = (
         report.get("errors")
         or report.get("connections_lost")

@@ -1,0 +1,16 @@
+"""Where a program of ``bench`` leaves what it measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def write_report(report: object, target: str) -> None:
+    """Writes ``report`` as JSON to the file ``target``; "-" is standard output."""
+    text = json.dumps(report, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        Path(target).write_text(text, encoding="utf-8")
