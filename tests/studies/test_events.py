@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import aiohttp
 import pytest
 import socketio
 from flask import Flask
@@ -28,9 +29,12 @@ class Viewer:
         self.refused: Any = None
         self.seq = 0
         self.ended = asyncio.Event()
-        self.socket = socketio.AsyncClient(reconnection=False)
 
     async def __aenter__(self) -> Viewer:
+        # our own session, because the client leaves its own open where it cannot connect
+        self._http = aiohttp.ClientSession()
+        self.socket = socketio.AsyncClient(reconnection=False, http_session=self._http)
+
         def keep(event: str) -> Callable[..., None]:
             return lambda payload: self.events.append((event, payload))
 
@@ -47,7 +51,7 @@ class Viewer:
                 wait_timeout=20,
             )
         except BaseException:
-            await self.socket.disconnect()
+            await self.__aexit__()
             raise
         return self
 
@@ -56,6 +60,7 @@ class Viewer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.socket.disconnect()
+        await self._http.close()
 
     async def frame(self, *args: Any) -> Any:
         self.seq += 1
