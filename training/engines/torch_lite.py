@@ -135,8 +135,8 @@ def copy_to_keras(source: LiteTorch, target: Any) -> None:
             layer.set_weights([state[f"{name}.weight"].T, state[f"{name}.bias"]])
         elif count == 4:
             keys = ("weight", "bias", "running_mean", "running_var")
-            layer.set_weights([state[f"{layer.name}.{key}"] for key in keys])
+            layer.set_weights([state[f"_{layer.name}.{key}"] for key in keys])
         elif count == 1:
             axes = (2, 3, 0, 1) if "depthwise" in layer.name else (2, 3, 1, 0)
-            kernel = state[f"{layer.name}.weight"].transpose(axes)
+            kernel = state[f"_{layer.name}.weight"].transpose(axes)
             layer.set_weights([np.ascontiguousarray(kernel)])

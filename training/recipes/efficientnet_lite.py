@@ -67,7 +67,8 @@ def build_lite(spec: LiteSpec, side: int | None) -> Any:
 
     Outputs are a dict with the names of :data:`HEADS`. Each grey picture is
     standardised by its own mean and deviation, brought to the spread of ImageNet's pictures and
-    given to all three channels. Layers are named like the entries of the packages' torch files.
+    given to all three channels. Layers are named like the entries of the packages' torch
+    files without their leading underscore, which TensorFlow does not allow.
     """
     import keras
     from keras import layers
@@ -87,9 +88,9 @@ def build_lite(spec: LiteSpec, side: int | None) -> Any:
     )(layers.Rescaling(1 / 255.0, name="unit")(picture))
     x = layers.Rescaling(SPREAD, name="spread")(x)
     x = layers.Concatenate(name="colour")([x, x, x])
-    x = norm(conv(x, STEM, 3, 2, "_conv_stem"), "_bn0")
+    x = norm(conv(x, STEM, 3, 2, "conv_stem"), "bn0")
     for index, (kernel, stride, expansion, filters) in enumerate(blocks_of(spec.number)):
-        name, before, inside = f"_blocks.{index}.", x, x
+        name, before, inside = f"blocks.{index}.", x, x
         if expansion > 1:
             inside = conv(x, x.shape[-1] * expansion, 1, 1, f"{name}_expand_conv")
             inside = norm(inside, f"{name}_bn0")
@@ -101,7 +102,7 @@ def build_lite(spec: LiteSpec, side: int | None) -> Any:
         x = norm(inside, f"{name}_bn2", relu=False)
         if stride == 1 and before.shape[-1] == filters:
             x = layers.Add(name=f"{name}_add")([before, x])
-    x = norm(conv(x, TOP, 1, 1, "_conv_head"), "_bn1")
+    x = norm(conv(x, TOP, 1, 1, "conv_head"), "bn1")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = layers.Dropout(spec.dropout, name="drop")(x)
     outputs = {head: layers.Dense(len(EMOTIONS), name=head, dtype="float32")(x) for head in HEADS}

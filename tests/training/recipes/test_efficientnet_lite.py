@@ -20,6 +20,7 @@ from training.engines import job  # noqa: E402
 from training.engines.torch_engine import copy_to_keras, network_of, predict_logits  # noqa: E402
 from training.engines.torch_lite import LiteTorch, load_imagenet  # noqa: E402
 from training.engines.torch_loop import train_mien  # noqa: E402
+from training.publishing.compiled import compile_model  # noqa: E402
 from training.recipes.efficientnet_lite import LiteSpec, packaged_weights  # noqa: E402
 from training.recipes.networks import HEADS  # noqa: E402
 from training.recipes.recipes import MIEN_RECIPES, build_network, spec_from  # noqa: E402
@@ -55,6 +56,16 @@ def test_torch_and_keras_answer_alike(side: int) -> None:
     for head in HEADS:
         assert native[head].std() > 0.01
         np.testing.assert_allclose(native[head], np.asarray(copied[head]), atol=1e-4)
+
+
+def test_it_can_be_published() -> None:
+    model = build_network(LiteSpec(0), 32)
+    generator = np.random.default_rng(3)
+    for head in HEADS:  # random ones are so small that both answer alike
+        shapes = [array.shape for array in model.get_layer(head).get_weights()]
+        model.get_layer(head).set_weights([generator.normal(0, 1, shape) for shape in shapes])
+    compiled = compile_model(model, views="both")
+    assert [head.name for head in compiled.heads] == list(HEADS)
 
 
 def test_weights_of_a_torch_file_arrive(tmp_path: Path) -> None:
