@@ -168,7 +168,8 @@ class Settings:
     live_scan_every: int = setting(
         5,
         "frames",
-        "Full detector scan every so many frames; between, only around known faces.",
+        "Full detector scan after so many frames, and 0.6 s, at the earliest; between, only "
+        "around known faces.",
         minimum=1,
     )
     api_rate_per_minute: int = setting(

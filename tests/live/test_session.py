@@ -18,7 +18,7 @@ from webapp.errors import (
     WorkerCrashed,
 )
 from webapp.live.options import LiveOptions
-from webapp.live.session import LiveSession
+from webapp.live.session import SCAN_EVERY_S, LiveSession
 from webapp.monitoring.metrics import Metrics
 from webapp.settings import Settings
 from webapp.web.services import Services
@@ -93,6 +93,16 @@ def test_scans_are_as_far_apart_as_was_asked_for(phase: int, scans: list[int]) -
     for _ in range(29):
         driver.send()
     assert [i for i, only_regions in enumerate(driver.searched()) if not only_regions] == scans
+
+
+@pytest.mark.parametrize("fps", [8, 15, 30])
+def test_a_camera_is_scanned_as_often_whatever_its_rate(fps: int) -> None:
+    driver = Driver(scan_every_s=SCAN_EVERY_S)
+    frames = round(fps * 10 * SCAN_EVERY_S)
+    for _ in range(frames):
+        driver.now += 1 / fps - 1 / 15
+        driver.send()
+    assert driver.searched().count(False) in (9, 10, 11)
 
 
 def test_without_faces_every_frame_is_scanned() -> None:

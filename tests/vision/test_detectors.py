@@ -63,6 +63,19 @@ def test_tilted_faces_have_the_upright_geometry(
     assert found.box.width == pytest.approx(FACE.width, rel=0.2)
 
 
+@pytest.mark.parametrize("degrees", [-75, -45, -30, -15, 0, 15, 30, 45, 75])
+def test_a_tilted_face_that_is_held_keeps_its_box(
+    detector: TwoLooks, astronaut_rgb: Pixels, degrees: int
+) -> None:
+    frame = frame_of(turned_head(astronaut_rgb, degrees))
+    (found,) = detector.scan(frame)
+    held = found
+    for _ in range(10):
+        (held,) = detector.search(frame, [held.box])
+    assert held.box.iou(found.box) > 0.8
+    assert held.box.width == pytest.approx(FACE.width, rel=0.15)
+
+
 @pytest.mark.parametrize("gain", [0.15, 0.4])
 def test_a_dark_picture_shows_its_face(
     detector: TwoLooks, astronaut_rgb: Pixels, gain: float

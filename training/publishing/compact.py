@@ -36,9 +36,9 @@ def fold_batch_norms(model: Any) -> Any:
         if not isinstance(norm, layers.BatchNormalization):
             continue
         source = norm.input._keras_history.operation
-        # type() and not isinstance: depthwise and separable kernels are laid out otherwise
+        # type() and not isinstance: separable kernels are two
         if (
-            type(source) is layers.Conv2D
+            type(source) in (layers.Conv2D, layers.DepthwiseConv2D)
             and source.activation is keras.activations.linear
             and len(source._outbound_nodes) == 1
         ):
@@ -66,7 +66,9 @@ def fold_batch_norms(model: Any) -> Any:
             continue  # input layers get another name in the copy, so they cannot be looked up
         weights = model.get_layer(layer.name).get_weights()
         if layer.name in folds:
-            weights = _folded_weights(weights, folds[layer.name])
+            weights = _folded_weights(
+                weights, folds[layer.name], depthwise=isinstance(layer, layers.DepthwiseConv2D)
+            )
         layer.set_weights(weights)
     return folded
 
@@ -100,7 +102,7 @@ def _centred(scale: float, epsilon: float) -> tuple[float, float, float]:
     return power, -127.5 * power, float(np.float16(epsilon * (power / scale) ** 2))
 
 
-def _folded_weights(weights: list[Any], norm: Any) -> list[Any]:
+def _folded_weights(weights: list[Any], norm: Any, *, depthwise: bool) -> list[Any]:
     # the layer's own variables: gamma and beta may be missing
     values = {
         variable.name: np.asarray(array, np.float64)
@@ -110,7 +112,9 @@ def _folded_weights(weights: list[Any], norm: Any) -> list[Any]:
     bias = np.asarray(weights[1], np.float64) if len(weights) > 1 else 0.0
     factor = values.get("gamma", 1.0) / np.sqrt(values["moving_variance"] + norm.epsilon)
     offset = (bias - values["moving_mean"]) * factor + values.get("beta", 0.0)
-    return [(kernel * factor).astype(np.float32), offset.astype(np.float32)]
+    # a depthwise kernel is [rows, columns, channels, outputs of a channel]
+    by_output = factor.reshape(kernel.shape[2:]) if depthwise else factor
+    return [(kernel * by_output).astype(np.float32), offset.astype(np.float32)]
 
 
 def round_to_half(model: Any) -> None:

@@ -23,6 +23,7 @@ from webapp.web.services import Services
 # The score at which a new face is believed. A believed face may fall below it, as faces in motion
 # do; a search alone, which looks once, never reaches it.
 NEW_FACE_SCORE = 0.68
+SCAN_EVERY_S = 0.6
 
 
 class LiveSession:
@@ -35,12 +36,12 @@ class LiveSession:
         clock: Callable[[], float] = time.monotonic,
         *,
         scan_phase: int = 0,
-        scan_every_s: float = 0.0,
+        scan_every_s: float = SCAN_EVERY_S,
         priority: Literal["live", "study"] = "live",
     ) -> None:
         """``scan_phase`` frames are left out of the first scan interval, so that connections that
-        began together do not all ask for their full scans together. With ``scan_every_s`` the
-        interval is at least as long.
+        began together do not all ask for their full scans together. Scans are at least
+        ``scan_every_s`` apart and as many frames as the settings say.
         """
         settings = services.settings
         self.address = address
