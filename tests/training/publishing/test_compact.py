@@ -67,6 +67,24 @@ def test_folding_changes_nothing_and_removes_only_what_it_may(network, faces):
     assert _difference(keras_logits(network, faces), keras_logits(folded, faces)) < 1e-4
 
 
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_norms_after_depthwise_convolutions_are_folded(faces, multiplier):
+    layers = keras.layers
+    picture = layers.Input((48, 48, 1))
+    x = layers.Conv2D(4, 3, strides=2, name="plain")(picture)
+    x = layers.DepthwiseConv2D(3, depth_multiplier=multiplier, use_bias=False, name="by_channel")(x)
+    x = layers.GlobalAveragePooling2D()(layers.BatchNormalization(name="folds")(x))
+    model = keras.Model(picture, {"ferplus": layers.Dense(7, name="ferplus")(x)})
+    generator = np.random.default_rng(5)
+    norm = model.get_layer("folds")
+    norm.set_weights([generator.uniform(0.5, 1.5, 4 * multiplier) for _ in norm.get_weights()])
+    folded = fold_batch_norms(model)
+    assert "folds" not in {layer.name for layer in folded.layers}
+    expected = keras_logits(model, faces)
+    scale = float(np.abs(expected["ferplus"]).max())
+    assert _difference(expected, keras_logits(folded, faces)) < 1e-5 * scale
+
+
 def test_rounding_gives_float16_numbers_and_refuses_what_is_too_large(network):
     folded = fold_batch_norms(network)
     round_to_half(folded)

@@ -63,6 +63,14 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def half(family: Path) -> Path:
+    """The version of one half's run alone."""
+    alone = publish(family, "half-1", "half")
+    assert alone.exit_code == 0, alone.output
+    return family / "models" / "half"
+
+
 def _names(run: Path) -> set[str]:
     return set(np.load(run / "validation.npz")["names"].tolist())
 
@@ -154,10 +162,7 @@ def test_nothing_goes_on_from_a_version_that_has_seen_everything(family: Path) -
     assert not (family / "next").exists()
 
 
-def test_what_saw_a_held_back_part_is_refused(family: Path) -> None:
-    alone = publish(family, "half-1", "half")
-    assert alone.exit_code == 0, alone.output
-    half = family / "models" / "half"
+def test_what_saw_a_held_back_part_is_refused(family: Path, half: Path) -> None:
     assert ModelCard.load(half).data["training"]["fold"] == "1/2"
     refused = [
         _tune(family, "next", "2/2", "--teacher", half),
@@ -236,9 +241,10 @@ def test_each_part_is_read_by_those_that_held_it_back(family: Path) -> None:
         parts_of(one, [two, version])
 
 
-def test_programs_measure_it_on_the_test_folder(family: Path) -> None:
+def test_programs_measure_it_on_the_test_folder(family: Path, half: Path) -> None:
     data, votes = family / "fer", family / "votes.csv"
-    cards = {name: ModelCard.load(family / "models" / name) for name in ("base", "whole", "half")}
+    folders = {name: family / "models" / name for name in ("base", "whole")} | {"half": half}
+    cards = {name: ModelCard.load(folder) for name, folder in folders.items()}
     found = {name: unseen_faces(data, votes, card) for name, card in cards.items()}
     assert {name: held.kind for name, held in found.items()} == {
         "base": "validation", "whole": "test", "half": "validation",
