@@ -143,7 +143,7 @@ class SharedFiles:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a local folder with everything in it; what is not there (any more) is fine.
+    """Delete a local folder with everything in it, or a file; what is not there is fine.
 
     Lets other requests run in between: ten thousand files take a while.
     """
@@ -151,6 +151,9 @@ def remove_tree(folder: Path) -> None:
         with os.scandir(folder) as listed:
             entries = list(listed)
     except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        folder.unlink(missing_ok=True)
         return
     for number, entry in enumerate(entries, start=1):
         if entry.is_dir(follow_symlinks=False):

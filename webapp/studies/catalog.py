@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database.access_tables import Account
 from webapp.database.base import utcnow
+from webapp.database.locks import lock
 from webapp.database.store import Store
 from webapp.database.study_tables import Study, StudyParticipant, StudyStimulus
 from webapp.errors import Conflict, InvalidRequest, NotFound
@@ -251,6 +252,7 @@ class Catalog:
         _apply(study, {"name": None, "purpose": None} | fields)
         study.notice_version = 1
         with self.store.session() as session:
+            lock(session, f"studies of {owner_id}")
             query = select(func.count()).where(Study.owner_id.is_not_distinct_from(owner_id))
             count = session.scalar(query) or 0
             if count >= most:

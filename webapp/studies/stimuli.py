@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from webapp.database.locks import lock
 from webapp.database.study_tables import Study, StudyStimulus
 from webapp.errors import Conflict, InvalidRequest, NotFound, PayloadTooLarge, StorageFull
 from webapp.files.kinds import HEAD_BYTES, IMAGE
@@ -67,10 +68,7 @@ class Stimuli:
         name = _name_of(name)
         with self._catalog.store.session() as session:
             self._draft(session, study_id)
-            if len(stimuli_of(session, study_id)) >= self._settings.study_max_stimuli:
-                raise Conflict(
-                    f"Expected at most {self._settings.study_max_stimuli} pictures and videos."
-                )
+            self._next_position(session, study_id)
         folder = self._catalog.folders.incoming()
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / secrets.token_hex(16)
@@ -133,17 +131,24 @@ class Stimuli:
             with self._catalog.store.session() as session:
                 study = self._draft(session, study_id)
                 self._check_quota(session, study, size)
-                row.position = len(stimuli_of(session, study_id))
+                row.position = self._next_position(session, study_id)
                 session.add(row)
         except BaseException:
             self._remove(study_id, row.id)
             raise
         return row
 
+    def _next_position(self, session: Session, study_id: str) -> int:
+        count, most = len(stimuli_of(session, study_id)), self._settings.study_max_stimuli
+        if count >= most:
+            raise Conflict(f"Expected at most {most} pictures and videos.")
+        return count
+
     def _check_quota(self, session: Session, study: Study, size: int) -> None:
         most = self._settings.study_quota_mb * 1_000_000
         if not most:
             return
+        lock(session, f"stimuli of {study.owner_id}")
         same = Study.id == study.id if study.owner_id is None else Study.owner_id == study.owner_id
         query = select(func.coalesce(func.sum(StudyStimulus.bytes), 0)).join(Study).where(same)
         kept = int(session.scalar(query) or 0)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from webapp.database.access_tables import Account
 from webapp.database.base import utcnow
+from webapp.database.locks import lock
 from webapp.database.store import Store
 from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
 from webapp.domain import EMOTIONS
@@ -152,6 +153,17 @@ def clean_tags(tags: Sequence[str]) -> list[str]:
     return kept
 
 
+def _check_room(session: Session, owner_id: int | None, most: int) -> None:
+    lock(session, f"surveys of {owner_id}")
+    query = select(func.count()).where(Survey.owner_id.is_not_distinct_from(owner_id))
+    count = session.scalar(query) or 0
+    if count >= most:
+        raise Conflict(
+            f"There are {count} surveys already, and {most} is the most. Delete some first.",
+            limit=most,
+        )
+
+
 class Catalog:
     """The surveys of one store and their folders; ``files`` by default are this machine's."""
 
@@ -169,8 +181,6 @@ class Catalog:
         :class:`Conflict`.
         """
         new = _validated(new)
-        if most is not None:
-            self._check_room(owner_id, most)
         survey = Survey(
             id=secrets.token_hex(16),
             name=new.name,
@@ -188,21 +198,13 @@ class Catalog:
             owner_id=owner_id,
         )
         with self.store.session() as session:
+            if most is not None:
+                _check_room(session, owner_id, most)
             session.add(survey)
             session.flush()
             for position, name in enumerate(new.groups):
                 session.add(Group(survey_id=survey.id, name=name, position=position))
         return survey
-
-    def _check_room(self, owner_id: int | None, most: int) -> None:
-        query = select(func.count()).where(Survey.owner_id.is_not_distinct_from(owner_id))
-        with self.store.session() as session:
-            count = session.scalar(query) or 0
-        if count >= most:
-            raise Conflict(
-                f"There are {count} surveys already, and {most} is the most. Delete some first.",
-                limit=most,
-            )
 
     def get(self, survey_id: str) -> Survey:
         """The survey. Raises :class:`NotFound`."""

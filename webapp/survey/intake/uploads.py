@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
-from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge
+from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge, StorageFull
 from webapp.files import kinds as media
 from webapp.files.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.files.reserve import DiskReserve
@@ -60,6 +60,22 @@ class Refused:
     size: int
     kind: str
     reason: str
+
+
+def _row(
+    survey: Survey, group_id: int, path: str, sha: str, size: int, kind: str, refused: str | None
+) -> Upload:
+    return Upload(
+        survey_id=survey.id,
+        group_id=group_id,
+        path=path,
+        path_hash=path_hash(group_id, path, sha),
+        sha256=sha,
+        size_bytes=size,
+        kind=kind,
+        respondent=respondent_of(path, survey.respondent_rule, survey.respondent_pattern),
+        refused=refused,
+    )
 
 
 class Uploads:
@@ -226,12 +242,21 @@ class Uploads:
         self, survey: Survey, group_id: int, path: str, file: Path, sha: str, size: int, head: bytes
     ) -> Receipt:
         refused, kind = _unusable(head, size), media.kind_of(head)
-        if refused is None:
-            final = self._catalog.folders.picture(survey.id, sha)
-            if not self._catalog.files.exists(final):
-                self._catalog.files.keep(file, final)
-                self._quota.add(survey, size)
-        return self.record(survey, group_id, path, sha, size, kind, refused)
+        final = self._catalog.folders.picture(survey.id, sha)
+        new = refused is None and not self._catalog.files.exists(final)
+        if new:
+            self._catalog.files.keep(file, final)
+        try:
+            receipt = self.record(survey, group_id, path, sha, size, kind, refused)
+        except StorageFull:
+            with self._store.session() as session:
+                recorded = Upload.content_key == f"{survey.id}:{sha}"
+                if new and session.scalar(select(Upload.id).where(recorded)) is None:
+                    self._catalog.files.remove_tree(final)
+            raise
+        if new:
+            self._quota.add(survey, size)
+        return receipt
 
     def _unpack(
         self, survey: Survey, group: str, path: str, file: Path, sha: str, size: int
@@ -326,20 +351,8 @@ class Uploads:
                 for known in session.scalars(there).all():
                     del rows[known]
                 session.add_all(
-                    Upload(
-                        survey_id=survey.id,
-                        group_id=one.group_id,
-                        path=one.path,
-                        path_hash=key,
-                        sha256=one.sha,
-                        size_bytes=one.size,
-                        kind=one.kind,
-                        respondent=respondent_of(
-                            one.path, survey.respondent_rule, survey.respondent_pattern
-                        ),
-                        refused=one.reason,
-                    )
-                    for key, one in rows.items()
+                    _row(survey, one.group_id, one.path, one.sha, one.size, one.kind, one.reason)
+                    for one in rows.values()
                 )
         except IntegrityError:  # another request sends the same ZIP, or the survey is deleted
             for one in rows.values():
@@ -354,7 +367,6 @@ class Uploads:
         size: int,
         kind: str,
         refused: str | None,
-        respondent: str | None = None,
         sent_as: str | None = None,
     ) -> Receipt:
         """Insert the row of a file, once; the database decides between two that race.
@@ -363,26 +375,15 @@ class Uploads:
         """
         path_key = sent_as or path_hash(group_id, path, sha)
         usable = refused is None and kind != media.ARCHIVE
-        respondent = respondent or respondent_of(
-            path, survey.respondent_rule, survey.respondent_pattern
-        )
         for content_key in (f"{survey.id}:{sha}", None) if usable else (None,):
+            close = content_key is not None and self._quota.close(survey, size)
             try:
                 with self._store.session() as session:
-                    session.add(
-                        Upload(
-                            survey_id=survey.id,
-                            group_id=group_id,
-                            path=path,
-                            path_hash=path_key,
-                            sha256=sha,
-                            content_key=content_key,
-                            size_bytes=size,
-                            kind=kind,
-                            respondent=respondent,
-                            refused=refused,
-                        )
-                    )
+                    if close:
+                        self._quota.hold(session, survey, size)
+                    row = _row(survey, group_id, path, sha, size, kind, refused)
+                    row.path_hash, row.content_key = path_key, content_key
+                    session.add(row)
             except IntegrityError:
                 with self._store.session() as session:
                     there = session.scalar(
