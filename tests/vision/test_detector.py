@@ -177,3 +177,12 @@ def test_a_detector_of_another_form_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(dlib, "get_frontal_face_detector", Other)
     with pytest.raises(RuntimeError, match="pinned dlib-bin"):
         module._state.__wrapped__(all_filters=True)  # past the kept copy of the real one
+
+
+def test_a_part_of_a_face_is_no_other_face() -> None:
+    whole = Detection(Box(100, 100, 200, 200), 0.7)
+    half = Detection(Box(120, 105, 170, 155), 0.69)
+    beside = Detection(Box(185, 150, 235, 200), 0.6)
+    assert merge([beside, half, whole]) == [whole, beside]
+    surer = Detection(half.box, 0.9)
+    assert merge([whole, surer]) == [surer]

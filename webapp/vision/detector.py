@@ -54,6 +54,8 @@ KNOWN: Final = -0.2
 # Confirmation of this many regions costs as much as a scan.
 MAX_REGIONS: Final = 8
 SAME_FACE_IOU: Final = 0.4
+# What lies so far within the box of a face is a part of that face.
+INSIDE: Final = 0.85
 
 _PROFILE_FILTERS: Final = (
     1,
@@ -163,11 +165,18 @@ def _run(
     ]
 
 
+def same_face(one: Box, other: Box) -> bool:
+    """Whether the boxes overlap by ``SAME_FACE_IOU``, or one lies ``INSIDE`` the other."""
+    iou = one.iou(other)
+    shared = iou * (one.area + other.area) / (1 + iou)
+    return iou >= SAME_FACE_IOU or shared > INSIDE * min(one.area, other.area)
+
+
 def merge(found: Sequence[Detection]) -> list[Detection]:
-    """Surest first, without weaker boxes that overlap a surer one by ``SAME_FACE_IOU``."""
+    """Surest first, each face once."""
     kept: list[Detection] = []
     for candidate in sorted(found, key=lambda d: d.score, reverse=True):
-        if all(candidate.box.iou(other.box) < SAME_FACE_IOU for other in kept):
+        if not any(same_face(candidate.box, other.box) for other in kept):
             kept.append(candidate)
     return kept
 

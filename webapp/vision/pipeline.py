@@ -23,7 +23,7 @@ from webapp.domain import (
 )
 from webapp.vision import crops, quality
 from webapp.vision.classifier import Classifier
-from webapp.vision.detector import SAME_FACE_IOU, Detection, merge
+from webapp.vision.detector import Detection, merge, same_face
 from webapp.vision.detectors import Detector, open_detector
 from webapp.vision.frame import DEFAULT_MAX_PIXELS, Frame, decode
 
@@ -140,7 +140,7 @@ class Pipeline:
         if request.scans:
             thorough, turn = request.upsample, request.turn
             found = self._detector.scan(frame, thorough=thorough, turn=turn)
-            regions = [r for r in regions if all(d.box.iou(r) < SAME_FACE_IOU for d in found)]
+            regions = [r for r in regions if not any(same_face(d.box, r) for d in found)]
         if regions:
             found = merge([*found, *self._detector.search(frame, regions)])
         return found
