@@ -164,8 +164,14 @@ def test_review_by_keyboard_and_delete(
     page.get_by_role("link", name="Survey", exact=True).click()
     expect(page.locator("html[data-ready]")).to_have_count(1)
     survey_id = page.url.rstrip("/").rsplit("/", 1)[-1]
-    page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete survey").click()
+    question = page.get_by_role("dialog", name="Delete the survey?")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(page.get_by_role("button", name="Delete survey")).to_be_focused()
+    page.keyboard.press("Enter")
+    question.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/surveys")
     expect(row).to_have_count(0)
     folder = real.log_folder / "instance" / "surveys"

@@ -81,8 +81,9 @@ def test_what_cannot_be_used_is_refused(catalog, change):
 
 def test_groups_are_made_once_and_in_order(catalog, survey):
     assert catalog.ensure_group(survey.id, "B") == catalog.ensure_group(survey.id, "B")
-    catalog.ensure_group(survey.id, "C")
-    assert [group.name for group in catalog.groups(survey.id)] == ["A", "B", "C"]
+    for late in ("Z", "D", "C"):
+        catalog.ensure_group(survey.id, late)
+    assert [group.name for group in catalog.groups(survey.id)] == ["A", "B", "C", "D", "Z"]
 
 
 def test_delete_removes_rows_and_files(catalog, store, survey, send):

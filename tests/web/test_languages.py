@@ -69,6 +69,19 @@ def test_a_language_that_is_not_there_is_refused(client: FlaskClient) -> None:
     assert client.get("/words/xx-0.js").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("way", "path", "words"),
+    [("get", "/nowhere", "Prüfen Sie die Adresse"), ("post", "/privacy", "über ihren Link")],
+)
+def test_error_pages_speak_the_language_of_their_reader(
+    client: FlaskClient, way: str, path: str, words: str
+) -> None:
+    answer = client.open(path, method=way.upper(), headers={"Accept-Language": "de"})
+    page = answer.get_data(as_text=True)
+    assert words in page
+    assert "requested URL" not in page
+
+
 def test_the_switch_works_before_a_login() -> None:
     closed = create_app(Settings(async_mode="threading", require_login=True)).test_client()
     assert closed.get("/language/de?back=/admin/login").status_code == 302

@@ -320,7 +320,7 @@ def facts(card: ModelCard) -> list[tuple[str, str]]:
 
 
 def _channels(card: ModelCard) -> str:
-    return "grey" if card.input.channels == 1 else "grey in three channels"
+    return gettext("grey") if card.input.channels == 1 else gettext("grey in three channels")
 
 
 def _count(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from webapp.admin.card_view import Difference, Evaluation, compare, evaluations,
 from webapp.card import TFLITE_FILE, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
+from webapp.languages import gettext
 from webapp.models import measurements
 from webapp.models.paired import with_verdict
 from webapp.models.registry import ModelVersion, Registry
@@ -84,7 +85,7 @@ def figures_of(found: ModelVersion) -> dict[str, Any]:
         "created": card.created[:10],
         "recipe": card.recipe,
         "input": f"{card.input.height} x {card.input.width}, "
-        + ("grey" if card.input.channels == 1 else "colour"),
+        + (gettext("grey") if card.input.channels == 1 else gettext("colour")),
         "heads": ", ".join(head.name for head in card.heads),
         "serving_head": card.serving_head,
         "bytes": path.stat().st_size if path.is_file() else None,

@@ -214,7 +214,7 @@ class Catalog:
     def groups(self, survey_id: str) -> list[Group]:
         with self.store.session() as session:
             query = select(Group).where(Group.survey_id == survey_id)
-            return list(session.scalars(query.order_by(Group.position, Group.id)))
+            return list(session.scalars(query.order_by(Group.position, Group.name)))
 
     def ensure_group(self, survey_id: str, name: str) -> int:
         """The id of the group of that name, made if there is none (folder names make groups)."""
@@ -233,7 +233,8 @@ class Catalog:
             )
         try:
             with self.store.session() as session:
-                group = Group(survey_id=survey_id, name=name, position=count or 0)
+                # after those that were named, by name: files arrive in any order
+                group = Group(survey_id=survey_id, name=name, position=MAX_GROUPS)
                 session.add(group)
                 session.flush()
                 return group.id

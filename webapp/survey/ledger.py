@@ -87,7 +87,7 @@ def ledger_of(session: Session, survey_id: str, job_id: int | None) -> Ledger:
         .outerjoin(Outcome, (Outcome.upload_id == Upload.id) & (Outcome.job_id == (job_id or -1)))
         .where(Upload.survey_id == survey_id, Upload.kind != ARCHIVE)
         .group_by(Group.name, Group.position, category_column())
-        .order_by(Group.position)
+        .order_by(Group.position, Group.name)
     ).all()
     total: Counter[str] = Counter()
     by_group: dict[str, dict[str, int]] = {}

@@ -1,4 +1,4 @@
-"""What a survey may be for, and what Mien refuses to be used for, with the reason."""
+"""What a survey or a study may be for, and what Mien refuses to be used for, with the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AI_ACT = N_(
     "Reading emotions of people at work or in education in order to judge them is prohibited in "
     "the European Union (AI Act, Regulation (EU) 2024/1689, Article 5(1)(f)), and a facial "
     "expression does not show what somebody feels or how well they work or learn. "
-    "Mien does not take such a survey."
+    "Mien is not for that."
 )
 
 PURPOSES: tuple[Purpose, ...] = (

@@ -25,7 +25,7 @@ from webapp.errors import (
     StorageFull,
     Unauthorized,
 )
-from webapp.languages import said
+from webapp.languages import N_, said
 
 _log = logging.getLogger(__name__)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -43,6 +43,13 @@ _CODES: dict[int, str] = {
         RateLimited,
     )
 } | {405: "method_not_allowed", 415: "unsupported_media_type"}
+
+# what a reader is told where the library's own words would be shown
+_SAID: dict[int, str] = {
+    400: N_("The browser sent something that cannot be read."),
+    404: N_("Check the address for a mistake; what was here may have been deleted."),
+    405: N_("Open this page by its link instead."),
+}
 
 
 def _wants_json() -> bool:
@@ -108,6 +115,8 @@ def add_error_handlers(app: Flask) -> None:
             return error.get_response()
         code = _CODES.get(status, "http_error" if status < 500 else "internal")
         message = error.description or error.name
+        if not _wants_json() and message == type(error).description:
+            message = _SAID.get(status, message)
         if status == 413 and request.max_content_length is not None:
             message = f"Expected at most {request.max_content_length} bytes. Received more."
         if status == 429:  # the library's description is the limit alone

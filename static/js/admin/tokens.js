@@ -2,7 +2,7 @@
 
 import { t } from "../lib/i18n.js";
 import { call, press } from "./api.js";
-import { confirmed } from "./confirm.js";
+import { confirmed } from "../lib/confirm.js";
 import { page } from "../lib/http.js";
 
 const find = (name, root = document) => root.querySelector(`[data-${name}]`);
@@ -55,7 +55,7 @@ export function wireTokens(api) {
     const { token, name } = button.closest("tr").dataset;
     const yes = await confirmed({
       title: t("Revoke “{name}”?", { name }), text: t("Programs that use this token are refused at once."),
-      yes: t("Revoke"),
+      yes: t("Revoke"), danger: true,
     });
     if (!yes) return;
     await press(button, error, async () => {

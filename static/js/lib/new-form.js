@@ -1,5 +1,6 @@
 // The form for a new survey or study: refuses purposes that may not be, sends JSON, says what is wrong.
 
+import { formErrors } from "./form-error.js";
 import { call } from "./http.js";
 
 /**
@@ -11,7 +12,7 @@ import { call } from "./http.js";
 export function newForm({ url, entered, page, adapt = () => {} }) {
   const form = document.querySelector("[data-form]");
   const find = (name) => form.querySelector(`[data-${name}]`);
-  const error = find("error");
+  const errors = formErrors(form);
   const submit = form.querySelector("button[type=submit]");
 
   function chosen() {
@@ -27,20 +28,13 @@ export function newForm({ url, entered, page, adapt = () => {} }) {
   form.addEventListener("change", chosen);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    error.hidden = true;
-    form.querySelectorAll("[aria-invalid]").forEach((one) => one.removeAttribute("aria-invalid"));
+    if (!errors.complete()) return;
     submit.disabled = true;
     try {
       location.assign(page(await call("POST", url, entered((name) => form.elements[name].value))));
     } catch (trouble) {
       submit.disabled = false;
-      error.textContent = trouble.message;
-      error.hidden = false;
-      const field = form.elements[trouble.detail?.field];
-      if (field instanceof HTMLElement) {
-        field.setAttribute("aria-invalid", "true");
-        field.focus();
-      }
+      errors.refused(trouble);
     }
   });
   chosen();

@@ -1,7 +1,7 @@
 // The access page: people and tokens. What is shown once stays until the page is left.
 
 import { call, press } from "../admin/api.js";
-import { confirmed } from "../admin/confirm.js";
+import { confirmed } from "../lib/confirm.js";
 import { refreshTables, showOnce, wireTokens } from "../admin/tokens.js";
 import { t } from "../lib/i18n.js";
 
@@ -42,7 +42,7 @@ const actions = {
   },
   "[data-remove]": async (button, { person, name }) => {
     const yes = await confirmed({
-      title: t("Remove {name}?", { name }), text: t("The account and its tokens stop working at once."), yes: t("Remove"),
+      title: t("Remove {name}?", { name }), text: t("The account and its tokens stop working at once."), yes: t("Remove"), danger: true,
     });
     if (!yes) return;
     await press(button, peopleError, async () => {

@@ -1,7 +1,7 @@
 // What serves now: kept fresh, with one click back.
 
 import { call, press } from "../admin/api.js";
-import { confirmed } from "../admin/confirm.js";
+import { confirmed } from "../lib/confirm.js";
 import { t } from "../lib/i18n.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);

@@ -1,7 +1,7 @@
 // The model pages: measure, keep notes, go back, delete.
 
 import { call, press } from "../admin/api.js";
-import { confirmed } from "../admin/confirm.js";
+import { confirmed } from "../lib/confirm.js";
 import { number, t } from "../lib/i18n.js";
 
 const error = document.querySelector("[data-error]");
@@ -52,7 +52,7 @@ async function remove(button) {
   const yes = await confirmed({
     title: t("Delete {version}?", { version }),
     text: t("Its files are deleted for good. Reports that were made with it stay as they are."),
-    yes: t("Delete"),
+    yes: t("Delete"), danger: true,
   });
   if (!yes) return;
   const gone = await press(button, error, async () => {

@@ -1,7 +1,7 @@
 // Uploading a model: the form, the evaluation sets, and the state of every upload.
 
 import { call, press, send } from "../admin/api.js";
-import { confirmed } from "../admin/confirm.js";
+import { confirmed } from "../lib/confirm.js";
 import { bytes } from "../lib/format.js";
 import { uploadCard } from "../admin/upload-card.js";
 import { number, t, tn } from "../lib/i18n.js";
@@ -171,7 +171,7 @@ for (const button of document.querySelectorAll("[data-delete-set]")) {
     const yes = await confirmed({
       title: t("Delete {name}?", { name: button.dataset.name }),
       text: t("Its faces are deleted. What was measured on it stays in the cards."),
-      yes: t("Delete"),
+      yes: t("Delete"), danger: true,
     });
     if (!yes) return;
     const done = await press(button, find("set-error"), () => call("DELETE", `${config.api}/evaluation-sets/${button.dataset.deleteSet}`).then(() => true));

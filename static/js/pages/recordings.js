@@ -1,6 +1,7 @@
 // The page of recordings: opens one from this browser or from a file and plays it back. Logic
 // lives in the modules; here elements meet them.
 
+import { confirmed } from "../lib/confirm.js";
 import { EMOTIONS, likelihood, nameOf } from "../lib/emotions.js";
 import { FACE_COLOURS, faceColour } from "../lib/face-tag.js";
 import { setText } from "../lib/dom.js";
@@ -243,7 +244,11 @@ document.addEventListener("drop", (event) => {
 });
 $("forget-all").addEventListener("click", async () => {
   const rows = (await store.list()).filter(({ live }) => !live);
-  if (!confirm(tn("Delete the recording kept in this browser?", "Delete all {count} recordings kept in this browser?", rows.length))) return;
+  const yes = await confirmed({
+    title: tn("Delete the recording?", "Delete all {count} recordings?", rows.length),
+    text: t("What was not exported is lost."), yes: t("Delete"), danger: true,
+  });
+  if (!yes) return;
   for (const { id } of rows) await store.remove(id);
   stop();
   shown = null;

@@ -1,6 +1,7 @@
 // Sets up a study: films are kept at once, everything else with Save.
 
 import { setText } from "../lib/dom.js";
+import { formErrors } from "../lib/form-error.js";
 import { call } from "../lib/http.js";
 import { t } from "../lib/i18n.js";
 import { filmList } from "../study/films.js";
@@ -12,6 +13,7 @@ const draft = study.state === "draft";
 /** @type {any} */
 const form = document.querySelector("[data-form]");
 const find = (name) => form.querySelector(`[data-${name}]`);
+const errors = formErrors(form);
 let changed = false;
 
 function touched() {
@@ -67,9 +69,10 @@ function entered() {
 }
 
 async function save() {
-  const error = find("error");
-  error.hidden = true;
-  form.querySelectorAll("[aria-invalid]").forEach((one) => one.removeAttribute("aria-invalid"));
+  if (!errors.complete()) {
+    setText(find("saved"), t("Not saved"));
+    return false;
+  }
   try {
     study = await call("PATCH", config.api, entered());
     changed = false;
@@ -77,14 +80,8 @@ async function save() {
     version();
     return true;
   } catch (trouble) {
-    setText(error, trouble.message);
-    error.hidden = false;
+    errors.refused(trouble);
     setText(find("saved"), t("Not saved"));
-    const field = elements[trouble.detail?.field];
-    if (field instanceof HTMLElement) {
-      field.setAttribute("aria-invalid", "true");
-      field.focus();
-    } else error.scrollIntoView({ block: "nearest" });
     return false;
   }
 }

@@ -1,5 +1,6 @@
 // One study: copies its link, opens and closes it, and shows how many people there are.
 
+import { confirmed } from "../lib/confirm.js";
 import { setText } from "../lib/dom.js";
 import { call } from "../lib/http.js";
 import { t } from "../lib/i18n.js";
@@ -9,37 +10,27 @@ const POLL_MS = 5000;
 const config = JSON.parse(document.getElementById("config").textContent);
 /** @type {(name: string) => any} */
 const $ = (name) => document.querySelector(`[data-${name}]`);
-const dialog = $("confirm");
 
-/** What each button does: [method, path, title and text to confirm and the button's word, or none]. */
+/** What each button does: method, path, and what is asked before. */
 const ACTS = {
   open: () => ["POST", "/open"],
-  close: () => ["POST", "/close", t("Close the study?"), t("Nobody new can take part. It can be opened again."), t("Close")],
-  "new-link": () => ["POST", "/link", t("Make a new link?"), t("The old link and its QR code lead nowhere from then on."), t("Make a new link")],
-  revoke: () => ["DELETE", "/link", t("Revoke the link?"), t("It leads nowhere from then on. A new one can be made."), t("Revoke")],
-  delete: () => ["DELETE", "", t("Delete the study?"), t("Films, readings and answers are deleted for good."), t("Delete")],
+  close: () => ["POST", "/close", {
+    title: t("Close the study?"), text: t("Nobody new can take part. It can be opened again."), yes: t("Close"),
+  }],
+  "new-link": () => ["POST", "/link", {
+    title: t("Make a new link?"), text: t("The old link and its QR code lead nowhere from then on."), yes: t("Make a new link"),
+  }],
+  revoke: () => ["DELETE", "/link", {
+    title: t("Revoke the link?"), text: t("It leads nowhere from then on. A new one can be made."), yes: t("Revoke"), danger: true,
+  }],
+  delete: () => ["DELETE", "", {
+    title: t("Delete the study?"), text: t("Films, readings and answers are deleted for good."), yes: t("Delete"), danger: true,
+  }],
 };
 
-/** Asks in the dialog; resolves with whether to go on. */
-function confirmed(title, text, word) {
-  setText($("confirm-title"), title);
-  setText($("confirm-text"), text);
-  setText($("confirm-yes"), word);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    const answer = (yes) => {
-      dialog.close();
-      resolve(yes);
-    };
-    $("confirm-yes").onclick = () => answer(true);
-    $("confirm-no").onclick = () => answer(false);
-    dialog.oncancel = () => resolve(false);
-  });
-}
-
 async function act(name) {
-  const [method, path, ...question] = ACTS[name]();
-  if (question.length > 0 && !(await confirmed(...question))) return;
+  const [method, path, question] = ACTS[name]();
+  if (question && !(await confirmed(question))) return;
   const error = $("error");
   error.hidden = true;
   try {

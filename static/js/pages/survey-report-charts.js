@@ -321,7 +321,7 @@
     button.type = "button";
     button.className = "button button--quiet button--small";
     button.textContent = t("Save as PNG");
-    button.setAttribute("aria-label", t("Save the chart of {name} as PNG", { name: CHARTS[element.dataset.name] }));
+    button.setAttribute("aria-label", t("Save as PNG: {name}", { name: CHARTS[element.dataset.name] }));
     button.addEventListener("click", () => png(element));
     tools.append(button);
     element.after(tools);

@@ -1,5 +1,6 @@
 // The page of one survey: upload, start, progress, delete. Only wires the other modules together.
 
+import { confirmed } from "../lib/confirm.js";
 import { ApiError, call } from "../lib/http.js";
 import { number, t } from "../lib/i18n.js";
 import { fromDrop, fromFiles, isSystemFile, placed } from "../survey/collect.js";
@@ -233,7 +234,10 @@ action("cancel").addEventListener("click", () =>
   attempt(() => call("POST", `${config.api}/jobs/${config.job.id}/cancel`)));
 
 action("delete").addEventListener("click", async () => {
-  if (!confirm(t("Delete this survey with its pictures, figures and reports? This cannot be undone."))) return;
+  const yes = await confirmed({
+    title: t("Delete the survey?"), text: t("Pictures, figures and reports are deleted for good."), yes: t("Delete"), danger: true,
+  });
+  if (!yes) return;
   const gone = await attempt(async () => {
     await call("DELETE", config.api);
     return true;
@@ -242,7 +246,10 @@ action("delete").addEventListener("click", async () => {
 });
 
 action("delete-pictures")?.addEventListener("click", async () => {
-  if (!confirm(t("Delete the pictures now? The figures stay; examples and review go."))) return;
+  const yes = await confirmed({
+    title: t("Delete the pictures?"), text: t("The figures stay; examples and review go."), yes: t("Delete"), danger: true,
+  });
+  if (!yes) return;
   const gone = await attempt(async () => {
     await call("DELETE", `${config.api}/pictures`);
     return true;

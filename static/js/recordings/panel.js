@@ -1,6 +1,7 @@
 // The recording's part of the live page: buttons, markers, export, and the offer to recover what
 // an earlier visit left behind.
 
+import { confirmed } from "../lib/confirm.js";
 import { setText } from "../lib/dom.js";
 import { language, number, t, tn } from "../lib/i18n.js";
 import { exportAs } from "./download.js";
@@ -75,7 +76,7 @@ export function startRecording({ config, settings }) {
   }
 
   async function start() {
-    if (recorder.state === "done" && !stored && !confirmLoss()) return;
+    if (recorder.state === "done" && !stored && !(await lossConfirmed())) return;
     await ready;
     if (phase !== "running" || recorder.active) return;
     offered = null;
@@ -100,8 +101,11 @@ export function startRecording({ config, settings }) {
     (recorder.active ? button("pause") : button("start")).focus({ preventScroll: true });
   }
 
-  function confirmLoss() {
-    return confirm(t("The last recording is only in this page's memory. Record again and lose it?"));
+  function lossConfirmed() {
+    return confirmed({
+      title: t("Record again?"), text: t("The last recording is only in this page's memory and is lost."),
+      yes: t("Record again"), danger: true,
+    });
   }
 
   function notStored(error) {

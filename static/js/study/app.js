@@ -52,7 +52,7 @@ export function startStudy() {
       if (trouble === null) queue?.hurry();
     },
     onEnded: (reason) => stopped(reason === "replaced"
-      ? { title: t("Paused"), message: t("This study was opened in another window.") }
+      ? { title: t("Paused"), message: t("This study was opened in another window."), retry: t("Go on here") }
       : { status: 410, message: t("It was ended or withdrawn. The camera is off.") }),
   });
   const check = new CheckScreen({ onDone: checkDone });
@@ -84,6 +84,7 @@ export function startStudy() {
     setText($("trouble-text"), error.text ?? error.message);
     setText($("trouble-hint"), error.hint ?? "");
     $("retry").hidden = gone;
+    setText($("retry"), error.retry ?? t("Try again"));
     if (gone) keep(name, null);
     show("trouble");
   }

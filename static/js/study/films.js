@@ -24,14 +24,17 @@ export function filmList({ api, films, draft }) {
   const list = $("films");
   let shown = [...films];
 
+  function tell(text) {
+    setText($("films-error"), text);
+    $("films-error").hidden = text === "";
+  }
+
   async function attempt(work) {
-    const error = $("films-error");
-    error.hidden = true;
+    tell("");
     try {
       await work();
     } catch (trouble) {
-      setText(error, trouble.message);
-      error.hidden = false;
+      tell(trouble.message);
     }
   }
 
@@ -102,17 +105,22 @@ export function filmList({ api, films, draft }) {
   async function add(files) {
     const said = $("upload-said");
     const bar = $("upload-bar");
+    const refused = [];
+    tell("");
     bar.hidden = false;
     for (const [index, file] of files.entries()) {
       setText(said, t("Sending {name} ({number} of {count})", { name: file.name, number: index + 1, count: files.length }));
       bar.value = 0;
-      await attempt(async () => {
+      try {
         shown.push(await upload(`${api}/stimuli`, file, (share) => {
           bar.value = share;
           if (share === 1) setText(said, t("Looking into {name}", { name: file.name }));
         }));
         render();
-      });
+      } catch (trouble) {
+        refused.push(`${file.name}: ${trouble.message}`);
+        tell(refused.join("\n"));
+      }
     }
     bar.hidden = true;
     setText(said, "");

@@ -22,14 +22,19 @@ export function questionEditor(root, questions, { draft, onChange }) {
   }
 
   function card(question) {
-    const parts = [field("text", t("Question"), question.text, { maxlength: 500 })];
+    const parts = [field("text", t("Question"), question.text, { maxlength: 500, required: true })];
     if (question.kind === "choice") {
-      parts.push(field("options", t("Answers, one a line"), question.options.join("\n"), { rows: 3 }));
+      const options = field("options", t("Answers, one a line"), question.options.join("\n"), { rows: 3 });
+      const input = options.querySelector("textarea");
+      const check = () => input.setCustomValidity(linesOf(input.value).length < 2 ? t("Please give at least two answers, each on a line of its own.") : "");
+      input.addEventListener("input", check);
+      check();
+      parts.push(options);
     }
     if (question.kind === "scale") {
       parts.push(el("div", { class: "question-card__pair" },
-        field("min", t("From"), String(question.min), { type: "number", min: 0, max: 99 }),
-        field("max", t("To"), String(question.max), { type: "number", min: 1, max: 100 }),
+        field("min", t("From"), String(question.min), { type: "number", min: 0, max: 99, required: true }),
+        field("max", t("To"), String(question.max), { type: "number", min: 1, max: 100, required: true }),
         field("min_label", t("Word at the low end"), question.min_label ?? "", { maxlength: 100 }),
         field("max_label", t("Word at the high end"), question.max_label ?? "", { maxlength: 100 })));
     }

@@ -135,7 +135,7 @@ def read_records(session: Session, job_id: int) -> Records:
     job = session.get_one(Job, job_id)
     survey = find_survey(session, job.survey_id)
     groups = session.scalars(
-        select(Group.name).where(Group.survey_id == survey.id).order_by(Group.position, Group.id)
+        select(Group.name).where(Group.survey_id == survey.id).order_by(Group.position, Group.name)
     )
     return Records(
         survey,
