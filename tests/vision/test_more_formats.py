@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import skimage.data
 from PIL import Image, TiffImagePlugin
+from pillow_heif import register_heif_opener
 
 from webapp.errors import CorruptImage, ImageTooLarge, UnsupportedImage
 from webapp.files.kinds import IMAGE, kind_of
 from webapp.vision.frame import decode
 
+register_heif_opener()
 FACE = Image.fromarray(skimage.data.astronaut()[:250, 80:400])
 GREY = np.asarray(FACE.convert("L"))
 
@@ -112,3 +114,36 @@ def test_what_is_no_picture_is_named() -> None:
         decode(b"PK\x03\x04" + bytes(90))
     with pytest.raises(UnsupportedImage, match="Received a Photoshop file"):
         decode(b"8BPS\0\x01" + bytes(90))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(FACE, "JPEG", quality=95),
+        saved(FACE, "JPEG", quality=95, optimize=True, progressive=True),
+        saved(FACE, "PNG"),
+        saved(FACE, "WEBP", quality=90),
+        saved(FACE, "WEBP", lossless=True),
+        saved(FACE, "AVIF", quality=90),
+        saved(FACE, "HEIF", quality=90),
+        saved(FACE, "JPEG2000"),
+        saved(FACE, "GIF"),
+        saved(FACE, "TIFF", compression="tiff_lzw"),
+    ],
+    ids=lambda data: data[:12].hex(),
+)
+def test_a_picture_whose_rest_is_zeros_is_damaged(data: bytes) -> None:
+    """A copy that was broken off, or a card that fails, leaves a file of the full size."""
+    decode(data)
+    with pytest.raises(CorruptImage):
+        decode(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+
+
+def test_zeros_behind_a_whole_picture_do_no_harm() -> None:
+    """Cameras and transfers fill up blocks."""
+    whole = saved(FACE, "JPEG")
+    assert np.array_equal(decode(whole + bytes(4096)).grey, decode(whole).grey)
+    end_lost = whole[:-2] + bytes(4096)
+    assert np.array_equal(decode(end_lost).grey, decode(whole).grey)
+    padded = saved(FACE, "AVIF") + struct.pack(">I4s", 8 + 65_536, b"free") + bytes(65_536)
+    assert decode(padded).width == FACE.width

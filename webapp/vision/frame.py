@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import cv2
@@ -55,6 +55,10 @@ _FILLER: Final = b"\xa5\x5a" * 64
 _JPEG_END: Final = b"\xff\xd9"
 _LAST_BLOCK: Final = 16 * 16  # pixels
 _END_MISSING: Final = "its end is missing"
+# A copy that was broken off, or a card that fails, leaves a file of the full size whose rest is
+# zeros. Compressed pictures never end so, but a box of an ISO file may hold nothing else.
+_LEAST_ZEROS: Final = 1024
+_EMPTY_BOXES: Final = (b"free", b"skip")
 _JPEG_FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _NO_MEMORY = -4  # cv::Error::StsNoMem
@@ -176,6 +180,7 @@ def _without_end(data: bytes) -> npt.NDArray[np.uint8]:
     what is missing: where more of the picture than its last block depends on them, it was cut off.
     """
     header = Header("jpeg", 0, 0)
+    data = data.rstrip(b"\0")  # zeros in place of the rest would be decoded as a picture
     grey = _decode_opencv(data + _JPEG_END, header)
     other = _decode_opencv(data + _FILLER + _JPEG_END, header)
     if np.count_nonzero(grey != other) > _LAST_BLOCK:
@@ -198,9 +203,17 @@ def read_header(data: bytes) -> Header:
             formats=list(FORMATS),
         )
     header = _HEADERS[kind](data) if kind in _HEADERS else _other(data, kind)
+    if kind in ("webp", "avif", "heif") and _ends_in_zeros(data):
+        header = replace(header, fault=_END_MISSING)
     if header.width <= 0 or header.height <= 0:
         raise _corrupt(header.format, f"its size is {header.width}x{header.height}")
     return header
+
+
+def _ends_in_zeros(data: bytes) -> bool:
+    rest = data.rstrip(b"\0")
+    zeros = len(data) - len(rest)
+    return zeros > max(_LEAST_ZEROS, len(data) // 32) and not rest.endswith(_EMPTY_BOXES)
 
 
 def _received(head: bytes) -> str:

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from webapp import ROOT
 from webapp.errors import CorruptImage
 from webapp.sandbox import bare_environment, confine
+from webapp.survey.analysis.hdr import standard_range
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,6 +36,10 @@ _CUT_SHORT_S = 1.0
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _ASF_FILE_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MAX_PIXEL_ASPECT = 10.0
+# No encoder writes so many zeros in a row: its output is as good as random. Copies that were broken
+# off and failing cards leave them, and most decoders say nothing of it.
+_ZEROS = bytes(256)
+_NEVER_ZEROS = frozenset({"vp8", "vp9", "av1", "mpeg4"})
 
 
 def _upright(image: Image, matrix: bytes | None) -> Image:
@@ -65,11 +70,15 @@ def _upright(image: Image, matrix: bytes | None) -> Image:
 
 
 def _displayed(frame: Any, aspect: Any) -> Image:
-    """A decoded frame as a player shows it: square pixels, upright, sides up to MAX_SIDE_PX.
+    """A decoded frame as a player shows it: square pixels, upright, sides up to MAX_SIDE_PX, in
+    standard dynamic range.
 
     ``aspect``: width of a pixel by its height, or None where the video does not say.
     """
     image: Image = frame.to_image()
+    levels = standard_range(int(frame.color_trc))
+    if levels is not None:
+        image = image.point(levels)
     wide = float(aspect or 1)
     if wide != 1 and 1 / _MAX_PIXEL_ASPECT <= wide <= _MAX_PIXEL_ASPECT:
         width, height = image.size
@@ -112,6 +121,20 @@ def _video_stream(container: Any) -> Any:
     return best if best in found else found[0]
 
 
+def _damaged(packet: Any) -> bool:
+    """Whether bytes of a packet are missing, as its container says or zeros in their place show.
+
+    H.264 and H.265 may have zeros between their units, except where a container keeps the units'
+    lengths instead: its stream's extra data then begins with 1 (ISO/IEC 14496-15).
+    """
+    if packet.is_corrupt:
+        return True
+    context = packet.stream.codec_context
+    kind = context.codec.canonical_name
+    lengths = kind in ("h264", "hevc") and (context.extradata or b"")[:1] == b"\1"
+    return (lengths or kind in _NEVER_ZEROS) and _ZEROS in bytes(packet)
+
+
 def _missing(path: Path) -> bool:
     """Whether a file is shorter than it says: RIFF (AVI) and ASF (WMV) name their size, and a
     transport stream is a whole number of packets."""
@@ -140,6 +163,8 @@ def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, by
     from av.error import FFmpegError
 
     slot, seconds, ended_s, damaged = -1, 0.0, 0.0, 0
+    sent_s = shown_s = 0.0  # the latest packet of the film and the latest frame, by its own clock
+    doubtful = False  # decoders fill what is missing; frames show it until the next whole one
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             stream = _video_stream(container)
@@ -152,12 +177,23 @@ def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, by
                     )
                 if packet.stream is not stream:
                     continue
+                if packet.pts is not None and packet.time_base and not packet.is_discard:
+                    sent_s = max(sent_s, float(packet.pts * packet.time_base))
+                if _damaged(packet):
+                    damaged, doubtful = damaged + 1, True
+                    continue
                 try:
-                    frames = packet.decode()
+                    frames: list[Any] = packet.decode()
                 except FFmpegError:
                     damaged += slot >= 0  # a stream may begin between two whole pictures
+                    doubtful = True
                     continue
                 for frame in frames:
+                    shown_s = sent_s if frame.time is None else max(shown_s, float(frame.time))
+                    damaged += frame.is_corrupt
+                    doubtful = frame.is_corrupt or (doubtful and not frame.key_frame)
+                    if doubtful:
+                        continue
                     seconds = clock.seconds(frame)
                     if seconds > max_seconds:
                         return
@@ -185,6 +221,8 @@ def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, by
         )
     if _missing(path):
         raise CorruptImage(f"The video is cut off after {seconds:.1f} s.")
+    if sent_s > shown_s + _CUT_SHORT_S:
+        raise CorruptImage(f"The video is damaged after {seconds:.1f} s.")
     if damaged:
         raise CorruptImage(f"The video is damaged: {damaged} parts of it cannot be decoded.")
 
