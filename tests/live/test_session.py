@@ -17,6 +17,7 @@ from webapp.errors import (
     RateLimited,
     WorkerCrashed,
 )
+from webapp.live.belief import TRIAL_SCANS
 from webapp.live.options import LiveOptions
 from webapp.live.session import SCAN_EVERY_S, LiveSession
 from webapp.monitoring.metrics import Metrics
@@ -269,6 +270,31 @@ def test_a_weak_pattern_never_becomes_a_face_and_a_believed_face_may_weaken() ->
     assert [(shown.track, shown.detection) for shown in second.faces] == [
         (first.faces[0].track, -0.15)
     ]
+
+
+def test_what_was_found_in_doubt_must_be_found_again() -> None:
+    driver = Driver(live_scan_every=2)
+
+    def seen(left: float, right: float) -> list[Box]:
+        driver.inference.faces = lambda _image: [
+            replace(face(box, happy=0.9), detection=value)
+            for box, value in ((LEFT, left), (RIGHT, right))
+        ]
+        return [shown.box for shown in driver.send().faces]
+
+    assert len(seen(0.7, 0.7)) == 2
+    for _ in range(3):
+        assert len(seen(0.4, 0.4)) == 2
+    assert len(seen(0.7, 0.4)) == 2  # the third scan finds the left one again
+    shown = [len(seen(0.4, 0.4)) for _ in range(2 * TRIAL_SCANS + 20)]
+    assert shown == sorted(shown, reverse=True)
+    assert (shown[0], shown[2 * TRIAL_SCANS - 6], shown[2 * TRIAL_SCANS]) == (2, 2, 1)
+    assert shown[-1] == 1
+    (left,) = seen(0.4, 0.4)
+    assert left.iou(LEFT) > 0.9
+    assert len(seen(0.4, 0.7)) == 2  # doubted once more: another trial
+    assert len(seen(0.9, 0.9)) == 2
+    assert len([seen(0.4, 0.4) for _ in range(60)][-1]) == 2  # sure
 
 
 def test_every_second_frame_is_read_mirrored_unless_smoothing_is_off() -> None:

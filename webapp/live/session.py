@@ -12,6 +12,7 @@ from webapp.domain import UNCERTAIN, EmotionScores, Face, FrameResult, ReadReque
 from webapp.errors import FrameInFlight, InvalidRequest, RateLimited
 from webapp.live.advice import AdviceKeeper
 from webapp.live.baseline import Baseline, adjusted
+from webapp.live.belief import NEW_FACE_SCORE, Belief
 from webapp.live.frames import LiveFrame, parse_frame
 from webapp.live.limits import TokenBucket
 from webapp.live.options import LiveOptions
@@ -20,9 +21,6 @@ from webapp.live.steady import Steadier
 from webapp.live.tracker import Tracker
 from webapp.web.services import Services
 
-# The score at which a new face is believed. A believed face may fall below it, as faces in motion
-# do; a search alone, which looks once, never reaches it.
-NEW_FACE_SCORE = 0.68
 SCAN_EVERY_S = 0.6
 
 
@@ -66,7 +64,7 @@ class LiveSession:
         self._advice = AdviceKeeper()
         self.baseline = Baseline()
         self._plain = Smoother()  # of tracks with a baseline: the scores without it
-        self._believed: frozenset[int] = frozenset()
+        self._belief = Belief()
         self._size: tuple[int, int] | None = None
         self._declared: tuple[int, int] | None = None
         self._since_scan = 0
@@ -178,9 +176,7 @@ class LiveSession:
             quality = self._advice.update(number, face.quality, now_s)
             if not self.options.smoothing:
                 box, quality = face.box, face.quality
-            if face.detection >= NEW_FACE_SCORE:
-                self._believed |= {number}
-            if number in self._believed:
+            if self._belief.update(number, face.detection, self._scans):
                 faces.append(
                     replace(
                         face,
@@ -193,7 +189,7 @@ class LiveSession:
                     )
                 )
         alive = self._tracker.alive
-        self._believed &= frozenset(alive)
+        self._belief.keep(alive)
         self._smoother.keep(alive)
         self._steadier.keep(alive)
         self._advice.keep(alive)
