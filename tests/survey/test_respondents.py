@@ -87,6 +87,23 @@ def test_a_table_without_a_row_that_counts_is_refused(data, words):
         read_mapping(data)
 
 
+@pytest.mark.parametrize("head", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+def test_a_workbook_is_named(head):
+    with pytest.raises(InvalidRequest, match="save the sheet as CSV"):
+        read_mapping(head + bytes(range(256)) * 8)
+
+
+@pytest.mark.parametrize(
+    "columns", ["file,respondent,File", "file,respondent,age,respondent", "file,respondent,age,age"]
+)
+def test_of_two_columns_with_one_name_none_is_taken_silently(columns):
+    values = [f"v{number}" for number in range(columns.count(",") + 1)]
+    with pytest.raises(InvalidRequest, match="Two columns are called"):
+        read_mapping(f"{columns}\n{','.join(values)}\n".encode())
+    unnamed = b"file;respondent;;;\na.jpg;Ann;;;\n"  # what spreadsheets leave behind a table
+    assert set(read_mapping(unnamed)) == {"a.jpg"}
+
+
 def test_names_in_both_unicode_forms_and_with_backslashes_are_the_same():
     decomposed = unicodedata.normalize("NFD", "file,respondent\nA\\Müller.jpg,x\n")
     assert read_mapping(decomposed.encode()) == {"A/Müller.jpg": Respondent("x")}

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -19,6 +20,8 @@ _SAMPLE_BYTES: Final = 1_000_000
 _WIDEST: Final = 100_000  # characters of a field
 _EXCELS_LINE: Final = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
 _NUL: Final = "\0"  # what editors and crashed programs leave in a text; it means nothing
+# ZIP (xlsx, ods) and OLE (xls); a text begins like neither
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 _WIDEST_IN_FILE: Final = 10_000_000  # the pixels of a face are one field
 
 
@@ -52,6 +55,11 @@ class Table:
         self._reader = csv.reader(_behind(first, stream), delimiter=delimiter, strict=True)
         names = next(self._lines(), (0, []))[1]
         self.columns = tuple(name.strip().lower() for name in names)
+        twice = [name for name, count in Counter(self.columns).items() if name and count > 1]
+        if twice:
+            raise TableError(
+                f"Two columns are called {printable(twice[0])[:30]!r}; give each a name of its own."
+            )
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         try:
@@ -81,6 +89,12 @@ class Table:
         return ", ".join("".join(c if c.isprintable() else "?" for c in n) for n in names) or "none"
 
 
+def _check_text(head: bytes) -> None:
+    """Raises :class:`TableError` for a workbook, which people send in place of a table."""
+    if head.startswith(_WORKBOOKS):
+        raise TableError("This is a workbook, such as Excel saves; save the sheet as CSV (UTF-8).")
+
+
 def _outside_quotes(line: str) -> str:
     return "".join(line.split('"')[::2])
 
@@ -91,7 +105,8 @@ def _behind(first: str, stream: IO[str]) -> Iterator[str]:
 
 
 def read_table(data: bytes) -> Table:
-    """A table in memory."""
+    """A table in memory. Raises :class:`TableError`."""
+    _check_text(data)
     encoding = encoding_of(data)
     text = data.decode(encoding, "replace")
     return Table(io.StringIO(text.lstrip("\ufeff"), newline=""), _WIDEST)
@@ -99,8 +114,10 @@ def read_table(data: bytes) -> Table:
 
 @contextmanager
 def open_table(path: Path) -> Iterator[Table]:
-    """A table in a file, read line by line. Raises OSError."""
+    """A table in a file, read line by line. Raises :class:`TableError`, OSError."""
     with path.open("rb") as raw:
-        encoding = encoding_of(raw.read(_SAMPLE_BYTES))
+        head = raw.read(_SAMPLE_BYTES)
+    _check_text(head)
+    encoding = encoding_of(head)
     with path.open(encoding=encoding, errors="replace", newline="") as stream:
         yield Table(stream, _WIDEST_IN_FILE)
