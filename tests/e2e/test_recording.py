@@ -176,6 +176,8 @@ def test_an_interrupted_recording_is_offered_and_can_be_opened_and_deleted(
     page.get_by_text("Markers and events").click()
     expect(page.locator("[data-happened]")).to_contain_text("closed or reloaded")
     page.get_by_role("button", name="Delete the recording").click()
+    question = page.get_by_role("dialog", name="Delete the recording?")
+    question.get_by_role("button", name="Delete").click()
     expect(page.locator("[data-nothing]")).to_be_visible()
     assert page.evaluate(_KEPT) == []
     page.goto(double.url)

@@ -117,6 +117,20 @@ def test_a_study_is_made_on_its_pages(
     assert [p for p in problems if "Failed to load resource" not in p] == []
 
 
+def test_a_code_that_is_none_is_told_beside_its_field(page: Page, real: ServerProcess) -> None:
+    page.goto(f"{real.url}withdraw#%")  # half a link
+    field = page.get_by_label("Withdrawal code")
+    expect(field).to_have_value("%")
+    field.fill("")
+    page.get_by_role("button", name="Delete everything of mine").click()
+    expect(page.get_by_role("alert")).to_have_text("Please fill this in.")
+    field.fill("ABCD-EFGH-JKLM-NPQR")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.get_by_role("button", name="Delete everything of mine").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing is stored under this code")
+    expect(field).to_be_focused()
+
+
 # as on phones, whose browsers load nothing of a film before play() is called
 _LOADS_LATE = """(() => {
   const { prototype } = HTMLMediaElement;
@@ -210,6 +224,7 @@ def test_three_people_at_once_one_loses_the_line_and_one_withdraws(
     gone.page.get_by_label("Withdrawal code").fill(gone.code.lower())
     gone.page.get_by_role("button", name="Delete everything of mine").click()
     expect(gone.page.get_by_role("heading", name="It is deleted")).to_be_visible()
+    expect(gone.page.get_by_text("Enter the withdrawal code")).to_be_hidden()
 
     answer = maker.request.get(f"{real.url}api/v1/studies/{study['id']}/report")
     report = answer.json()

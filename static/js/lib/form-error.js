@@ -64,6 +64,7 @@ export function formErrors(form) {
       }
       return true;
     },
+    tell,
     /** Shows what a request was refused with. */
     refused(trouble) {
       const named = form.elements[trouble.detail?.field];

@@ -16,7 +16,7 @@ import { summarise, UNREADABLE } from "../recordings/analysis.js";
 import { exportAs } from "../recordings/download.js";
 import { MAX_FILE_BYTES, parseRecording, RecordingError } from "../recordings/file.js";
 import { RecordStore } from "../recordings/store.js";
-import { clock, signed, stateName } from "../recordings/words.js";
+import { clock, innerStateName, signed } from "../recordings/words.js";
 
 const MOST_LANES = 8;
 const DASHES = [undefined, [8, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 2], [12, 6], [6, 2, 2, 2, 2, 2]];
@@ -170,7 +170,7 @@ function showNow() {
     const name = shown.faces.find((face) => face.key === key)?.name ?? t("A face in view for a moment");
     const sure = state !== UNREADABLE && state !== "uncertain" ? ` ${likelihood(confidence)}` : "";
     const words = state === UNREADABLE ? "" : `, ${t("valence {value}", { value: signed(valence) })}`;
-    item.append(icon(state === UNREADABLE ? "uncertain" : state), `${name}: ${stateName(state).toLowerCase()}${sure}${words}`);
+    item.append(icon(state === UNREADABLE ? "uncertain" : state), `${name}: ${innerStateName(state)}${sure}${words}`);
     return item;
   });
   if (!items.length) {
@@ -210,19 +210,27 @@ function jumpTo(ms) {
   seek(ms);
 }
 
+/** Deletes recordings of this browser, once that was confirmed. */
+async function forget(ids) {
+  const yes = await confirmed({
+    title: tn("Delete the recording?", "Delete all {count} recordings?", ids.length),
+    text: t("What was not exported is lost."), yes: t("Delete"), danger: true,
+  });
+  if (!yes) return;
+  for (const id of ids) await store.remove(id).catch(() => problem(t("It could not be deleted.")));
+  if (ids.includes(shown?.recording.id)) {
+    stop();
+    shown = null;
+    $("viewer").hidden = true;
+  }
+  await listKept();
+}
+
 async function listKept() {
   const rows = store ? await store.list().catch(() => []) : [];
   showKept(rows, {
     onOpen: openKept,
-    onDelete: async (id) => {
-      await store.remove(id).catch(() => problem(t("It could not be deleted.")));
-      if (shown?.recording.id === id) {
-        stop();
-        shown = null;
-        $("viewer").hidden = true;
-      }
-      await listKept();
-    },
+    onDelete: (id) => forget([id]),
   });
   $("nothing").hidden = rows.length > 0 || shown !== null;
   return rows;
@@ -243,17 +251,8 @@ document.addEventListener("drop", (event) => {
   if (file) openFile(file).then(listKept);
 });
 $("forget-all").addEventListener("click", async () => {
-  const rows = (await store.list()).filter(({ live }) => !live);
-  const yes = await confirmed({
-    title: tn("Delete the recording?", "Delete all {count} recordings?", rows.length),
-    text: t("What was not exported is lost."), yes: t("Delete"), danger: true,
-  });
-  if (!yes) return;
-  for (const { id } of rows) await store.remove(id);
-  stop();
-  shown = null;
-  $("viewer").hidden = true;
-  await listKept();
+  const rows = await store.list();
+  await forget(rows.filter(({ live }) => !live).map(({ id }) => id));
 });
 $("face").addEventListener("change", redraw);
 $("measure").addEventListener("change", redraw);

@@ -1,30 +1,28 @@
 // The page that deletes everything of the person whose withdrawal code is entered.
 
-import { setText } from "../lib/dom.js";
+import { formErrors } from "../lib/form-error.js";
 import { withdraw } from "../study/api.js";
 
 const form = document.querySelector("[data-form]");
-const error = document.querySelector("[data-error]");
+const errors = formErrors(form);
 const field = form.elements.code;
 
 // a link of the receipt carries the code behind #, which no server sees
-if (location.hash.length > 1) field.value = decodeURIComponent(location.hash.slice(1));
+field.value = new URLSearchParams(`code=${location.hash.slice(1)}`).get("code");
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  error.hidden = true;
+  if (!errors.complete()) return;
   const button = form.querySelector("button");
   button.disabled = true;
   try {
     await withdraw(field.value.trim());
-    form.hidden = true;
+    document.querySelectorAll("[data-before]").forEach((part) => { part.hidden = true; });
     document.querySelector("[data-done]").hidden = false;
     document.querySelector("[data-done] h2").focus();
     history.replaceState(null, "", location.pathname);
   } catch (trouble) {
-    setText(error, trouble.message);
-    error.hidden = false;
-    field.focus();
+    errors.tell(trouble.message, field);
   } finally {
     button.disabled = false;
   }

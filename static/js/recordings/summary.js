@@ -3,7 +3,7 @@
 import { EMOTIONS, percent } from "../lib/emotions.js";
 import { number, t, tn } from "../lib/i18n.js";
 import { meanValence, UNREADABLE } from "./analysis.js";
-import { clock, signed, span, stateName } from "./words.js";
+import { clock, innerStateName, signed, span, stateName } from "./words.js";
 
 export const STATES = Object.freeze([...EMOTIONS, "uncertain", UNREADABLE]);
 export const CAUTION =
@@ -21,7 +21,7 @@ function leading({ states, faceMs }) {
     .filter(([, ms]) => ms > 0.05 * faceMs)
     .sort((a, b) => b[1] - a[1])
     .slice(0, 2)
-    .map(([state, ms]) => `${stateName(state).toLowerCase()} (${share(ms, faceMs)})`);
+    .map(([state, ms]) => `${innerStateName(state)} (${share(ms, faceMs)})`);
   return ranked.length ? ranked.join(t(", then ")) : t("no state for long");
 }
 

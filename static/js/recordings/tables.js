@@ -60,8 +60,8 @@ export function showKept(rows, { onOpen, onDelete }) {
     }
     const state = live ? t("Being recorded") : complete ? t("Whole") : t("Interrupted");
     row.append(
-      element("th", when, { scope: "row" }), element("td", String(count)),
-      element("td", String(markers.length)), element("td", state), actions,
+      element("th", when, { scope: "row" }), element("td", String(count), { class: "wide" }),
+      element("td", String(markers.length), { class: "wide" }), element("td", state, { class: "wide" }), actions,
     );
     return row;
   }));
