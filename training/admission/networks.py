@@ -39,6 +39,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 }
 
 
+_HALF: Final = ("float16", "bfloat16")
 # Of the recipes with two heads, those whose networks differ and are served.
 _TWO_HEADS: Final = ("mien", "efficientnet-lite", "efficientnet-lite2")
 
@@ -94,7 +95,33 @@ def open_network(found: Found, recipe: str | None) -> Any:
         # Keras raises whatever a layer raises for a description that makes no sense
         raise explain(error) from error
     _own_layers_only(model)
-    return _functional(model)
+    return _functional(_in_float32(model))
+
+
+def _in_float32(model: Any) -> Any:
+    """The network without half precision, which trains faster on a GPU and is not served."""
+    import keras
+
+    if all(layer.compute_dtype not in _HALF for layer in model._flatten_layers()):
+        return model
+    config = _without_half(keras.saving.serialize_keras_object(model))
+    config.pop("compile_config", None)  # an optimizer that scales losses belongs to the training
+    whole = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    whole.set_weights([np.asarray(value, np.float32) for value in model.get_weights()])
+    return whole
+
+
+def _without_half(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get("class_name") == "DTypePolicy":
+            return "float32"
+        return {
+            key: "float32" if key == "dtype" and item in _HALF else _without_half(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_without_half(item) for item in value]
+    return value
 
 
 def _load_weights(model: Any, found: Found) -> None:

@@ -242,6 +242,23 @@ def test_deleting_a_survey_ends_its_job(filled, make_runner, catalog, store):
         assert session.scalar(select(func.count()).select_from(Outcome)) == 0
 
 
+def test_a_survey_deleted_while_its_report_is_made_is_no_error(
+    filled, make_runner, catalog, caplog
+):
+    notified = []
+
+    def gone(_job: Job) -> None:
+        catalog.delete(filled.id)
+        raise FileNotFoundError("report")
+
+    runner = make_runner(FakeInference())
+    runner._report, runner._notify = gone, lambda _job, state, *_, **__: notified.append(state)
+    runner.jobs.start(filled.id, MODEL)
+    assert runner.run_one()
+    assert "failed" not in notified
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_a_stopped_runner_gives_the_job_back(filled, make_runner, catalog):
     runner = make_runner(None)
     service = FakeInference(before=lambda _content: runner._closing.set())

@@ -292,3 +292,20 @@ def test_an_old_file_is_evaluated_as_it_is_admitted(tmp_path: Path) -> None:
     model = network()
     path = old_file(tmp_path / "m.h5", model)
     assert np.abs(answers(load_older(path)) - answers(model)).max() < 1e-6
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_half_precision_is_of_the_training_only(tmp_path: Path, policy: str) -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        half = network()
+    finally:
+        keras.config.set_dtype_policy(before)
+    path = tmp_path / "incoming"
+    half.save(tmp_path / "half.keras")
+    (tmp_path / "half.keras").replace(path)
+    whole = opened(path, tmp_path)
+    assert {layer.compute_dtype for layer in whole._flatten_layers()} == {"float32"}
+    assert {weight.dtype for weight in whole.weights} == {"float32"}
+    np.testing.assert_allclose(answers(whole), answers(half).astype(np.float32), atol=0.02)

@@ -214,8 +214,10 @@ class JobRunner:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this job only
             message = error.message if isinstance(error, MienError) else repr(error)
+            if not self.jobs.set_state(job.id, "failed", error=message):
+                _log.info("Survey job %s ended: it was deleted, or is another's by now", job.id)
+                return
             _log.exception("Survey job %s failed", job.id)
-            self.jobs.set_state(job.id, "failed", error=message)
             self._notify(job, "failed", self.jobs.done_count(job.id), error=message)
         finally:
             self._active.pop(job.id, None)
