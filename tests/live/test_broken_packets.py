@@ -10,6 +10,7 @@ import pytest
 from bench.support.witness import until
 from tests.support.live import FakeInference, served
 from webapp.app import create_app
+from webapp.live.broken_packets import end_connections_of
 from webapp.live.hub import LiveHub
 from webapp.settings import Settings
 
@@ -38,3 +39,31 @@ def test_a_broken_packet_frees_its_place(packet: str) -> None:
     hub = app.extensions["mien.live"]
     with served(app) as url:
         asyncio.run(connect_and_send(url, [packet] * 3, hub))
+
+
+def test_others_have_their_turn_between_two_packets_of_one_connection() -> None:
+    """A piece of the stream may hold thousands of packets; reading them never waits by itself."""
+    happened: list[str] = []
+
+    class Server:
+        def sleep(self, seconds: float) -> None:
+            happened.append(f"others, {seconds} s")
+
+    class Connection:
+        server = Server()
+
+        def receive(self, packet: str) -> None:
+            happened.append(packet)
+
+        def websocket(self, packets: list[str]) -> None:
+            for packet in packets:
+                self.receive(packet)
+
+    class Engine:
+        def __init__(self) -> None:
+            self._async = {"websocket": lambda handler, _server: handler}
+
+    engine = Engine()
+    end_connections_of(engine)
+    engine._async["websocket"](Connection().websocket, None)(["a", "b"])
+    assert happened == ["a", "others, 0 s", "b", "others, 0 s"]

@@ -1,4 +1,5 @@
-"""Ends a connection whose peer sent what is no Engine.IO packet, at once.
+"""Ends a connection whose peer sent what is no Engine.IO packet, at once, and lets others have
+their turn between two packets of one connection.
 
 The library reads such a packet outside of its own care: the exception ends the WebSocket, but the
 connection counts as open until a ping stays unanswered, 45 s later. Until then it holds one of the
@@ -19,6 +20,14 @@ Handler = Callable[[Any], Any]
 def _ending(handler: Handler) -> Handler:
     """``handler``, the bound method of an Engine.IO socket, that leaves none half open."""
     connection: Any = handler.__self__  # type: ignore[attr-defined]
+    receive = connection.receive
+
+    def receive_in_turn(packet: Any) -> None:
+        """Thousands of small packets arrive as one piece: between two of them others go on."""
+        receive(packet)
+        connection.server.sleep(0)
+
+    connection.receive = receive_in_turn
 
     @functools.wraps(handler)
     def handle(ws: Any) -> Any:
