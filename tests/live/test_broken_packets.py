@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import aiohttp
 import pytest
@@ -60,6 +61,8 @@ def test_others_have_their_turn_between_two_packets_of_one_connection() -> None:
                 self.receive(packet)
 
     class Engine:
+        disconnect = handle_request = None
+
         def __init__(self) -> None:
             self._async = {"websocket": lambda handler, _server: handler}
 
@@ -67,3 +70,23 @@ def test_others_have_their_turn_between_two_packets_of_one_connection() -> None:
     end_connections_of(engine)
     engine._async["websocket"](Connection().websocket, None)(["a", "b"])
     assert happened == ["a", "others, 0 s", "b", "others, 0 s"]
+
+
+@pytest.mark.parametrize("packet", ["9", "0", "2", "6", "1"])
+def test_a_polling_connection_that_ends_is_answered_at_once(packet: str) -> None:
+    app = create_app(Settings(async_mode="threading"), FakeInference())
+
+    async def statuses(url: str) -> list[int]:
+        address = url + "/socket.io/?EIO=4&transport=polling"
+        seconds = aiohttp.ClientTimeout(total=20)  # it waited for ever
+        async with aiohttp.ClientSession(timeout=seconds) as http:
+            async with http.get(address) as opened:
+                sid = json.loads((await opened.text())[1:])["sid"]
+            found = []
+            for body in (packet, "3"):
+                async with http.post(f"{address}&sid={sid}", data=body) as answer:
+                    found.append(answer.status)
+            return found
+
+    with served(app) as url:
+        assert asyncio.run(statuses(url)) in ([400, 400], [200, 400])

@@ -12,6 +12,7 @@ import functools
 import logging
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[Any], Any]
@@ -42,8 +43,33 @@ def _ending(handler: Handler) -> Handler:
     return handle
 
 
+def _end_polling(engine: Any) -> None:
+    """Close polling connections at once: the library waits until somebody fetches its last word,
+    and answers 500 to who goes on with a connection that has ended.
+    """
+    disconnect, handle_request = engine.disconnect, engine.handle_request
+
+    def disconnect_at_once(sid: str | None = None) -> None:
+        polling = engine.sockets.get(sid)
+        if polling is None or polling.upgraded or polling.closed:
+            disconnect(sid)
+            return
+        polling.close(wait=False, reason=engine.reason.SERVER_DISCONNECT)
+        engine.sockets.pop(sid, None)
+
+    def handle(environ: dict[str, Any], start_response: Any) -> Any:
+        sid = parse_qs(environ.get("QUERY_STRING", "")).get("sid", [""])[0]
+        known = engine.sockets.get(sid)
+        if known is not None and known.closed:
+            engine.sockets.pop(sid, None)
+        return handle_request(environ, start_response)
+
+    engine.disconnect, engine.handle_request = disconnect_at_once, handle
+
+
 def end_connections_of(engine: Any) -> None:
     """Have the Engine.IO server ``engine`` close what a broken packet ended."""
+    _end_polling(engine)
     parts = dict(engine._async)  # the library's own table, which all servers of a mode share
     open_websocket = parts["websocket"]
     if open_websocket is None:
