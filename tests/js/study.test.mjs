@@ -9,7 +9,7 @@ import { StimulusClock, takenMs } from "../../static/js/study/clock.js";
 import { nextStep, secondsOf } from "../../static/js/study/flow.js";
 import { linesOf } from "../../static/js/study/question-editor.js";
 import { receiptText } from "../../static/js/study/receipt.js";
-import { clock, interval, momentText, partLabel, partValue, stepAt, strongest } from "../../static/js/study/report-data.js";
+import { clock, differenceText, interval, momentText, partLabel, partValue, stepAt, strongest } from "../../static/js/study/report-data.js";
 import { FakeClock, settle, wireFace, wireResult } from "./support.mjs";
 
 // --- the time of the stimulus
@@ -277,6 +277,13 @@ test("the expressions that say most are shown first", () => {
   const curves = (given) => Object.fromEntries(EMOTIONS.map((emotion) => [emotion, flat(given[emotion] ?? 0.01)]));
   assert.deepEqual(strongest(curves({ angry: 0.05, happy: 0.7, surprise: 0.3, neutral: 0.9 })), ["happy", "surprise"]);
   assert.deepEqual(strongest(curves({ angry: 0.05 })), ["angry"]);
+});
+
+test("a difference names its stimuli, its measure and both values", () => {
+  const row = { measure: "happy", first: 0.31, second: 0.12, groups: ["Advert A", "Advert B"] };
+  assert.equal(differenceText(row), "Happy: 31 % at Advert A, 12 % at Advert B");
+  const valence = { ...row, measure: "valence", first: 0.2, second: -0.05 };
+  assert.equal(differenceText(valence), "Valence: +0.20 at Advert A, −0.05 at Advert B");
 });
 
 test("the device has words, everything else is what the researcher or the panel wrote", () => {

@@ -1,7 +1,7 @@
 // What the report of a study says at a moment, and in words.
 
 import { EMOTIONS, nameOf, percent } from "../lib/emotions.js";
-import { t } from "../lib/i18n.js";
+import { number, t } from "../lib/i18n.js";
 
 /** Index of the step of `times` (ms, rising) that `ms` lies in; the first or last beyond the ends. */
 export function stepAt(times, ms) {
@@ -70,6 +70,26 @@ export function strongest(emotions, least = 0.15, most = 3) {
   tops.sort((a, b) => b.top - a.top);
   const chosen = tops.filter(({ top }) => top >= least).slice(0, most).map(({ emotion }) => emotion);
   return chosen.length > 0 ? chosen : [tops[0].emotion];
+}
+
+/** A value of `measure`, an emotion's share or the valence, in words. */
+export function valueText(measure, value) {
+  return measure === "valence" ? signed(value) : percent(value);
+}
+
+/** With its sign. */
+export function signed(value, digits = 2) {
+  return `${value > 0 ? "+" : value < 0 ? "−" : ""}${number(Math.abs(value), digits)}`;
+}
+
+export function measureName(measure) {
+  return measure === "valence" ? t("Valence") : nameOf(measure);
+}
+
+/** What differs between two stimuli: a row of the report's comparison, as a line. */
+export function differenceText({ measure, first, second, groups: [one, other] }) {
+  return t("{measure}: {first} at {one}, {second} at {other}",
+    { measure: measureName(measure), first: valueText(measure, first), second: valueText(measure, second), one, other });
 }
 
 /** The value of `curve` ({t_ms}, aligned `values`) at `ms`, or null. */

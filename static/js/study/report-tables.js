@@ -3,15 +3,14 @@
 import { el, row } from "../lib/dom.js";
 import { EMOTIONS, nameOf, percent } from "../lib/emotions.js";
 import { mark, number, t, tn } from "../lib/i18n.js";
-import { interval, reasonText } from "./report-data.js";
+import { differenceText, interval, measureName, reasonText, signed, valueText } from "./report-data.js";
 
 // what the server says of an effect (webapp/survey/report/compare.py)
 const EFFECTS = [mark("very small"), mark("small"), mark("medium"), mark("large")];
 
-const signed = (value, digits = 2) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${number(Math.abs(value), digits)}`;
 const points = (value) => signed(100 * value, 1);
 const pText = (p) => (p === null || p === undefined ? "–" : p < 0.001 ? `< ${number(0.001, 3)}` : number(p, 3));
-const named = (measure) => (measure === "valence" ? t("Valence") : nameOf(measure));
+const NAMED = 5; // differences that are named above the table
 
 function table(label, head, rows, caption = null) {
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
@@ -41,11 +40,10 @@ export function comparison(report) {
   const clear = found.rows.filter((one) => one.significant);
   const rows = found.rows.map((one) => {
     const share = one.measure !== "valence";
-    const text = (value) => (share ? percent(value) : signed(value));
     const band = one.interval && one.interval.map((value) => (share ? points(value) : signed(value))).join(" … ");
     const verdict = one.untested ? t("Not tested") : one.significant ? t("Differs") : t("No clear difference");
     return row([
-      `${one.groups[0]} − ${one.groups[1]}`, named(one.measure), text(one.first), text(one.second),
+      `${one.groups[0]} − ${one.groups[1]}`, measureName(one.measure), valueText(one.measure, one.first), valueText(one.measure, one.second),
       share ? points(one.difference) : signed(one.difference), band || "–", pText(one.p_holm),
       EFFECTS.includes(one.effect_word) ? t(one.effect_word) : "–", [verdict, "words"],
     ], { class: one.significant ? "marked" : null });
@@ -53,7 +51,9 @@ export function comparison(report) {
   return block("comparison-title", t("What was shown, compared"),
     el("p", {}, clear.length === 0
       ? t("No difference between the stimuli is clear.")
-      : tn("One difference is clear.", "{count} differences are clear.", clear.length)),
+      : tn("One difference is clear:", "{count} differences are clear:", clear.length)),
+    el("ul", { class: "texts", hidden: clear.length === 0 }, ...clear.slice(0, NAMED).map((one) => el("li", {}, differenceText(one))),
+      clear.length > NAMED ? el("li", {}, t("and others, marked in the table")) : null),
     el("details", { class: "more", open: found.rows.length <= 24 }, el("summary", {}, t("Table of differences")),
       table(t("Differences"), [t("Stimuli"), t("Measure"), t("First"), t("Second"), t("Difference"), t("Interval"), t("p (corrected)"), t("Effect size"), t("Finding")], rows,
         t("First minus second; shares in points. Tests count each person once and are corrected together (Holm)."))));
@@ -84,7 +84,7 @@ function answer(one, names) {
   if (related.length > 0) {
     part.append(el("ul", { class: "texts" }, ...related.map((relation) => el("li", {}, t(
       "{measure} during {name} goes along with the answer: rank correlation {rho} ({low} to {high}), p = {p}", {
-        measure: named(relation.measure), name: names.get(relation.stimulus) ?? "", rho: signed(relation.rho),
+        measure: measureName(relation.measure), name: names.get(relation.stimulus) ?? "", rho: signed(relation.rho),
         low: signed(relation.low), high: signed(relation.high), p: pText(relation.p_holm),
       })))));
   }
