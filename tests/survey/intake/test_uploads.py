@@ -122,6 +122,22 @@ def test_a_zip_is_unpacked_safely(store, send, survey, catalog):
     assert len(rows(store)) == 7  # six members and the ZIP itself, as before
 
 
+def test_refused_members_of_a_zip_make_no_groups(uploads, catalog, survey, store):
+    data = zip_of(
+        {
+            "/etc/hosts": b"x",
+            "C:\\pictures\\three.jpg": picture("fear"),
+            "study/C/one.jpg": picture("happy"),
+            "study/D/two.jpg": picture("sad"),
+        }
+    )
+    before = {group.name for group in catalog.groups(survey.id)}
+    receipt = uploads.receive(survey.id, "", "set.zip", io.BytesIO(data))
+    assert (receipt.status, receipt.files) == ("unpacked", 4)
+    assert {group.name for group in catalog.groups(survey.id)} - before == {"C", "D"}
+    assert sum(row.refused is not None for row in rows(store)) == 2
+
+
 def test_an_encrypted_member_is_refused(store, send):
     data = bytearray(zip_of({"a.jpg": picture("happy")}))
     for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

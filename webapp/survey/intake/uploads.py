@@ -293,14 +293,21 @@ class Uploads:
         return Receipt("unpacked", path, sha, count, skipped=skipped)
 
     def _groups_of(self, survey: Survey, group: str, members: Sequence[Member]) -> list[int]:
-        """The ids of the members' groups; one for all where there would be too many groups."""
+        """The ids of the members' groups; one for all where there would be too many groups.
+
+        A refused member says nothing of groups: it is listed in that of the first good one.
+        """
         names = [group] * len(members)
         if not group:
             there = [one.name for one in self._catalog.groups(survey.id)]
             default = there[0] if len(there) == 1 else ONE_GROUP
-            names = beside_the_loop(placed, [one.path for one in members], there, default)
-            if len({*there, *names}) > MAX_GROUPS:
-                names = [default] * len(members)
+            good = [one.path for one in members if one.refused is None]
+            named = beside_the_loop(placed, good, there, default)
+            if len({*there, *named}) > MAX_GROUPS:
+                named = [default]
+            others = named[0] if named else default
+            group_of = dict(zip(good, named, strict=False))
+            names = [group_of.get(one.path, others) for one in members]
         ids = {name: self._catalog.ensure_group(survey.id, name) for name in dict.fromkeys(names)}
         return [ids[name] for name in names]
 
