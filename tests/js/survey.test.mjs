@@ -131,6 +131,9 @@ test("folders become groups", () => {
   assert.deepEqual(groups(["A/1.jpg", "B/x/2.jpg"]), ["A", "B"]);
   assert.deepEqual(groups(["Set/x/A/1.jpg", "Set/B/2.jpg"], ["A", "B"]), ["A", "B"]);
   assert.deepEqual(groups(["1.jpg"]), ["All pictures"]);
+  assert.deepEqual(groups(["Set/A/1.jpg", "Set/notes.TXT", "Set/B/2.jpg"]), ["A", "A", "B"]);
+  assert.deepEqual(groups(["order.xlsx", "A/1.jpg", "B/2.jpg", "papers/x.pdf"]), ["A", "A", "B", "A"]);
+  assert.deepEqual(groups(["notes.txt", "x/more.txt"]), ["All pictures", "x"]);
   assert.deepEqual(groups(["1.jpg"], ["A", "B"]), ["A"]);
   assert.deepEqual(groups(["all.zip", "1.jpg", "A/b.zip"], ["A", "B"]), ["", "A", "A"]);
   assert.deepEqual(groups(["Set/A/1.jpg"], ["A", "B"], "B"), ["B"]);

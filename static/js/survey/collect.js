@@ -10,6 +10,13 @@ const SYSTEM_FOLDERS = new Set([
   "system volume information", ".ipynb_checkpoints", "#snapshot",
 ]);
 
+// what people put beside their pictures (webapp/survey/intake/placing.py)
+const DOCUMENT = new RegExp(`\\.(${[
+  "txt|md|rtf|log|pdf|html|htm|url|lnk|ini",
+  "csv|tsv|xls|xlsx|ods|json|xml|yaml|yml",
+  "doc|docx|odt|ppt|pptx",
+].join("|")})$`, "i");
+
 /** Left behind by an operating system or program: nobody meant to send it (webapp/files/kinds). */
 export function isSystemFile(path) {
   const parts = path.toLowerCase().split("/");
@@ -66,18 +73,24 @@ export function fromFiles(files) {
  *
  * A chosen group takes everything. Else the first folder of the path that is a group's name is
  * taken; else the folder that tells the files apart: the first, or the second where all lie in one.
- * A ZIP that lies in no folder has no group: the folders in it are the groups.
+ * A ZIP that lies in no folder has no group: the folders in it are the groups. Documents make no
+ * groups: they go to one of the others.
  */
 export function placed(items, groups, chosen) {
   if (chosen) return items.map((item) => ({ ...item, group: chosen }));
-  const folders = items.map(({ path }) => path.split("/").slice(0, -1));
-  const first = new Set(folders.map((parts) => parts[0] ?? ""));
-  const shared = first.size === 1 && folders.every((parts) => parts.length >= 2);
-  return items.map((item, i) => {
-    const parts = folders[i];
-    const known = parts.find((part) => groups.includes(part));
+  const foldersOf = ({ path }) => path.split("/").slice(0, -1);
+  const pictures = items.filter(({ path }) => !DOCUMENT.test(path));
+  const telling = pictures.length > 0 ? pictures : items;
+  const first = new Set(telling.map((item) => foldersOf(item)[0] ?? ""));
+  const shared = first.size === 1 && telling.every((item) => foldersOf(item).length >= 2);
+  const groupOf = (item) => {
+    const parts = foldersOf(item);
     const loose = /\.zip$/i.test(item.path) ? "" : groups[0] ?? "All pictures";
-    const group = known ?? (shared ? parts[1] : parts[0]) ?? loose;
-    return { ...item, group };
+    return parts.find((part) => groups.includes(part)) ?? (shared ? parts[1] : parts[0]) ?? loose;
+  };
+  const there = telling.map(groupOf);
+  return items.map((item) => {
+    const group = groupOf(item);
+    return { ...item, group: there.includes(group) ? group : there[0] };
   });
 }

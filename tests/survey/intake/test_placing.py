@@ -18,6 +18,10 @@ from webapp.survey.intake.placing import placed
         (["anna/1.jpg", "anna/2.jpg"], [], ["anna", "anna"]),
         (["x/A/1.jpg", "x/2.jpg", "3.jpg"], ["A"], ["A", "x", "All pictures"]),
         (["1.jpg"], ["A", "B"], ["All pictures"]),
+        (["study/A/1.jpg", "study/notes.TXT", "study/B/2.jpg"], [], ["A", "A", "B"]),
+        (["order.xlsx", "study/A/1.jpg", "study/B/2.jpg"], [], ["A", "A", "B"]),
+        (["A/1.jpg", "B/2.jpg", "B/list.csv", "papers/x.pdf"], [], ["A", "B", "B", "A"]),
+        (["notes.txt", "x/more.txt"], [], ["All pictures", "x"]),
         ([], [], []),
     ],
 )

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 ONE_GROUP = "All pictures"
+# Endings of what people put beside their pictures; it says nothing of groups.
+DOCUMENTS: Final = (
+    *(".txt", ".md", ".rtf", ".log", ".pdf", ".html", ".htm", ".url", ".lnk", ".ini"),
+    *(".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".xml", ".yaml", ".yml"),
+    *(".doc", ".docx", ".odt", ".ppt", ".pptx"),
+)
 
 
 def placed(paths: Sequence[str], groups: Sequence[str] = (), default: str = ONE_GROUP) -> list[str]:
@@ -12,17 +19,22 @@ def placed(paths: Sequence[str], groups: Sequence[str] = (), default: str = ONE_
 
     The first folder of a path that is the name of one of ``groups`` is taken; else the folder that
     tells the files apart: the first, or the second where all lie in one. Files without a folder go
-    to ``default``.
+    to ``default``. Documents make no groups: they go to one of the others.
 
-    >>> placed(["study/A/1.jpg", "study/B/2.jpg"])
-    ['A', 'B']
+    >>> placed(["study/A/1.jpg", "study/B/2.jpg", "study/notes.txt"])
+    ['A', 'B', 'A']
     """
+    documents = [path.lower().endswith(DOCUMENTS) for path in paths]
     folders = [path.split("/")[:-1] for path in paths]
-    first = {parts[0] if parts else "" for parts in folders}
-    shared = len(first) == 1 and all(len(parts) >= 2 for parts in folders)
-    found = []
-    for parts in folders:
+    telling = [f for f, document in zip(folders, documents, strict=True) if not document] or folders
+    first = {parts[0] if parts else "" for parts in telling}
+    shared = len(first) == 1 and all(len(parts) >= 2 for parts in telling)
+
+    def group(parts: list[str]) -> str:
         known = next((part for part in parts if part in groups), None)
-        apart = parts[1] if shared else parts[0] if parts else default
-        found.append(known or apart)
-    return found
+        apart = parts[1:2] if shared else parts[:1]
+        return known or (apart[0] if apart else default)
+
+    there = {group(parts): None for parts in telling}  # in order
+    found = [group(parts) for parts in folders]
+    return [name if name in there else next(iter(there)) for name in found]
