@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from webapp.files.archives import Member
+
 ONE_GROUP = "All pictures"
 # Endings of what people put beside their pictures; it says nothing of groups.
 DOCUMENTS: Final = (
@@ -38,3 +40,18 @@ def placed(paths: Sequence[str], groups: Sequence[str] = (), default: str = ONE_
     there = {group(parts): None for parts in telling}  # in order
     found = [group(parts) for parts in folders]
     return [name if name in there else next(iter(there)) for name in found]
+
+
+def placed_members(members: Sequence[Member], groups: Sequence[str], most: int) -> list[str]:
+    """The group of each member of a ZIP; one for all where there would be more than ``most``.
+
+    A refused member says nothing of groups: it is listed in that of the first good one.
+    """
+    default = groups[0] if len(groups) == 1 else ONE_GROUP
+    good = [one.path for one in members if one.refused is None]
+    named = placed(good, groups, default)
+    if len({*groups, *named}) > most:
+        named = [default] * len(good)
+    group_of = dict(zip(good, named, strict=True))
+    others = named[0] if named else default
+    return [group_of.get(one.path, others) for one in members]

@@ -27,7 +27,7 @@ from webapp.files.reserve import DiskReserve
 from webapp.languages import N_
 from webapp.settings import Settings
 from webapp.survey.catalog import MAX_GROUPS, Catalog, find_survey
-from webapp.survey.intake.placing import ONE_GROUP, placed
+from webapp.survey.intake.placing import placed_members
 from webapp.survey.intake.quota import Quota
 from webapp.survey.intake.receipts import Receipt, Source, clean_path, path_hash
 from webapp.survey.respondents import respondent_of
@@ -293,21 +293,11 @@ class Uploads:
         return Receipt("unpacked", path, sha, count, skipped=skipped)
 
     def _groups_of(self, survey: Survey, group: str, members: Sequence[Member]) -> list[int]:
-        """The ids of the members' groups; one for all where there would be too many groups.
-
-        A refused member says nothing of groups: it is listed in that of the first good one.
-        """
+        """Ids of the groups: ``group``, or where it is empty what the folders say."""
         names = [group] * len(members)
         if not group:
             there = [one.name for one in self._catalog.groups(survey.id)]
-            default = there[0] if len(there) == 1 else ONE_GROUP
-            good = [one.path for one in members if one.refused is None]
-            named = beside_the_loop(placed, good, there, default)
-            if len({*there, *named}) > MAX_GROUPS:
-                named = [default]
-            others = named[0] if named else default
-            group_of = dict(zip(good, named, strict=False))
-            names = [group_of.get(one.path, others) for one in members]
+            names = beside_the_loop(placed_members, members, there, MAX_GROUPS)
         ids = {name: self._catalog.ensure_group(survey.id, name) for name in dict.fromkeys(names)}
         return [ids[name] for name in names]
 
