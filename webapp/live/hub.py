@@ -215,6 +215,7 @@ class LiveHub:
         deadline = self._clock() + timeout_s
         while self._clock() < deadline and any(s.busy for s in list(self._sessions.values())):
             sleep(0.01)
+        sleep(0.2)  # a session is free a moment before its answer is sent by another thread
         for observer in self.observers:
             observer.stop()
         for sid in list(self._sessions):
