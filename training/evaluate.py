@@ -18,7 +18,7 @@ from training.evaluation.scoring import open_model
 from training.litert import quieten
 from training.runs import read_history, tell_left_out
 from webapp.errors import MienError
-from webapp.files.atomic import replacing
+from webapp.files.atomic import write
 from webapp.files.text import forgiving_console
 
 
@@ -29,7 +29,13 @@ from webapp.files.text import forgiving_console
 @click.option("--json", "target", default="-", show_default=True, help="- prints.")
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
 @click.option("--report", "folder", type=click.Path(path_type=Path), help="Write a report here.")
-@click.option("--report-sample", default=1000, show_default=True, help="Faces for degraded copies.")
+@click.option(
+    "--report-sample",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Faces for degraded copies.",
+)
 def main(
     model: str, data: Path, ferplus: Path | None, target: str, models_dir: Path,
     folder: Path | None, report_sample: int,
@@ -49,14 +55,15 @@ def main(
 
             history = read_history(Path(model)) if Path(model).is_dir() else []
             write_report(folder, scorer, answers, report, history, report_sample)
+        text = json.dumps(report, indent=2, sort_keys=True) + "\n"
+        if target == "-":
+            click.echo(text, nl=False)
+        else:
+            write(Path(target), text)
     except (DatasetError, MienError) as error:
         raise click.ClickException(str(error)) from error
-    text = json.dumps(report, indent=2, sort_keys=True) + "\n"
-    if target == "-":
-        click.echo(text, nl=False)
-        return
-    with replacing(Path(target)) as stream:
-        stream.write(text.encode())
+    except OSError as error:
+        raise click.ClickException(f"Cannot be read or written: {error}") from error
 
 
 if __name__ == "__main__":

@@ -25,11 +25,12 @@ from training.data.sources import Prepared, prepare
 from training.evaluation.answers import answer, figures
 from training.evaluation.calibration import fit_temperature, fit_uncertain_below
 from training.evaluation.metrics import score
-from training.evaluation.scoring import Scorer, open_model
+from training.evaluation.scoring import Scorer, open_model, open_version
 from training.litert import quieten
 from webapp.card import Mixture, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
+from webapp.files.text import forgiving_console
 from webapp.models.registry import Registry
 from webapp.vision.classifier import served
 
@@ -107,14 +108,11 @@ def write(
     folder: Path, held_back: Scorer, logits: Logits, data: Prepared, chosen: Mixture
 ) -> dict[str, Any]:
     """Put ``chosen`` into the card of the version in ``folder``; what its test pictures say."""
-    chosen, below, validation = fitted(held_back.card, chosen, logits, data.validation)
-    card = replace(ModelCard.load(folder), mixture=chosen, uncertain_below=below)
-    card.save(folder)
     if data.test is None:
         raise DatasetError("Expected test pictures to score the mixture. Received none.")
-    serving: dict[str, Any] = figures(answer(open_model(str(folder), folder.parent), data.test))[
-        "serving"
-    ]
+    chosen, below, validation = fitted(held_back.card, chosen, logits, data.validation)
+    card = replace(ModelCard.load(folder), mixture=chosen, uncertain_below=below)
+    serving: dict[str, Any] = figures(answer(open_version(folder, card), data.test))["serving"]
     metrics = {part: dict(values) for part, values in card.metrics.items()}
     metrics.setdefault("validation", {})["mixture"] = validation
     metrics.setdefault("test", {})["serving"] = serving
@@ -126,7 +124,7 @@ def write(
 @click.option("--model", required=True, help="The version that held the pictures back.")
 @click.option("--data", type=click.Path(path_type=Path), required=True)
 @click.option("--ferplus", type=click.Path(path_type=Path), required=True)
-@click.option("--split-seed", default=1, show_default=True)
+@click.option("--split-seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--validation", default=0.1, show_default=True, help="Share that was held back.")
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
 @click.option("--into", help="Write one mixture into this version's card.")
@@ -136,6 +134,7 @@ def main(
     model: str, data: Path, ferplus: Path, split_seed: int, validation: float, models_dir: Path,
     into: str | None, weight: float, strength: float,
 ) -> None:  # fmt: skip
+    forgiving_console()
     quieten()
     try:
         with opened(data) as source:
@@ -155,7 +154,7 @@ def main(
                 row: dict[str, Any] = {"weight": each, "strength": at}
                 row |= read_right(card, logits, pictures.validation)
                 click.echo(json.dumps(row))
-    except (DatasetError, MienError) as error:
+    except (DatasetError, MienError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

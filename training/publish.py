@@ -45,6 +45,7 @@ from webapp.card import GOLDEN_TOLERANCE, CropSpec, ModelCard
 from webapp.errors import Conflict, MienError, ModelInvalid, NotFound
 from webapp.files.text import forgiving_console
 from webapp.models.registry import Registry
+from webapp.models.wanted import check_name
 
 _STAGING = ".publishing-"
 
@@ -65,7 +66,6 @@ class Options:
     members: tuple[Path, ...] = ()
     soup: tuple[Path, ...] = ()
     weights: str = "auto"
-    h5: bool = False
     serving_head: str | None = None
     crop: CropSpec = field(default_factory=CropSpec)
     activate: bool = False
@@ -75,8 +75,10 @@ def publish(run_folder: Path, options: Options) -> Path:
     """Write ``models_dir/name`` and return it; activate it where no version is active yet.
 
     Raises :class:`ModelInvalid` where the card would lie, :class:`Conflict` where the version
-    exists, DatasetError and OSError. Nothing is left behind then.
+    exists, :class:`InvalidRequest` for a name that none can have, DatasetError and OSError.
+    Nothing is left behind then.
     """
+    check_name(options.name)
     run = read_run(run_folder)
     beside = run_folder / METRICS_FILE
     run_metrics = check_metrics(beside, run) if beside.is_file() else None
@@ -121,7 +123,7 @@ def publish(run_folder: Path, options: Options) -> Path:
     held = read_out_of_fold(parts, read) if parts else run
     compiled = compiled_soup(first, soup)
     with _staging(options.models_dir) as folder:
-        card = _on_files(draft, compiled, compiled.write(folder, h5=options.h5), options)
+        card = _on_files(draft, compiled, compiled.write(folder), options)
         facts = training_facts(run, compiled, members, soup)
         if parts and data is not None:
             card = calibrated(card, held, held.logits, OUT_OF_FOLD)
@@ -153,7 +155,7 @@ def publish(run_folder: Path, options: Options) -> Path:
 
 
 def _draft(run: FinishedRun, options: Options) -> ModelCard:
-    """The card's beginning; a name that cannot be a folder is refused before any work."""
+    """The card's beginning; a crop that cannot be is refused before any work."""
     return ModelCard(
         options.name,
         str(run.facts["recipe"]),
@@ -271,17 +273,15 @@ def summary(folder: Path) -> str:
     show_default=True,
     help="What each network sees: the picture, that and its mirror, or one of them in turn.",
 )
-@click.option("--flip-average", "flip", is_flag=True, help="The same as --views both.")
 @click.option("--weights", type=click.Choice(WEIGHTS), default="auto", show_default=True)
-@click.option("--h5", is_flag=True, help="Write model.h5 and model.weights.h5 too.")
 @click.option("--serving-head", help="The head that the app shows; ferplus where there is one.")
 @click.option("--crop-scale", default=CropSpec().scale, show_default=True)
 @click.option("--crop-shift-up", default=CropSpec().shift_up, show_default=True)
 @click.option("--activate", is_flag=True, help="Let it serve even where another does.")
 def main(
     run: Path, name: str, models_dir: Path, data: Path | None, ferplus: Path | None,
-    members: tuple[Path, ...], soup: tuple[Path, ...], views: str, flip: bool, weights: str,
-    h5: bool, serving_head: str | None, crop_scale: float, crop_shift_up: float, activate: bool,
+    members: tuple[Path, ...], soup: tuple[Path, ...], views: str, weights: str,
+    serving_head: str | None, crop_scale: float, crop_shift_up: float, activate: bool,
 ) -> None:  # fmt: skip
     """Make a model version of a finished RUN."""
     forgiving_console()
@@ -292,11 +292,10 @@ def main(
         models_dir,
         data,
         ferplus,
-        "both" if flip else views,
+        views,
         members,
         soup,
         weights,
-        h5,
         serving_head,
         crop,
         activate,

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from webapp.errors import ModelInvalid
 from webapp.files.atomic import replacing
 
 RUN_FILE = "run.json"
@@ -58,10 +59,13 @@ def write_history(run: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises OSError, or ValueError where it is none."""
-    payload = json.loads(path.read_text(encoding="utf-8"))
+    """A JSON object from a file. Raises :class:`ModelInvalid` where it is none."""
+    try:
+        payload = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelInvalid(f"{path} cannot be read: {error}") from error
     if not isinstance(payload, dict):
-        raise ValueError(f"{path.name}: expected a JSON object.")
+        raise ModelInvalid(f"{path}: expected a JSON object.")
     return payload
 
 

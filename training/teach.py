@@ -30,18 +30,16 @@ def teach(run: Path, data: Path, out: Path, device: str = "auto") -> int:
     import torch
 
     from training.engines.torch_engine import network_of, predict_logits
-    from training.engines.torch_loop import CHECKPOINT_FILE, Hardware
+    from training.engines.torch_loop import Hardware, read_checkpoint
 
+    facts = read_json(run / RUN_FILE)
+    state = read_checkpoint(run, torch.device("cpu"))
     try:
-        facts = read_json(run / RUN_FILE)
         parameters = facts["parameters"]
-        state = torch.load(run / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
         network = network_of(spec_from(parameters["network"]))
         network.load_state_dict(state["mean"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ModelInvalid(
-            f"{run} is no run of the torch engine with a whole epoch: {error}"
-        ) from error
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelInvalid(f"{run} is no run of the torch engine: {error}") from error
     faces = read_source(data).training
     if faces.fingerprint != facts["data"]["fingerprint"]:
         raise ModelInvalid(f"{data} does not hold the pictures that {run} was trained on.")

@@ -36,7 +36,9 @@ from training.recipes.weights import WeightsError
 from training.runs import HISTORY_FILE, RUN_FILE, TimeUp, tell_left_out
 from webapp.errors import MienError
 from webapp.files.text import forgiving_console
+from webapp.models.wanted import check_name
 
+KERAS_SEEDS = 42_000  # an epoch's seed is made of it, and has to fit into 32 bits
 _CONTINUING = ", ".join(name for name, recipe in MIEN_RECIPES.items() if recipe.continues)
 
 
@@ -52,7 +54,7 @@ def recipe_named(name: str, epochs: int | None, batch: int | None) -> Recipe:
         )
     fit = FIT_RECIPES[name]
     fit = fit.with_epochs(epochs) if epochs else fit
-    return fit.with_batch(batch) if batch else fit
+    return replace(fit, batch=batch or fit.batch)
 
 
 def taught_share(recipe: MienRecipe, teachers: tuple[Path, ...], wanted: float | None) -> float:
@@ -83,10 +85,10 @@ def taught_share(recipe: MienRecipe, teachers: tuple[Path, ...], wanted: float |
 @click.option("--resume", is_flag=True, help="Go on from the last whole epoch of --out.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's number.")
 @click.option("--batch", type=click.IntRange(min=2), help="Instead of the recipe's size.")
-@click.option("--seed", default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option(
     "--split-seed",
-    type=int,
+    type=click.IntRange(min=0),
     help="Of the validation split, where it is not --seed: another network, the same pictures.",
 )
 @click.option(
@@ -145,7 +147,13 @@ def taught_share(recipe: MienRecipe, teachers: tuple[Path, ...], wanted: float |
     type=click.FloatRange(min=0, min_open=True),
     help="Stop before an epoch that would not fit; exit status 75. Go on with --resume.",
 )
-@click.option("--threads", default=os.cpu_count() or 1, show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="Of the torch engine.",
+)
 def main(
     data: Path, recipe_name: str, ferplus: Path | None, run: Path, resume: bool,
     epochs: int | None, batch: int | None, seed: int, split_seed: int | None,
@@ -159,7 +167,12 @@ def main(
     quieten()
     recipe = recipe_named(recipe_name, epochs, batch)
     engine = engine_for(recipe, engine)
-    weights = weights or ("imagenet" if recipe_name.startswith("efficientnet") else None)
+    if recipe_name.startswith("efficientnet"):
+        weights = weights or "imagenet"
+    elif weights is not None:
+        raise click.BadParameter("Only the recipes efficientnet... begin with --weights.")
+    if engine == "keras" and seed > KERAS_SEEDS:
+        raise click.BadParameter(f"--seed of the Keras engine is at most {KERAS_SEEDS}.")
     if start is not None and engine != "torch":
         raise click.BadParameter("Only the torch engine can go on from a version.")
     if getattr(recipe, "continues", False) != (start is not None):
@@ -183,11 +196,16 @@ def main(
         run, recipe, engine, seed, resume, threads, precision, weights, start, teachers,
         device, compiled, augment, minutes,
     )  # fmt: skip
-    if (run / RUN_FILE).exists() and not resume:
+    if run.exists() and not run.is_dir():
+        raise click.ClickException(f"Expected a folder for the run. --out {run} is a file.")
+    begun = (run / RUN_FILE).exists()
+    if begun and not resume:
         raise click.ClickException(f"{run} holds a run already; add --resume or name another.")
     if name is not None and (models_dir / name).exists():
         raise click.ClickException(f"{models_dir / name} exists; choose another --publish name.")
     try:
+        if name is not None:
+            check_name(name)
         with opened(data) as source:
             split = seed if split_seed is None else split_seed
             fold = Fold.parse(fold_text) if fold_text else None
@@ -214,12 +232,13 @@ def main(
         click.echo(f"\nThe time is up: {reached}. Go on with --resume.")
         sys.exit(UNFINISHED)
     except (DatasetError, WeightsError, MienError) as error:
-        if not (run / HISTORY_FILE).exists():
+        if not begun and not (run / HISTORY_FILE).exists():
             (run / RUN_FILE).unlink(missing_ok=True)  # nothing was trained: no run was begun
         raise click.ClickException(str(error)) from error
     except OSError as error:
+        kept = " What was written before is whole; go on with --resume."
         raise click.ClickException(
-            f"{error}. What was written before is whole; go on with --resume."
+            f"{error}.{kept if (run / RUN_FILE).exists() else ''}"
         ) from error
     click.echo(f"Trained. Publish with: python -m training.publish {run} --name NAME")
 

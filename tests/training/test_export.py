@@ -11,7 +11,7 @@ from click.testing import CliRunner
 keras = pytest.importorskip("keras")
 
 from training.export import export, main  # noqa: E402
-from training.publishing.compact import flip_average, fold_batch_norms, save_keras  # noqa: E402
+from training.publishing.compact import average_views, fold_batch_norms, save_keras, views_of  # noqa: E402
 from training.recipes.networks import MienSpec, build_mien  # noqa: E402
 from webapp.errors import ModelInvalid  # noqa: E402
 
@@ -26,7 +26,8 @@ SPEC = MienSpec(stem=(8, 8), blocks=((8, 1), (16, 2)))
 def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "v1"
     folder.mkdir()
-    save_keras(flip_average(fold_batch_norms(build_mien(SPEC, side=44)), 2), folder / "model.keras")
+    network = fold_batch_norms(build_mien(SPEC, side=44))
+    save_keras(average_views([network], views_of(1, "both"), 2), folder / "model.keras")
     return folder
 
 

@@ -12,7 +12,7 @@ from training.publishing.finished import check_metrics, read_run, validation_pic
 from training.runs import write_history, write_json
 from webapp.card import sha256_of
 from webapp.domain import EMOTIONS
-from webapp.errors import Conflict, ModelInvalid
+from webapp.errors import Conflict, InvalidRequest, ModelInvalid
 
 
 def _make_run(folder, *, order=None, epochs=2, done=2, **facts):
@@ -127,10 +127,10 @@ def test_a_version_never_changes(tmp_path):
         publish(folder, Options("v1", tmp_path / "models"))
 
 
-@pytest.mark.parametrize("name", ["../v1", ".hidden", "a/b"])
-def test_name_must_be_a_folder_of_its_own(tmp_path, name):
+@pytest.mark.parametrize("name", ["../v1", ".hidden", "a/b", "x y", "Größe", "ACTIVE"])
+def test_a_name_that_no_version_can_have_is_refused(tmp_path, name):
     folder = _make_run(tmp_path / "run")
-    with pytest.raises(ModelInvalid, match="folder name"):
+    with pytest.raises(InvalidRequest, match=r"version name|file that the server keeps"):
         publish(folder, Options(name, tmp_path / "models"))
 
 

@@ -197,10 +197,11 @@ def load_files(
     files: Sequence[Labelled],
     votes_of: Mapping[str, NDArray[np.float32]],
     left_out: Sequence[str] = (),
+    of_set: str = "",
 ) -> LabelledFaces:
     """The pictures of ``files`` below ``folder``; those that cannot be read are listed.
 
-    Raises :class:`DatasetError` where an emotion has none.
+    Raises :class:`DatasetError` where an emotion has none; it names the set ``of_set``.
     """
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
@@ -222,9 +223,10 @@ def load_files(
         broken = [name for name in empty if name in given]
         why = f"{', '.join(broken)} holds no readable picture. " if broken else ""
         gone = [name for name in empty if name not in given]
-        why += f"{', '.join(gone)} missing. " if gone else ""
+        why += f"no picture of {', '.join(gone)}. " if gone else ""
+        where = f"{printable(str(folder))}{f' for the {of_set} set' if of_set else ''}"
         raise DatasetError(
-            f"Expected one folder per emotion in {printable(str(folder))}, called "
+            f"Expected one folder per emotion in {where}, called "
             f"{', '.join(EMOTIONS)} or alike (Anger, fearful, 0 to 6): {why}"
             f"{why_not_numbered(folders)}"
             f"Left out: {', '.join(unreadable[:5]) or 'nothing'}."
@@ -295,7 +297,11 @@ def stratified_split(
         held = generator.permutation(rows)[:count]
         chosen.extend((held if fold is None else held[fold.number - 1 :: fold.of]).tolist())
     if not chosen:
-        raise DatasetError(f"There are too few pictures to hold back fold {fold} of them.")
+        part = "any of them for validation" if fold is None else f"fold {fold} of them"
+        raise DatasetError(
+            f"Expected at least two pictures of an emotion. Received {len(faces)} pictures, too "
+            f"few to hold back {part}."
+        )
     validation = faces.take(np.sort(np.asarray(chosen, dtype=np.int64)))
     rest = np.setdiff1d(np.arange(len(faces)), np.asarray(chosen, dtype=np.int64))
     return without_copies_of(faces.take(rest), validation), validation

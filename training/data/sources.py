@@ -85,7 +85,7 @@ def read_source(data: Path, ferplus: Path | None = None) -> Source:
 
     def of(name: str) -> LabelledFaces | None:
         files = [file for file in found if file.set_name == name]
-        return load_files(data, files, votes_of) if files else None
+        return load_files(data, files, votes_of, of_set=name) if files else None
 
     training = [file for file in found if file.set_name == TRAINING]
     source = Source(load_files(data, training, votes_of, left_out), of(VALIDATION), of(TEST))

@@ -108,7 +108,7 @@ def _opened(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ModelInvalid(
             f"{path.name} cannot teach: expected a version's folder or a file of "
-            f"training.teach ({error})."
+            f"training.teach. Received another ({type(error).__name__})."
         ) from error
     return found
 

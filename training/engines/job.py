@@ -40,6 +40,14 @@ UNFINISHED = 75
 ENGINES = ("auto", "torch", "keras")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 _MUST_MATCH = ("recipe", "parameters", "seed", "engine", "started_from", "teachers")
+_SAME_DATA = {
+    "fingerprint": "set of training pictures in --data",
+    "validation_fingerprint": "set of validation pictures in --data",
+    "copies_of_test_dropped": "set of test pictures in --data",
+    "ferplus_sha256": "file of FER+ votes (--ferplus)",
+    "split_seed": "--split-seed",
+    "fold": "--fold",
+}
 
 Recipe = MienRecipe | FitRecipe
 Report = Callable[[dict[str, Any]], None]
@@ -193,8 +201,6 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
     if not path.exists():
         write_json(path, new)
         return
-    if not job.resume:
-        raise click.ClickException(f"{job.run} holds a run already; add --resume or name another.")
     old = read_json(path)
     fresh = json.loads(json.dumps(new))  # as it reads back: tuples are lists there
     for key in _MUST_MATCH:
@@ -203,14 +209,13 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
                 f"{job.run} was begun with another {key}: {_short(old.get(key))}. Received "
                 f"{_short(fresh[key])}. Resume with the same options, or name another --out."
             )
-    begun = old.get("data", {})
-    if begun.get("fingerprint") != facts["fingerprint"]:
-        raise click.ClickException(f"{job.run} was begun on other pictures; name another --out.")
-    for key, option in (("split_seed", "--split-seed"), ("fold", "--fold")):
-        if begun.get(key) != facts.get(key):
+    begun = old.get("data", {}) | {"ferplus_sha256": old.get("ferplus_sha256")}
+    received = facts | {"ferplus_sha256": fresh["ferplus_sha256"]}
+    for key, what in _SAME_DATA.items():
+        if begun.get(key) != received.get(key):
             raise click.ClickException(
-                f"{job.run} was begun with another {key}: {begun.get(key)}. Received "
-                f"{facts.get(key)}. Resume with the same {option}."
+                f"{job.run} was begun with another {what}: {key} {begun.get(key)}. Received "
+                f"{received.get(key)}. Resume with the same, or name another --out."
             )
 
 

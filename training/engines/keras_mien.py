@@ -25,7 +25,6 @@ from training.recipes.recipes import MienRecipe, build_network
 from training.runs import read_history, write_history
 
 AVERAGE_EVERY = 8
-PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 
 
 def _compiled(recipe: MienRecipe) -> Any:

@@ -120,8 +120,10 @@ def load_imagenet(network: LiteTorch, weights: str) -> None:
             raise ValueError(f"it lacks {missing[0]}")
         network.load_state_dict({name: state[name] for name in own}, strict=False)
     except Exception as error:  # a foreign file: torch raises whatever its content leads to
+        # its first line: the rest is torch's advice to load what may run code
         raise WeightsError(
-            f"{path.name} does not fit EfficientNet-Lite{network.spec.number}: {error}"
+            f"{path.name} does not fit EfficientNet-Lite{network.spec.number}: "
+            f"{str(error).splitlines()[0].partition('. ')[0]}."
         ) from error
 
 

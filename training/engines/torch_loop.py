@@ -140,6 +140,23 @@ def validate(network: TwoHeads, faces: LabelledFaces, side: int) -> dict[str, fl
     return {"fer2013": fer2013, "ferplus": ferplus}
 
 
+def read_checkpoint(run: Path, device: torch.device) -> dict[str, Any]:
+    """What :func:`train_mien` kept after the last whole epoch of ``run``.
+
+    Raises :class:`MienError` where it cannot be read.
+    """
+    try:
+        state: dict[str, Any] = torch.load(
+            run / CHECKPOINT_FILE, map_location=device, weights_only=True
+        )
+    except Exception as error:  # torch raises whatever a damaged file leads to
+        raise MienError(
+            f"Expected the checkpoint of a whole epoch of the torch engine. {CHECKPOINT_FILE} of "
+            f"{run} cannot be read ({type(error).__name__}). Start a new run."
+        ) from error
+    return state
+
+
 def train_mien(
     run: Path,
     recipe: MienRecipe,
@@ -177,7 +194,7 @@ def train_mien(
     first = 0
     history: list[dict[str, Any]] = []
     if resume:
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        state = read_checkpoint(run, device)
         network.load_state_dict(state["network"])
         mean.load_state_dict(state["mean"])
         optimizer.load_state_dict(state["optimizer"])

@@ -217,11 +217,6 @@ def average_weights(networks: Sequence[Any]) -> Any:
     return mean
 
 
-def flip_average(model: Any, margin: int = 0) -> Any:
-    """A model that answers the mean of the logits of a picture and of its mirror image."""
-    return average_views([model], views_of(1, "both"), margin)
-
-
 def one_view(model: Any) -> Any:
     """The network inside mirror averaging, or ``model`` itself where it looks once."""
     import keras

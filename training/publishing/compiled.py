@@ -32,8 +32,6 @@ from training.publishing.golden import golden_inputs
 from webapp.card import GOLDEN_FILE, KERAS_FILE, TFLITE_FILE, HeadSpec, sha256_of
 from webapp.errors import ModelInvalid
 
-H5_FILE = "model.h5"
-WEIGHTS_FILE = "model.weights.h5"
 WEIGHTS = ("auto", "half", "full", "int8")
 VIEWS = ("one", "both", "alternate")
 
@@ -54,19 +52,11 @@ class Compiled:
     views: tuple[View, ...]
     int8: Agreement | None = None
 
-    def write(self, folder: Path, *, h5: bool = False) -> dict[str, str]:
-        """Write the files of a version, less its card; their SHA-256 by name.
-
-        Raises :class:`ModelInvalid` where ``h5`` is asked for and cannot hold the network.
-        """
-        if h5 and len(self.views) > 1:
-            raise ModelInvalid("The .h5 format cannot hold several views; leave out --h5.")
+    def write(self, folder: Path) -> dict[str, str]:
+        """Write the files of a version, less its card; their SHA-256 by name."""
         save_keras(self.model, folder / KERAS_FILE)
         (folder / TFLITE_FILE).write_bytes(self.tflite)
         (folder / GOLDEN_FILE).write_bytes(self.golden)
-        if h5:
-            self.model.save(folder / H5_FILE)
-            self.model.save_weights(folder / WEIGHTS_FILE)
         return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
 
 

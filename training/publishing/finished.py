@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.data.dataset import LabelledFaces, ferplus_majority
-from training.runs import RUN_FILE, VALIDATION_FILE, read_history
+from training.runs import RUN_FILE, VALIDATION_FILE, read_history, read_json
 from webapp.card import KERAS_FILE, sha256_of
 from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid
@@ -57,7 +56,12 @@ def read_run(folder: Path) -> FinishedRun:
     """Read a run that training finished. Raises :class:`ModelInvalid` saying what is missing."""
     if not folder.is_dir():
         raise ModelInvalid(f"Expected a run's folder. {folder} is not a folder.")
-    for name in (RUN_FILE, KERAS_FILE, VALIDATION_FILE):
+    if not (folder / RUN_FILE).is_file():
+        raise ModelInvalid(
+            f"Expected the folder that training.train wrote (--out). {folder.name} lacks "
+            f"{RUN_FILE}."
+        )
+    for name in (KERAS_FILE, VALIDATION_FILE):
         if not (folder / name).is_file():
             raise ModelInvalid(
                 f"The run {folder.name} lacks {name}: it did not finish. "
@@ -103,17 +107,6 @@ def _validation_arrays(path: Path) -> tuple[Any, Any, Any, Any]:
     if not logits or not fits or not len(labels) == len(names) == len(votes):
         raise ModelInvalid(f"{path.name}: its arrays do not belong together.")
     return names, labels, votes, logits
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises :class:`ModelInvalid` when it is not one."""
-    try:
-        payload = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelInvalid(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(payload, dict):
-        raise ModelInvalid(f"{path.name}: expected a JSON object.")
-    return payload
 
 
 def _check_emotions(payload: Mapping[str, Any], name: str) -> None:

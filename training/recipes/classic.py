@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,7 @@ class FitRecipe:
             left -= mine
             if mine:
                 phases.append(Phase(mine, phase.rate, phase.frozen))
-        return FitRecipe(
-            self.name, self.build, tuple(phases), self.side, self.channels, self.batch,
-            self.validation, self.changes,
-        )  # fmt: skip
-
-    def with_batch(self, batch: int) -> FitRecipe:
-        return FitRecipe(
-            self.name, self.build, self.phases, self.side, self.channels, batch,
-            self.validation, self.changes,
-        )  # fmt: skip
+        return replace(self, phases=tuple(phases))
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -25,7 +25,7 @@ HISTORY_FILE: Final = "HISTORY"
 NEEDED_FILES: Final = (CARD_FILE, TFLITE_FILE)
 HISTORY_LENGTH: Final = 50
 _REMOVED: Final = ".removed-"
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Registry:
         reasons: dict[str, str] = {}
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for folder in self.models_dir.iterdir():
-                if folder.is_dir() and _NAME.fullmatch(folder.name):
+                if folder.is_dir() and NAME.fullmatch(folder.name):
                     try:
                         found.append(self._load(folder.name))
                     except ModelInvalid as error:
@@ -67,7 +67,7 @@ class Registry:
 
     def get(self, version: str) -> ModelVersion:
         """One version by name. Raises :class:`NotFound` or :class:`ModelInvalid`."""
-        if not _NAME.fullmatch(version) or not (self.models_dir / version).is_dir():
+        if not NAME.fullmatch(version) or not (self.models_dir / version).is_dir():
             raise NotFound(f"There is no model version {version!r}.", version=version)
         return self._load(version)
 
@@ -130,7 +130,7 @@ class Registry:
             remove_tree(gone)
 
     def _check_removable(self, version: str) -> None:
-        if not _NAME.fullmatch(version) or not (self.models_dir / version).is_dir():
+        if not NAME.fullmatch(version) or not (self.models_dir / version).is_dir():
             raise NotFound(f"There is no model version {version!r}.", version=version[:100])
         if version == self.active_name():
             raise Conflict(f"{version} is active; activate another one first.", version=version)

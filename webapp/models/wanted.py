@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from webapp.domain import EMOTIONS, FEWEST_EMOTIONS, MOST_OUTPUTS, NO_EMOTION_OF_OURS
 from webapp.errors import InvalidRequest
+from webapp.models.registry import NAME
 
 RECIPES: Final = ("mien", "efficientnet-lite", "efficientnet-lite2", "efficientnetb2", "seed")
 PIXELS: Final = ("0-255", "0-1", "-1-1")
 RESERVED_NAMES: Final = frozenset(
     {"ACTIVE", "HISTORY", "ACTIVATIONS", "README", "NUL", "CON", "AUX", "PRN"}
 )
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +32,25 @@ class Wanted:
     evaluation: str = ""
 
 
-def checked(wanted: Wanted) -> Wanted:
-    """Raises :class:`InvalidRequest` that names the field."""
-    if not _NAME.fullmatch(wanted.name):
+def check_name(name: str) -> None:
+    """Raises :class:`InvalidRequest` for a name that no version can have."""
+    if not NAME.fullmatch(name):
         raise InvalidRequest(
             "Expected a version name of letters, digits, dots, - and _, at most 100 and beginning "
-            f"with a letter or digit. Received {wanted.name[:100]!r}.",
+            f"with a letter or digit. Received {name[:100]!r}.",
             field="name",
         )
-    if wanted.name.upper().partition(".")[0] in RESERVED_NAMES:
+    if name.upper().partition(".")[0] in RESERVED_NAMES:
         raise InvalidRequest(
-            f"{wanted.name!r} is the name of a file that the server keeps beside the versions; "
+            f"{name!r} is the name of a file that the server keeps beside the versions; "
             "choose another.",
             field="name",
         )
+
+
+def checked(wanted: Wanted) -> Wanted:
+    """Raises :class:`InvalidRequest` that names the field."""
+    check_name(wanted.name)
     if wanted.recipe and wanted.recipe not in RECIPES:
         raise InvalidRequest(f"Expected a recipe of {', '.join(RECIPES)}.", field="recipe")
     if wanted.pixels not in PIXELS:

@@ -75,7 +75,7 @@ def test_empty_class_and_wrong_folder_say_what_is_missing(tmp_path):
     with pytest.raises(DatasetError, match=r"disgust.* holds no readable picture"):
         read_source(folder)
     (folder / "disgust" / "broken.png").unlink()
-    with pytest.raises(DatasetError, match="disgust missing"):
+    with pytest.raises(DatasetError, match="no picture of disgust"):
         read_source(folder)
     with pytest.raises(DatasetError, match="not a folder"):
         read_source(tmp_path / "nowhere")

@@ -9,10 +9,11 @@ keras = pytest.importorskip("keras")
 from training.litert import compare, keras_logits  # noqa: E402
 from training.publish import golden_tolerance  # noqa: E402
 from training.publishing.compact import (  # noqa: E402
-    flip_average,
+    average_views,
     fold_batch_norms,
     round_to_half,
     save_keras,
+    views_of,
 )
 from training.publishing.compiled import compile_model  # noqa: E402
 from training.publishing.golden import golden_inputs  # noqa: E402
@@ -98,8 +99,8 @@ def test_rounding_gives_float16_numbers_and_refuses_what_is_too_large(network):
 
 # Keras saves TensorFlow's variables through numpy in a way that numpy 2 announces as deprecated
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_flip_average_is_the_mean_with_the_mirror_and_survives_saving(network, faces, tmp_path):
-    averaged = flip_average(network)
+def test_both_views_are_the_mean_with_the_mirror_and_survives_saving(network, faces, tmp_path):
+    averaged = average_views([network], views_of(1, "both"))
     plain, mirror = keras_logits(network, faces), keras_logits(network, faces[:, :, ::-1])
     expected = {name: (plain[name] + mirror[name]) / 2 for name in plain}
     assert _difference(plain, expected) > 1e-3
@@ -114,7 +115,8 @@ def test_the_mirror_may_be_a_closer_look(network):
     plain = keras_logits(network, whole[..., None])
     mirror = keras_logits(network, np.ascontiguousarray(larger[:, 3:-3, 3:-3][:, :, ::-1]))
     expected = {name: (plain[name] + mirror[name]) / 2 for name in plain}
-    assert _difference(keras_logits(flip_average(network, margin=3), larger), expected) < 1e-3
+    averaged = average_views([network], views_of(1, "both"), margin=3)
+    assert _difference(keras_logits(averaged, larger), expected) < 1e-3
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_faces(folder / "fer" / "test", 2, seed=2, prefix="PublicTest")
     make_votes(folder / "votes.csv", folder / "fer" / "train", folder / "fer" / "test")
     assert train(folder, "run-1").exit_code == 0
-    first = publish(folder, "run-1", "tiny-1", "--flip-average")
+    first = publish(folder, "run-1", "tiny-1", "--views", "both")
     assert first.exit_code == 0, first.output
     version = folder / "models" / "tiny-1"
     tuned = train(folder, "run-2", "--recipe", "mien-tune", "--start-from", version,
