@@ -39,11 +39,13 @@ _PLACE: Final = re.compile(r"\{(\d+)\}")
 _GROUPED: Final = re.compile(r"\d{1,3}(,\d{3})+")
 _DATES: Final = {"de": "%d.%m.%Y"}
 _MOMENTS: Final = {"de": "%d.%m.%Y, %H:%M"}
+_SECONDS: Final = {"de": "%d.%m.%Y, %H:%M:%S"}
 
 
 def gettext(text: str, /, **values: Any) -> str:
     """``text`` in today's language, with ``%(name)s`` replaced where there are values."""
-    return str(flask_babel.gettext(text, **values))
+    # a catalogue's entry of the empty text is its head
+    return str(flask_babel.gettext(text, **values)) if text else ""
 
 
 def ngettext(one: str, many: str, num: int, /, **values: Any) -> str:
@@ -223,11 +225,19 @@ def minute(moment: datetime | str | None) -> str:
     return _written(moment, _MOMENTS, "%Y-%m-%d %H:%M")
 
 
+def second(moment: datetime | str | None) -> str:
+    """A date with hours, minutes and seconds."""
+    return _written(moment, _SECONDS, "%Y-%m-%d %H:%M:%S")
+
+
 def _written(moment: date | str | None, patterns: dict[str, str], plain: str) -> str:
     if not moment:
         return "–"
     if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            return moment  # somebody's own words, in the card of a model
     return moment.strftime(patterns.get(language(), plain))
 
 
@@ -235,7 +245,7 @@ def add_texts(environment: Environment) -> None:
     """Give templates the texts, the filters of this module and the language they are in."""
     environment.add_extension("jinja2.ext.i18n")
     environment.install_gettext_callables(  # type: ignore[attr-defined]
-        gettext=lambda text: translations(language()).gettext(text),
+        gettext=lambda text: translations(language()).gettext(text) if text else "",
         ngettext=lambda one, many, n: translations(language()).ngettext(one, many, n),
         newstyle=True,
         pgettext=lambda context, text: translations(language()).pgettext(context, text),
@@ -251,5 +261,6 @@ FILTERS: Final[dict[str, Any]] = {
     "number": number,
     "day": day,
     "minute": minute,
+    "second": second,
     "said": said,
 }

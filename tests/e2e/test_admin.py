@@ -122,10 +122,17 @@ def test_from_the_first_start_to_the_log_out(page: Page, new_server: ServerProce
     row.get_by_role("button", name="Revoke").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(row).to_contain_text("Revoked")
+    expect(page.get_by_role("region", name="Table of tokens")).to_be_focused()
 
     page.get_by_label("Name or e-mail").fill("mira")
     page.get_by_role("button", name="Make a link").click()
     expect(page.locator("[data-link]")).to_contain_text("/admin/setup#")
+    page.get_by_role("button", name="Log out mira").click()
+    question = page.get_by_role("dialog", name="Log mira out?")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    question.get_by_role("button", name="Log out").click()
+    expect(page.locator("[data-people-done]")).to_have_text("mira is logged out everywhere.")
+    expect(page.get_by_role("button", name="Log out mira")).to_be_focused()
     page.get_by_role("link", name="Audit").click()
     for action in ("account.set_up", "model.measure", "token.create", "token.revoke"):
         expect(page.get_by_role("cell", name=action)).to_be_visible()

@@ -77,6 +77,24 @@ def test_upload_compare_shadow_activate_roll_back(page: Page, server: ServerProc
         {"name": "faces.zip", "mimeType": "application/zip", "buffer": faces_zip(3)}
     )
     expect(page.locator("[data-set-state]")).to_contain_text("21 faces kept")
+    # a second one, with the name of its file; asked before it is deleted
+    page.locator("[data-set-zip-file]").set_input_files(
+        {"name": "more faces.zip", "mimeType": "application/zip", "buffer": faces_zip(2)}
+    )
+    row = page.get_by_role("row", name="more faces")
+    row.get_by_role("button", name="Delete").click()
+    question = page.get_by_role("dialog", name="Delete more faces?")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(row).to_be_visible()
+    row.get_by_role("button", name="Delete").click()
+    question.get_by_role("button", name="Delete").click()
+    expect(row).to_be_hidden()
+    expect(page.get_by_role("row", name="Small faces")).to_be_visible()
+    expect(page.locator("select[name=evaluation] option")).to_have_text(
+        [re.compile("None"), "Small faces · 21 faces"]
+    )
+    expect(page.locator("select[name=evaluation] option:checked")).to_contain_text("Small faces")
 
     # refused, with the reason
     choose(page, "evil.keras", (files / "lambda.keras").read_bytes())

@@ -130,6 +130,19 @@ def test_a_recording_holds_what_was_shown_and_comes_back_in_playback(
     assert rows[-1]["track"] == "" and rows[-1]["label"] == ""
     assert [url for url in asked if not url.startswith("GET blob:")] == [], "nothing was sent"
 
+    # asked before it is deleted, also where it was made
+    button(page, "Delete").click()
+    question = page.get_by_role("dialog", name="Delete the recording?")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(button(page, "Delete")).to_be_focused()
+    assert len(page.evaluate(_KEPT)) == 1
+    button(page, "Delete").click()
+    question.get_by_role("button", name="Delete").click()
+    expect(page.locator("[data-rec-status]")).to_have_text("Deleted.")
+    expect(button(page, "Record")).to_be_focused()
+    assert page.evaluate(_KEPT) == []
+
     exported = next(tmp_path.glob("*.json"))
     page.goto(double.url + "recordings")
     page.locator("[data-file]").set_input_files(exported)
@@ -179,6 +192,7 @@ def test_an_interrupted_recording_is_offered_and_can_be_opened_and_deleted(
     question = page.get_by_role("dialog", name="Delete the recording?")
     question.get_by_role("button", name="Delete").click()
     expect(page.locator("[data-nothing]")).to_be_visible()
+    expect(button(page, "Open a JSON export")).to_be_focused()
     assert page.evaluate(_KEPT) == []
     page.goto(double.url)
     expect(page.locator("[data-rec-offer]")).to_be_hidden()

@@ -28,6 +28,7 @@ test("a catalogue gives texts, forms and numbers", () => {
   assert.equal(german.tn("{count} face", "{count} faces", 0), "0 Gesichter");
   assert.equal(german.number(12345.678, 1), "12.345,7");
   assert.equal(german.number(1234), "1234");
+  assert.deepEqual([plain.decimalMark, german.decimalMark], [".", ","]);
 });
 
 test("what the catalogue lacks stays English; a value cannot bring places of its own", () => {

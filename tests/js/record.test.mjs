@@ -5,7 +5,7 @@ import { CSV_COLUMNS, csvParts, jsonParts } from "../../static/js/recordings/exp
 import { parseRecording, RecordingError } from "../../static/js/recordings/file.js";
 import { NO_FACE, Readings } from "../../static/js/recordings/readings.js";
 import { RecordKeeper } from "../../static/js/recordings/store.js";
-import { clock, eventText, fileName, signed, span } from "../../static/js/recordings/words.js";
+import { clock, eventText, fileName, settingText, signed, span } from "../../static/js/recordings/words.js";
 import { cleanName, EVENTS, Recorder } from "../../static/js/recordings/recorder.js";
 import { parseResult } from "../../static/js/lib/protocol.js";
 import { wireFace, wireResult } from "./support.mjs";
@@ -298,6 +298,10 @@ test("times and names as people read them", () => {
   assert.deepEqual([clock(0), clock(61_999), clock(3_723_456, { tenths: true })], ["00:00", "01:01", "1:02:03.4"]);
   assert.deepEqual([span(4230), span(59_990), span(3_725_000)], ["4.2 s", "1 min 0 s", "1 h 2 min"]);
   assert.deepEqual([signed(0.421), signed(-0.3), signed(0.001), signed(null)], ["+0.42", "−0.30", "0.00", "–"]);
+  const settings = { target_fps: 15, mirror: false, resolution: "large", steadiness: "calm", steadiness_x: 2, resolution_: "huge" };
+  assert.deepEqual(Object.entries(settings).map(([name, value]) => settingText(name, value)),
+    ["at most 15 readings a second", "not mirrored", "large picture", "calm labels", "steadiness x 2", "resolution  huge"]);
+  assert.deepEqual([settingText("resolution", "huge"), settingText("toString", 1)], ["resolution huge", "toString 1"]);
   assert.match(fileName(EPOCH, "csv"), /^mien-20260\d0\d-\d{6}\.csv$/);
   for (const kind of EVENTS) assert.notEqual(eventText({ kind, detail: null }), kind);
 });

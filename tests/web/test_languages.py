@@ -10,7 +10,17 @@ from flask.testing import FlaskClient
 
 from webapp import languages
 from webapp.app import create_app
-from webapp.languages import LANGUAGES, browser_script, day, minute, number, said, speaking
+from webapp.languages import (
+    LANGUAGES,
+    browser_script,
+    day,
+    gettext,
+    minute,
+    number,
+    said,
+    second,
+    speaking,
+)
 from webapp.settings import Settings
 
 
@@ -119,6 +129,23 @@ def test_a_message_with_values_is_said_in_german() -> None:
     assert said("a group has fewer than 5 faces") == "a group has fewer than 5 faces"
 
 
+def test_an_empty_text_stays_empty() -> None:
+    with speaking("de"):
+        assert (gettext(""), said("")) == ("", "")
+
+
+def test_what_the_server_writes_down_in_english_is_shown_in_german() -> None:
+    with speaking("de"):
+        assert said("Some CPU @ 2.4 GHz, 2 processor cores") == (
+            "Some CPU @ 2.4 GHz, 2 Prozessorkerne"
+        )
+        assert said("Mien went back to a by itself. 9 of 10 frames failed with b in its first "
+                    "minute (90%; 0% before, 5% allowed).") == (
+            "Mien ist von selbst zu a zurückgekehrt. 9 von 10 Bildern scheiterten mit b in der "
+            "ersten Minute (90%; vorher 0%, erlaubt 5%)."
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("value", "digits", "sign", "english", "german"),
     [
@@ -139,8 +166,11 @@ def test_dates() -> None:
     with speaking("de"):
         assert (day("2026-11-27T08:05:00"), day(None)) == ("27.11.2026", "–")
         assert minute("2026-11-27T08:05:00+00:00") == "27.11.2026, 08:05"
+        assert second("2026-11-27T08:05:09+00:00") == "27.11.2026, 08:05:09"
     with speaking("en"):
         assert minute("2026-11-27T08:05:00+00:00") == "2026-11-27 08:05"
+        assert second("2026-11-27T08:05:09+00:00") == "2026-11-27 08:05:09"
+        assert minute("last week") == "last week", "as a card says it"
 
 
 def test_every_language_has_a_catalogue_and_a_plural_rule() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
-from webapp.languages import N_, gettext
+from webapp.languages import N_, gettext, minute, number
 
 LABELS: Final = {"fer2013": N_("FER2013 labels"), "ferplus": N_("FER+ votes")}
 SETS: Final = {"test": N_("test pictures"), "validation": N_("validation pictures")}
@@ -120,7 +120,7 @@ def _evaluation(
     labels, pictures = LABELS.get(label_set, label_set), SETS.get(path[0], path[0])
     title = f"{gettext(labels)}, {gettext(pictures)}"
     if head != label_set:
-        title += f" (answers of the head {head})"
+        title += " " + gettext("(answers of the head %(head)s)", head=head)
     intervals = dict(found) if isinstance(found := facts.get("intervals"), Mapping) else {}
     if facts.get("ece_interval") != "bias taken out":
         intervals.pop("ece", None)  # of earlier cards: it lies above its own figure
@@ -294,8 +294,10 @@ def _served(card: ModelCard) -> str:
     if card.mixture is None:
         return card.serving_head
     weights = card.mixture.weights.items()
-    mixed = " and ".join(f"{weight:.0%} {name}" for name, weight in weights if weight)
-    return mixed + (", adjusted for rare emotions" if any(card.mixture.adjustment) else "")
+    mixed = gettext(" and ").join(f"{weight:.0%} {name}" for name, weight in weights if weight)
+    if not any(card.mixture.adjustment):
+        return mixed
+    return gettext("%(heads)s, adjusted for rare emotions", heads=mixed)
 
 
 def facts(card: ModelCard) -> list[tuple[str, str]]:
@@ -303,12 +305,12 @@ def facts(card: ModelCard) -> list[tuple[str, str]]:
     training = card.data.get("training")
     data: Mapping[str, Any] = training if isinstance(training, Mapping) else {}
     rows: list[tuple[str, Any]] = [
-        (N_("Made"), card.created),
+        (N_("Made"), minute(card.created)),
         (N_("Recipe"), card.recipe),
         (N_("Input"), f"{card.input.height}x{card.input.width}, {_channels(card)}"),
         (N_("Parameters"), _count(card.training.get("parameters_count"))),
         (N_("Served"), _served(card)),
-        (N_("Uncertain below"), f"{card.uncertain_below:.3f}"),
+        (N_("Uncertain below"), number(card.uncertain_below, 3)),
         (N_("Epochs"), _count(card.training.get("epochs"))),
         (N_("Training pictures"), _count(data.get("training", data.get("pictures")))),
         (N_("Validated"), _cross_fitted(data)),
@@ -324,13 +326,15 @@ def _channels(card: ModelCard) -> str:
 
 
 def _count(value: Any) -> str | None:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else None
+    return number(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _cross_fitted(data: Mapping[str, Any]) -> str | None:
     folds = _count(data.get("folds"))
-    return folds and f"out of fold: cross-fitted in {folds} parts, trained on every picture"
+    return folds and gettext(
+        "out of fold: cross-fitted in %(folds)s parts, trained on every picture", folds=folds
+    )
 
 
 def _yes(value: Any) -> str | None:
-    return None if value is None else ("yes" if value else "no")
+    return None if value is None else (gettext("yes") if value else gettext("no"))

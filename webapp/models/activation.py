@@ -29,7 +29,7 @@ from webapp.errors import (
     StorageUnavailable,
 )
 from webapp.inference.outcomes import Outcomes, Share
-from webapp.languages import N_
+from webapp.languages import N_, said
 from webapp.models.journal import Journal
 from webapp.models.registry import Registry
 from webapp.web.open_database import database_of
@@ -140,9 +140,9 @@ class Activation:
             "serving": self._inference.version,
             "active": self._registry.active_name(),
             "previous": earlier[-1] if earlier else None,
-            "doing": self.doing or None,
+            "doing": said(self.doing) or None,
             "watch": watch,
-            "notice": self.notice,
+            "notice": self.notice and self.notice | {"message": said(self.notice["message"])},
         }
 
     # -- how it is done
@@ -218,7 +218,9 @@ class Activation:
         if last is not None and last.outcome == "fell_back":
             self.notice = {
                 "kind": "fell_back",
-                "message": f"{last.to_version} serves since a start on {last.at[:10]}. {last.why}",
+                "message": N_(
+                    f"{last.to_version} serves since a start on {last.at[:10]}. {last.why}"
+                ),
                 "version": last.from_version,
             }
         self._thread = threading.Thread(target=self._watch, name="activation", daemon=True)
@@ -259,7 +261,7 @@ class Activation:
         if share.failed < self._settings.swap_min_errors or share.errors <= limit:
             return
         self.probation = None
-        why = (
+        why = N_(
             f"{share.failed} of {share.failed + share.answered} frames failed with "
             f"{probation.version} in its first minute ({share.errors:.0%}; "
             f"{probation.usual:.0%} before, {limit:.0%} allowed)."
@@ -293,7 +295,7 @@ class Activation:
             if isinstance(error, InferenceUnavailable):
                 return  # no fault of the version: the workers are not ready; look again
             self._refused_name = name
-            why = f"models/ACTIVE named {name}, which cannot be served: {error.message}"
+            why = N_(f"models/ACTIVE named {name}, which cannot be served: {error.message}")
             self._record_change("refused", SERVER, serving, name, why, automatic=True)
             self.notice = {"kind": "refused", "message": why, "version": name}
             self._registry.point_back_to(serving)

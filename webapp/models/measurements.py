@@ -17,6 +17,7 @@ from typing import Any
 
 from webapp.errors import Conflict, MienError
 from webapp.files import atomic
+from webapp.languages import N_
 from webapp.models.verify import verify
 
 _running = threading.Lock()  # two at once would each measure the other
@@ -32,7 +33,7 @@ def machine() -> str:
                 break
     except OSError:
         pass  # not Linux
-    return f"{name}, {os.cpu_count()} cores"
+    return N_(f"{name}, {os.cpu_count()} processor cores")
 
 
 def _key(folder: Path) -> str:

@@ -7,6 +7,7 @@ import logging
 
 from webapp.errors import MienError, ModelInvalid, NotFound
 from webapp.inference.client import InferenceService
+from webapp.languages import N_
 from webapp.models.journal import Journal
 from webapp.models.registry import Registry
 from webapp.models.verify import check_files
@@ -34,7 +35,7 @@ def start_inference(settings: Settings, registry: Registry) -> InferenceService:
             continue
         with contextlib.suppress(ModelInvalid, NotFound):
             service = _started(settings, registry, version)
-            why = f"The active version could not be used: {broken.message}"
+            why = N_(f"The active version could not be used: {broken.message}")
             _log.error("%s Version %s serves instead.", why, version)
             try:
                 registry.point_back_to(version)

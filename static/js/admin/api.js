@@ -38,6 +38,8 @@ export function send(url, file, progress) {
  * Returns what `work` returned, or undefined after an error.
  */
 export async function press(button, message, work) {
+  const { ownerDocument: page } = button;
+  const focused = page?.activeElement === button;
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   message.hidden = true;
@@ -50,5 +52,6 @@ export async function press(button, message, work) {
   } finally {
     button.disabled = false;
     button.removeAttribute("aria-busy");
+    if (focused && page.activeElement === page.body) button.focus({ preventScroll: true });
   }
 }

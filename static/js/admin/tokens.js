@@ -19,16 +19,23 @@ export function showOnce(box, place, text) {
     copy.textContent = t("Copied");
   };
   box.scrollIntoView({ block: "nearest" });
+  copy.focus({ preventScroll: true });
 }
 
-/** Fetches this page again and puts its tables in place of ours; forms and secrets stay. */
-export async function refreshTables() {
+/**
+ * Fetches this page again and puts its tables in place of ours; forms and secrets stay.
+ * @param {Element} [pressed] the button that did something in a table, which then has the focus
+ */
+export async function refreshTables(pressed) {
+  const acted = pressed?.closest("[data-table]");
   const fresh = await page(location.pathname);
   for (const name of ["people", "tokens"]) {
     const now = document.querySelector(`[data-table="${name}"]`);
     const next = fresh.querySelector(`[data-table="${name}"]`);
-    if (now && next) now.replaceWith(next);
-    else if (next) find("no-tokens")?.replaceWith(next);
+    if (now && next) {
+      now.replaceWith(next);
+      if (now === acted) next.focus({ preventScroll: true });
+    } else if (next) find("no-tokens")?.replaceWith(next);
   }
 }
 
@@ -60,7 +67,7 @@ export function wireTokens(api) {
     if (!yes) return;
     await press(button, error, async () => {
       await call("DELETE", `${api}/${token}`);
-      await refreshTables();
+      await refreshTables(button);
     });
   });
 }

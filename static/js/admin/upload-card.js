@@ -2,16 +2,19 @@
 
 import { el, row } from "../lib/dom.js";
 import { bytes, ms } from "../lib/format.js";
-import { number, t } from "../lib/i18n.js";
+import { innerNameOf, nameOf } from "../lib/emotions.js";
+import { decimalMark, number, t } from "../lib/i18n.js";
 
 const WORDS = {
   receiving: t("Sending"), waiting: t("Waiting"), checking: t("Checking"), asks: t("Needs your answer"),
   done: t("Ready"), refused: t("Refused"), cancelled: t("Cancelled"),
 };
+// no emotions of ours: left out, the others share the rest
+const OTHERS = { contempt: t("Contempt"), unused: t("None of these") };
 const percent = (value) => (value === null || value === undefined ? "–" : `${number(100 * value, 1)} %`);
 
 const perFace = (value) => (value && value < 1 ? `${number(value, 2)} ms` : ms(value));
-const difference = (value) => (value ? t("differs by at most {value}", { value: value.toExponential(1) }) : t("no difference"));
+const difference = (value) => (value ? t("differs by at most {value}", { value: value.toExponential(1).replace(".", decimalMark) }) : t("no difference"));
 
 function facts(pairs) {
   return el("dl", { class: "facts" }, ...pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
@@ -78,8 +81,8 @@ function measured(config, state) {
       : t("{accuracy} on {n} faces", values)]);
   }
   if (compared?.error) pairs.push([t("Comparison"), compared.error]);
-  if (report.left_out?.length) pairs.push([t("Left out"), t("{names}; the other outputs share its probability", { names: report.left_out.join(", ") })]);
-  if (report.missing?.length) pairs.push([t("Never said"), t("{names}: the model has no output for it", { names: report.missing.join(", ") })]);
+  if (report.left_out?.length) pairs.push([t("Left out"), t("{names}; the other outputs share its probability", { names: report.left_out.map((name) => OTHERS[name] ?? name).join(", ") })]);
+  if (report.missing?.length) pairs.push([t("Never said"), t("{names}: the model has no output for it", { names: report.missing.map(innerNameOf).join(", ") })]);
   pairs.push([t("Checked with"), closed(report.enforced)]);
   const link = el("a", {
     class: "button button--primary", href: config.activate.replace("VERSION", encodeURIComponent(state.version)),
@@ -90,17 +93,17 @@ function measured(config, state) {
 function question(config, state, answer) {
   const hint = state.report?.suggestion;
   const outputs = state.report?.outputs ?? config.emotions.length;
-  const others = ["contempt", "unused"]; // no emotion of ours: left out, the others share the rest
+  const others = Object.keys(OTHERS);
   const start = hint?.labels ??
     Array.from({ length: outputs }, (_, i) => config.emotions[i] ?? others[0]);
   const choices = outputs === config.emotions.length ? config.emotions : [...config.emotions, ...others];
   const selects = start.map((label, place) => {
     const select = el("select", { class: "select", "aria-label": t("Output {place}", { place: place + 1 }) },
-      ...choices.map((name) => el("option", { selected: name === label }, name)));
+      ...choices.map((name) => el("option", { value: name, selected: name === label }, OTHERS[name] ?? nameOf(name))));
     return select;
   });
   const pixels = el("select", { class: "select" },
-    ...[["0-255", "0 to 255"], ["0-1", "0 to 1"], ["-1-1", "−1 to 1"]]
+    ...[["0-255", t("0 to 255")], ["0-1", t("0 to 1")], ["-1-1", t("−1 to 1")]]
       .map(([value, text]) => el("option", { value, selected: value === hint?.pixels }, text)));
   const error = el("p", { class: "message message--bad", role: "alert", hidden: true });
   const button = el("button", { class: "button button--primary", type: "button" }, t("Go on with this order"));
@@ -156,7 +159,7 @@ export function uploadCard(config, { answer, remove }) {
     else bar.removeAttribute("value");
     const step = state.step ? `${t(state.step)}…` : "";
     line.textContent = sending
-      ? `${bytes(state.received)} of ${bytes(state.size)}` : busy ? step : state.filename;
+      ? t("{part} of {whole}", { part: bytes(state.received), whole: bytes(state.size) }) : busy ? step : state.filename;
     const key = `${state.state} ${state.reason ?? ""}`;
     if (key === drawn) return; // a question that is being answered is not drawn anew
     drawn = key;

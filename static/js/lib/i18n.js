@@ -40,6 +40,9 @@ export function tn(one, many, count, values = {}) {
 /** Marks a text for the catalogue where it is translated only when it is shown, by `t`. */
 export const mark = (/** @type {string} */ text) => text;
 
+/** What stands before the tenths: "." or ",". */
+export const decimalMark = (0.5).toLocaleString(language).slice(1, 2);
+
 /** A number as the language writes it, with exactly `digits` behind the separator. */
 export function number(value, digits = 0) {
   return Number(value).toLocaleString(language, {

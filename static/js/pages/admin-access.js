@@ -8,7 +8,14 @@ import { t } from "../lib/i18n.js";
 const find = (name, root = document) => root.querySelector(`[data-${name}]`);
 const peopleError = find("people-error");
 
+function done(text) {
+  find("people-done").textContent = text;
+  find("people-done").hidden = !text;
+}
+
 function showLink({ name, link }) {
+  done("");
+  find("link-once").dataset.name = name;
   find("link-for").textContent = t("Link for {name}.", { name });
   showOnce(find("link-once"), find("link"), link);
 }
@@ -35,19 +42,24 @@ const actions = {
     const yes = await confirmed({
       title: t("Log {name} out?", { name }), text: t("Every browser of this account is logged out."), yes: t("Log out"),
     });
-    if (yes) {
-      await press(button, peopleError, () =>
-        call("POST", `/admin/api/accounts/${person}/sessions/end`));
-    }
+    if (!yes) return;
+    done("");
+    await press(button, peopleError, async () => {
+      await call("POST", `/admin/api/accounts/${person}/sessions/end`);
+      done(t("{name} is logged out everywhere.", { name }));
+    });
   },
   "[data-remove]": async (button, { person, name }) => {
     const yes = await confirmed({
       title: t("Remove {name}?", { name }), text: t("The account and its tokens stop working at once."), yes: t("Remove"), danger: true,
     });
     if (!yes) return;
+    done("");
     await press(button, peopleError, async () => {
       await call("DELETE", `/admin/api/accounts/${person}`);
-      await refreshTables();
+      if (find("link-once").dataset.name === name) find("link-once").hidden = true;
+      await refreshTables(button);
+      done(t("{name} is removed.", { name }));
     });
   },
 };

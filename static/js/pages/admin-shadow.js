@@ -22,9 +22,9 @@ const place = (trial) => (trial.source === "live"
   ? t("{share} % of the live frames", { share: Math.round(100 * trial.share) }) : t("the pictures of {name}", { name: trial.survey_name }));
 
 function matrix(trial) {
-  const head = el("tr", {}, el("th", { scope: "col" }), ...config.emotions.map((name) => el("th", { scope: "col" }, name)));
-  const body = trial.matrix.map((line, i) => row([config.emotions[i], ...line.map((count, j) => [
-    String(count), i === j ? "same" : count ? "differs" : null])]));
+  const head = el("tr", {}, el("th", { scope: "col" }), ...config.emotions.map((name) => el("th", { scope: "col" }, nameOf(name))));
+  const body = trial.matrix.map((line, i) => row([nameOf(config.emotions[i]), ...line.map((count, j) => [
+    number(count), i === j ? "same" : count ? "differs" : null])]));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Disagreement matrix") },
     el("table", { class: "data data--matrix" },
       el("caption", {}, t("Rows: what {active} says. Columns: what {candidate} says about the same face.", { active: trial.active, candidate: trial.candidate })),
@@ -83,8 +83,8 @@ function drawTrial(trial, running) {
       figure(t("Faces compared"), number(trial.faces)),
       figure(t("Per face"), `${ms(trial.ms_active)} → ${ms(trial.ms_candidate)}`),
       figure(t("Uncertain"), `${percent(trial.uncertain_active, 0)} → ${percent(trial.uncertain_candidate, 0)}`),
-      figure(t("Left out, too busy"), String(trial.dropped)),
-      figure(t("Errors"), String(trial.errors))),
+      figure(t("Left out, too busy"), number(trial.dropped)),
+      figure(t("Errors"), number(trial.errors))),
     el("p", { class: "note" }, t("The candidate gives way to everything else, so its time per face is longer on a busy machine than it would be in service.")),
     matrix(trial), shifts(trial), ...examples(trial),
   );

@@ -3,7 +3,7 @@
 import { ApiError, call } from "../admin/api.js";
 import { bytes, clock, duration, ms, rate } from "../lib/format.js";
 import { el, row, spark } from "../lib/dom.js";
-import { t } from "../lib/i18n.js";
+import { number, t } from "../lib/i18n.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
 const find = (name) => document.querySelector(`[data-${name}]`);
@@ -68,7 +68,7 @@ function drawSpeed(now) {
     if (!found) return row([label, "0", rate(0), "–", "–", "–", "0"]);
     const errors = Object.entries(found.errors).map(([code, count]) => `${count} ${code}`).join(", ");
     return row([
-      label, String(found.results), rate(found.per_s), ms(found.p50_ms), ms(found.p95_ms),
+      label, number(found.results), rate(found.per_s), ms(found.p50_ms), ms(found.p95_ms),
       ms(found.p99_ms), [errors || "0", errors ? "bad" : null],
     ]);
   });
@@ -86,7 +86,7 @@ function drawWorkers(now) {
     [WORKER_STATES[worker.state] ?? worker.state, GOOD.has(worker.state) ? "good" : "bad"],
     worker.version ?? "–",
     worker.rss_mb === null ? "–" : bytes(worker.rss_mb * 1e6),
-    worker.answered === null ? "–" : String(worker.answered),
+    worker.answered === null ? "–" : number(worker.answered),
     [String(worker.restarts ?? 0), worker.restarts ? "bad" : null],
     [worker.last_error ?? t("none"), "wrap"],
   ]));
@@ -102,7 +102,7 @@ const table = (label, heads, rows) => el("div", {
   el("tbody", {}, ...rows)));
 const WORDS = {
   queued: t("waiting"), running: t("analysing"), reporting: t("writing the report"), done: t("done"),
-  cancelled: "cancelled", failed: "failed",
+  cancelled: t("cancelled"), failed: t("failed"),
 };
 
 function drawJobs(now) {
@@ -114,8 +114,8 @@ function drawJobs(now) {
   const counts = Object.entries(now.surveys.states).map(([state, n]) => `${n} ${WORDS[state] ?? state}`);
   const rows = now.surveys.jobs.map((job) => row([
     el("a", { href: `/surveys/${job.survey}` }, t("Analysis {number}", { number: job.job })), WORDS[job.state] ?? job.state,
-    job.done === null ? `of ${job.total}` : `${job.done} of ${job.total}`,
-    job.rate === null ? "–" : t("{rate} files/s", { rate: job.rate }),
+    t("{part} of {whole}", { part: job.done === null ? "–" : number(job.done), whole: number(job.total) }),
+    job.rate === null ? "–" : t("{rate} files/s", { rate: rate(job.rate) }),
   ]));
   place.replaceChildren(
     ...(rows.length ? [table(t("Table of analyses"), [t("Analysis"), t("State"), t("Files"), t("Speed")], rows)] : []),

@@ -4,6 +4,7 @@ import { call, press, send } from "../admin/api.js";
 import { confirmed } from "../lib/confirm.js";
 import { bytes } from "../lib/format.js";
 import { uploadCard } from "../admin/upload-card.js";
+import { page } from "../lib/http.js";
 import { number, t, tn } from "../lib/i18n.js";
 import { zipOf } from "../lib/zip.js";
 
@@ -92,7 +93,7 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   if (chosen.size > config.limit) {
-    fail(error, t("The file has {size} bytes; the limit is {limit}.", { size: number(chosen.size), limit: number(config.limit) }));
+    fail(error, t("The file has {size}; at most {limit} can be sent.", { size: bytes(chosen.size), limit: bytes(config.limit) }));
     return;
   }
   const query = new URLSearchParams({ filename: chosen.name });
@@ -124,11 +125,17 @@ form.addEventListener("submit", async (event) => {
 
 // -- evaluation sets
 
-async function addSet(make) {
-  const name = find("set-name").value.trim();
+/** Shows the sets that there are now. */
+async function refreshSets() {
+  const fresh = await page(location.pathname);
+  find("sets").replaceWith(fresh.querySelector("[data-sets]"));
+}
+
+/** Sends what `make` gives; without a name of its own the set has that of the file or folder. */
+async function addSet(source, make) {
+  const name = find("set-name").value.trim() || source.slice(0, 100);
   const state = find("set-state");
-  fail(find("set-error"), name ? "" : t("Give the set a name first."));
-  if (!name) return;
+  fail(find("set-error"), "");
   try {
     const body = await make(state);
     state.textContent = t("Sending…");
@@ -143,6 +150,8 @@ async function addSet(make) {
     state.textContent = `${tn("{count} face kept.", "{count} faces kept.", made.faces)}${left}`;
     const option = new Option(t("{name} · {faces} faces", { name: made.name, faces: number(made.faces) }), made.id, true, true);
     form.elements.evaluation.append(option);
+    find("set-name").value = "";
+    await refreshSets();
   } catch (error) {
     state.textContent = "";
     fail(find("set-error"), error.message);
@@ -153,34 +162,41 @@ find("set-zip").addEventListener("click", () => find("set-zip-file").click());
 find("set-folder").addEventListener("click", () => find("set-folder-file").click());
 find("set-zip-file").addEventListener("change", (event) => {
   const [file] = event.target.files;
-  if (file) addSet(async () => file);
+  if (file) addSet(file.name.replace(/\.zip$/i, ""), async () => file);
   event.target.value = "";
 });
 find("set-folder-file").addEventListener("change", (event) => {
   const files = [...event.target.files].filter((file) => PICTURE.test(file.name))
     .map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+  const [folder] = event.target.files[0]?.webkitRelativePath.split("/") ?? [""];
   event.target.value = "";
-  addSet(async (state) => {
+  addSet(folder, async (state) => {
     if (!files.length) throw new Error(t("The folder holds no PNG, JPEG, BMP or WebP picture."));
     if (files.length > MOST_FILES) throw new Error(t("Expected at most {most} pictures.", { most: MOST_FILES }));
     return zipOf(files, (done, total) => { state.textContent = t("Reading {done} of {total} pictures", { done, total }); });
   });
 });
-for (const button of document.querySelectorAll("[data-delete-set]")) {
-  button.addEventListener("click", async () => {
-    const yes = await confirmed({
-      title: t("Delete {name}?", { name: button.dataset.name }),
-      text: t("Its faces are deleted. What was measured on it stays in the cards."),
-      yes: t("Delete"), danger: true,
-    });
-    if (!yes) return;
-    const done = await press(button, find("set-error"), () => call("DELETE", `${config.api}/evaluation-sets/${button.dataset.deleteSet}`).then(() => true));
-    if (done) {
-      form.elements.evaluation.querySelector(`[value="${button.dataset.deleteSet}"]`)?.remove();
-      button.closest("tr").remove();
-    }
+find("add-set").addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-delete-set]");
+  if (!button) return;
+  const { deleteSet: id, name } = button.dataset;
+  const yes = await confirmed({
+    title: t("Delete {name}?", { name }),
+    text: t("Its faces are deleted. What was measured on it stays in the cards."),
+    yes: t("Delete"), danger: true,
   });
-}
+  if (!yes) return;
+  await press(button, find("set-error"), async () => {
+    await call("DELETE", `${config.api}/evaluation-sets/${id}`);
+    const { evaluation } = form.elements;
+    const wasChosen = evaluation.value === id;
+    evaluation.querySelector(`[value="${id}"]`)?.remove();
+    if (wasChosen) evaluation.selectedIndex = evaluation.length - 1; // another set rather than none
+    find("set-state").textContent = t("{name} is deleted.", { name });
+    await refreshSets();
+    find("set-name").focus();
+  });
+});
 
 for (const state of [...config.uploads].reverse()) {
   show(state);

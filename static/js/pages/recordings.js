@@ -1,11 +1,10 @@
 // The page of recordings: opens one from this browser or from a file and plays it back. Logic
 // lives in the modules; here elements meet them.
 
-import { confirmed } from "../lib/confirm.js";
 import { EMOTIONS, likelihood, nameOf } from "../lib/emotions.js";
 import { FACE_COLOURS, faceColour } from "../lib/face-tag.js";
 import { setText } from "../lib/dom.js";
-import { language, t, tn } from "../lib/i18n.js";
+import { language, t } from "../lib/i18n.js";
 import { icon } from "../lib/shape-icon.js";
 import { PlaybackChart } from "../recordings/chart.js";
 import { columnsOf, MEASURES, nextChange, readAt, zoomed } from "../recordings/columns.js";
@@ -13,6 +12,7 @@ import { drawStrip } from "../recordings/strip.js";
 import { showHappened, showKept, showRuns, showSummary } from "../recordings/tables.js";
 import { summaryText } from "../recordings/summary.js";
 import { summarise, UNREADABLE } from "../recordings/analysis.js";
+import { deletionConfirmed } from "../recordings/deletion.js";
 import { exportAs } from "../recordings/download.js";
 import { MAX_FILE_BYTES, parseRecording, RecordingError } from "../recordings/file.js";
 import { RecordStore } from "../recordings/store.js";
@@ -212,11 +212,7 @@ function jumpTo(ms) {
 
 /** Deletes recordings of this browser, once that was confirmed. */
 async function forget(ids) {
-  const yes = await confirmed({
-    title: tn("Delete the recording?", "Delete all {count} recordings?", ids.length),
-    text: t("What was not exported is lost."), yes: t("Delete"), danger: true,
-  });
-  if (!yes) return;
+  if (!(await deletionConfirmed(ids.length))) return;
   for (const id of ids) await store.remove(id).catch(() => problem(t("It could not be deleted.")));
   if (ids.includes(shown?.recording.id)) {
     stop();
@@ -224,6 +220,7 @@ async function forget(ids) {
     $("viewer").hidden = true;
   }
   await listKept();
+  ($("kept-rows").querySelector("button") ?? $("open")).focus();
 }
 
 async function listKept() {

@@ -4,6 +4,7 @@
 import { confirmed } from "../lib/confirm.js";
 import { setText } from "../lib/dom.js";
 import { language, number, t, tn } from "../lib/i18n.js";
+import { deletionConfirmed } from "./deletion.js";
 import { exportAs } from "./download.js";
 import { markerKeys } from "./markers.js";
 import { RecordKeeper, RecordStore } from "./store.js";
@@ -134,14 +135,19 @@ export function startRecording({ config, settings }) {
   }
 
   async function remove() {
+    if (!(await deletionConfirmed())) return;
     const { recording } = recorder;
     recorder.discard();
     show();
     if (stored) await store.remove(recording.id).catch(() => say(t("It could not be deleted."), "bad"));
     stored = false;
     say(t("Deleted."));
-    button("start").focus({ preventScroll: true });
     await offer();
+    focusAfterDeletion();
+  }
+
+  function focusAfterDeletion() {
+    (button("start").disabled ? root : button("start")).focus({ preventScroll: true });
   }
 
   /** Offers the newest recording that no page has finished and none is making now. */
@@ -175,8 +181,10 @@ export function startRecording({ config, settings }) {
     delete: remove,
     forget: async () => {
       const { id } = offered;
+      if (!(await deletionConfirmed())) return;
       await store.remove(id).catch(() => say(t("It could not be deleted."), "bad"));
       await offer();
+      focusAfterDeletion();
     },
   };
   const next = { pause: "resume", resume: "pause", stop: "csv" }; // where the focus goes

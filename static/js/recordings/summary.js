@@ -3,7 +3,7 @@
 import { EMOTIONS, percent } from "../lib/emotions.js";
 import { number, t, tn } from "../lib/i18n.js";
 import { meanValence, UNREADABLE } from "./analysis.js";
-import { clock, innerStateName, signed, span, stateName } from "./words.js";
+import { clock, innerStateName, settingText, signed, span, stateName } from "./words.js";
 
 export const STATES = Object.freeze([...EMOTIONS, "uncertain", UNREADABLE]);
 export const CAUTION =
@@ -105,7 +105,7 @@ export function segmentTable({ segments }) {
 /** What the recording is: model, software, settings, in one line. */
 export function aboutText(recording) {
   const { models, software, settings, source } = recording;
-  const values = Object.entries(settings.at(-1)?.values ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
+  const values = Object.entries(settings.at(-1)?.values ?? {}).map(([name, value]) => settingText(name, value));
   return [
     models.length ? t("Model {models}", { models: models.join(t(", then ")) }) : t("No model"),
     `${software.name} ${software.version}`,

@@ -1,7 +1,7 @@
 // Times, names and files of recordings as people read them.
 
 import { innerNameOf, nameOf } from "../lib/emotions.js";
-import { number, t } from "../lib/i18n.js";
+import { decimalMark, number, t } from "../lib/i18n.js";
 
 /** Milliseconds as "1:02:03.4", "02:03.4" or, without tenths, "02:03". */
 export function clock(ms, { tenths = false } = {}) {
@@ -10,7 +10,7 @@ export function clock(ms, { tenths = false } = {}) {
   const seconds = Math.floor(total / 10);
   const hours = Math.floor(seconds / 3600);
   const text = `${hours ? `${hours}:` : ""}${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
-  return tenths ? `${text}.${total % 10}` : text;
+  return tenths ? `${text}${decimalMark}${total % 10}` : text;
 }
 
 /** A length of time in words: "4.2 s", "3 min 5 s", "1 h 2 min". */
@@ -59,6 +59,20 @@ const EVENT_WORDS = Object.freeze({
 export function eventText({ kind, detail }) {
   if (kind === "model_changed") return t("Model changed from {from} to {to}", { from: detail?.from, to: detail?.to });
   return EVENT_WORDS[kind] ?? kind;
+}
+
+const SIZES = { small: t("small picture"), normal: t("normal picture"), large: t("large picture") };
+const STEADINESS = { quick: t("quick labels"), balanced: t("balanced labels"), calm: t("calm labels") };
+const SETTING_WORDS = {
+  target_fps: (value) => t("at most {count} readings a second", { count: value }),
+  mirror: (value) => (value ? t("mirrored") : t("not mirrored")),
+  resolution: (value) => SIZES[value],
+  steadiness: (value) => STEADINESS[value],
+};
+
+/** A setting of a recording in words; those of other versions as they are named. */
+export function settingText(name, value) {
+  return (Object.hasOwn(SETTING_WORDS, name) && SETTING_WORDS[name](value)) || `${name.replaceAll("_", " ")} ${value}`;
 }
 
 /** "mien-20261123-213005.csv", in local time, safe on every file system. */

@@ -58,7 +58,7 @@ export class TimeChart {
       cursor: { drag: { x: false, y: false }, points: { show: false }, x: true, y: false },
       scales: { x: { time: false, range: () => [0, lastMs / 1000] }, y: { range: [0, top] } },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((s) => clock(1000 * s).replace(/\.0$/, "")), space: 70 },
+        { ...axis, values: (_, ticks) => ticks.map((s) => clock(1000 * s).replace(/\D0$/, "")), space: 70 },
         { ...axis, size: 54, space: 36, values: (_, ticks) => ticks.map((v) => `${Math.round(100 * v)} %`) },
       ],
       series,

@@ -19,7 +19,7 @@ export function stepAt(times, ms) {
 export function clock(ms) {
   const tenths = Math.round(ms / 100);
   const seconds = (tenths % 600) / 10;
-  return `${Math.floor(tenths / 600)}:${seconds < 10 ? "0" : ""}${seconds.toFixed(1)}`;
+  return `${Math.floor(tenths / 600)}:${seconds < 10 ? "0" : ""}${number(seconds, 1)}`;
 }
 
 /** "50 to 77 %", or nothing where there are too few people for an interval. */

@@ -144,6 +144,16 @@ def test_every_export_agrees_with_the_report(store, catalog, job, settings, surv
     assert summary["A2"].value == report["story"]["headline"]
     assert len(summary._charts) == 2  # shares and differences, as Excel draws them
     assert summary.freeze_panes and book["Groups"].freeze_panes == "A2"
+    german = load_workbook(folder / "report.de.xlsx")
+    assert {
+        row[0] for row in german["Gruppen"].iter_rows(min_row=2, max_row=8, values_only=True)
+    } == {"Alle"}
+    untested = next(german["Vergleich"].iter_rows(max_row=1, values_only=True)).index(
+        "nicht geprüft, weil"
+    )
+    reasons = {row[untested] for row in german["Vergleich"].iter_rows(min_row=2, values_only=True)}
+    assert not any("Project-Id-Version" in (reason or "") for reason in reasons)
+    assert len(reasons) > 1, "tested and untested"
     html = (folder / "report.html").read_text()
     assert "<b>.jpg" not in html
     assert "src=" not in html.split("<body>")[0]

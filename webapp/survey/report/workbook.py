@@ -59,13 +59,18 @@ COMPARISON_COLUMNS = (
 )
 
 
+def _named(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every group with its name, all faces together first."""
+    return [(_("All"), report["overall"]), *((one["name"], one) for one in report["groups"])]
+
+
 def group_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
     """The per-emotion summaries, all faces first."""
-    for group in [report["overall"], *report["groups"]]:
+    for name, group in _named(report):
         for row in group["emotions"]:
             low, high = row["share_interval"] or (None, None)
             yield (
-                group["name"],
+                name,
                 emotion_name(row["emotion"]),
                 group["faces"],
                 row["count"],
@@ -249,7 +254,7 @@ def _summary(book: Any, formats: dict[str, Any], report: dict[str, Any]) -> None
         row += 1
     page.merge_range(row, 0, row, 8, story["note"], formats["soft"])
     page.set_row(row, 32)
-    groups = [group for group in [report["overall"], *report["groups"]] if group["faces"]]
+    groups = [(name, group) for name, group in _named(report) if group["faces"]]
     if not groups:
         return
     head = row + 2
@@ -257,12 +262,12 @@ def _summary(book: Any, formats: dict[str, Any], report: dict[str, Any]) -> None
         head, 0, (_("Share of faces"), *map(emotion_name, (*EMOTIONS, "valence"))), formats["head"]
     )
     page.freeze_panes(head + 1, 1)
-    for number, group in enumerate(groups, start=head + 1):
+    for number, (name, group) in enumerate(groups, start=head + 1):
         named = ngettext(
             "%(name)s (%(num)s face)",
             "%(name)s (%(num)s faces)",
             group["faces"],
-            name=group["name"],
+            name=name,
         )
         page.write(number, 0, named)
         for column, one in enumerate(group["emotions"], start=1):
