@@ -235,10 +235,12 @@ def _written(moment: date | str | None, patterns: dict[str, str], plain: str) ->
         return "–"
     if isinstance(moment, str):
         try:
-            moment = datetime.fromisoformat(moment)
+            at: date = datetime.fromisoformat(moment)
         except ValueError:
             return moment  # somebody's own words, in the card of a model
-    return moment.strftime(patterns.get(language(), plain))
+    else:
+        at = moment
+    return at.strftime(patterns.get(language(), plain))
 
 
 def add_texts(environment: Environment) -> None:
