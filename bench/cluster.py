@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import func, select
 
 from bench.pipeline import _rounded
 from bench.support.cluster_rig import (
@@ -39,6 +38,7 @@ from bench.support.cluster_rig import (
     rig,
     start_job,
 )
+from bench.support.counted import counted
 from bench.support.output import write_report
 from bench.support.scenes import camera_jpegs, marked
 from bench.support.server import ROOT, RunningServer
@@ -46,7 +46,6 @@ from bench.support.services import private_postgres, private_redis
 from bench.survey import DIFFERENT
 from webapp.card import ModelCard
 from webapp.database.store import Store, database_url
-from webapp.database.survey_tables import FaceRow, Outcome
 from webapp.models.registry import Registry
 
 COPY = "cluster-copy"
@@ -57,21 +56,10 @@ def say(text: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
 
 
-def counted(database: str, job: int) -> dict[str, int]:
-    """Outcomes of a job, different pictures among them, and faces, as the database has them."""
+def counted_in(database: str, job: int) -> dict[str, int]:
+    """:func:`bench.support.counted.counted` in the database at an address."""
     os.environ["DATABASE_URL"] = database
-    store = Store(database_url(Path()))
-    try:
-        with store.session() as session:
-            outcomes, different = session.execute(
-                select(func.count(), func.count(Outcome.upload_id.distinct())).where(
-                    Outcome.job_id == job
-                )
-            ).one()
-            faces = session.scalar(select(func.count()).where(FaceRow.job_id == job)) or 0
-    finally:
-        store.close()
-    return {"outcomes": outcomes, "different_pictures": different, "faces": faces}
+    return counted(Store(database_url(Path())), job)._asdict()
 
 
 class Watched:
@@ -98,7 +86,7 @@ class Watched:
         await_true("the page knows", lambda: self.page.told[-1]["state"] == "done", 60)
         self.page.close()
         seen = [told["done"] for told in self.page.told if told["state"] == "running"]
-        exact = counted(self._rig.database, self.job)
+        exact = counted_in(self._rig.database, self.job)
         export = f"api/v1/surveys/{self._survey}/jobs/{self.job}/export/json"
         ledger = ask(self._b, "GET", export)["ledger"]
         return {

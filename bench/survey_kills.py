@@ -29,14 +29,13 @@ from typing import Any
 
 import click
 import psutil
-from sqlalchemy import func, select
 
+from bench.support.counted import counted
 from bench.support.output import write_report
 from bench.support.scenes import camera_jpegs, marked
 from bench.support.server import RunningServer, running_server
 from bench.survey import DIFFERENT
 from webapp.database.store import Store
-from webapp.database.survey_tables import FaceRow, Outcome
 
 PATIENCE_S = 600.0
 LONGEST_EXTRA_S = 0.8
@@ -93,17 +92,9 @@ def wait_for(client: Client, survey: str, until: int) -> dict[str, Any]:
     raise RuntimeError(f"No {until} pictures after {PATIENCE_S:.0f} s: {now}")
 
 
-def counted(instance: Path, job: int, client: Client, survey: str) -> dict[str, Any]:
+def result_of(instance: Path, job: int, client: Client, survey: str) -> dict[str, Any]:
     """What the finished job counted, by every way there is of counting it."""
-    store = Store(f"sqlite:///{instance / 'mien.db'}")
-    with store.session() as session:
-        outcomes, different = session.execute(
-            select(func.count(), func.count(Outcome.upload_id.distinct())).where(
-                Outcome.job_id == job
-            )
-        ).one()
-        faces = session.scalar(select(func.count()).where(FaceRow.job_id == job)) or 0
-    store.close()
+    outcomes, different, faces = counted(Store(f"sqlite:///{instance / 'mien.db'}"), job)
     table = client.call("GET", f"/{survey}/jobs/{job}/export/pictures.csv").decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(table)))
     ledger = client.json("GET", f"/{survey}")["ledger"]
@@ -149,7 +140,7 @@ def run(images: int, kills: int, seed: int, workers: int) -> dict[str, Any]:
                 server = stack.enter_context(running_server(environment))
                 client.base = server.url
             ended = wait_for(client, survey, images + 1)
-            result = counted(instance, job, client, survey)
+            result = result_of(instance, job, client, survey)
     once = (
         ended["state"] == "done"
         and result["outcomes"] == result["different_pictures_in_outcomes"] == images

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
 
 from bench.support.cluster_rig import Page, Rig, ask, await_true, ended, new_survey, progress, rig
 from bench.support.cluster_rig import start_job as start
+from bench.support.counted import Counted, counted
 from bench.support.server import RunningServer
 from bench.support.services import PostgresServer, RedisServer
 from tests.support.live import LiveClient
@@ -19,7 +19,6 @@ from tests.support.models import make_version
 from tests.support.pictures import face_frames
 from tests.survey.doubles import picture
 from webapp.database.store import Store, database_url
-from webapp.database.survey_tables import FaceRow, Outcome
 
 pytestmark = pytest.mark.slow
 
@@ -40,21 +39,9 @@ def two_nodes(
         yield made, made.node("a"), made.node("b")
 
 
-def counted(made: Rig, job: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int, int]:
-    """Outcomes, different pictures among them, and faces."""
+def counted_in(made: Rig, job: int, monkeypatch: pytest.MonkeyPatch) -> Counted:
     monkeypatch.setenv("DATABASE_URL", made.database)
-    store = Store(database_url(made.scratch))
-    try:
-        with store.session() as session:
-            outcomes, different = session.execute(
-                select(func.count(), func.count(Outcome.upload_id.distinct())).where(
-                    Outcome.job_id == job
-                )
-            ).one()
-            faces = session.scalar(select(func.count()).where(FaceRow.job_id == job)) or 0
-            return outcomes, different, faces
-    finally:
-        store.close()
+    return counted(Store(database_url(made.scratch)), job)
 
 
 async def live_answer(server: RunningServer) -> Any:
@@ -82,7 +69,7 @@ def test_a_survey_outlives_its_worker_and_redis(
     second = made.worker("worker-2")
     last = await_true("the survey is done", lambda: ended(b, survey), TIMEOUT_S)
     assert (last["done"], last["counts"]) == (PICTURES, {"used": PICTURES})
-    assert counted(made, job, monkeypatch) == (PICTURES, PICTURES, PICTURES)
+    assert counted_in(made, job, monkeypatch) == (PICTURES, PICTURES, PICTURES)
     await_true(
         "the page on b is told of the end of a job of a",
         lambda: page.told and page.told[-1]["state"] == "done",
@@ -108,7 +95,7 @@ def test_a_cancelled_job_stays_as_it_was_told(
     await_true("cancelled", lambda: progress(b, survey)["state"] == "cancelled", TIMEOUT_S)
     done = progress(b, survey)["done"]
     assert worker.stop() == 0
-    assert counted(made, job, monkeypatch) == (done, done, done)
+    assert counted_in(made, job, monkeypatch) == (done, done, done)
 
 
 def test_a_model_activated_on_one_node_serves_on_all_that_can_verify_it(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
+from tests.support.built import built_once
 from webapp.card import (
     GOLDEN_FILE,
     KERAS_FILE,
@@ -20,8 +16,6 @@ from webapp.card import (
     sha256_of,
 )
 
-_ROOT = Path(__file__).resolve().parents[2]
-_CACHE = _ROOT / ".pytest_cache" / "mien-models"
 _FILES = (KERAS_FILE, TFLITE_FILE, GOLDEN_FILE)
 
 
@@ -61,29 +55,5 @@ def activate(models_dir: Path, version: str) -> None:
 
 
 def _cached(seed: int) -> Path:
-    sources = (_ROOT / "tests/support/build_tiny.py", _ROOT / "training/litert.py")
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    ready = _CACHE / f"{digest}-{seed}"
-    if ready.is_dir():
-        return ready
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
-        built = Path(scratch) / "built"
-        built.mkdir()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.support.build_tiny", str(built), str(seed)],
-            cwd=_ROOT,
-            env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"The tiny test model could not be built:\n{done.stderr[-3000:]}")
-        try:
-            built.rename(ready)
-        except OSError:
-            # another test process was faster; its files are the same
-            if not ready.is_dir():
-                raise
-    return ready
+    sources = ("tests/support/build_tiny.py", "training/litert.py")
+    return built_once("mien-models", "tests.support.build_tiny", str(seed), sources=sources)

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
-import subprocess
-import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from tests.support.built import built_once
 from webapp.domain import EMOTIONS
-
-ROOT = Path(__file__).resolve().parents[2]
-_CACHE = ROOT / ".pytest_cache" / "mien-uploads"
-KERAS_ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 def upload_files() -> Path:
     """The folder with everything that ``tests.support.build_uploads`` writes; built once."""
-    source = ROOT / "tests/support/build_uploads.py"
-    ready = _CACHE / hashlib.sha256(source.read_bytes()).hexdigest()[:12]
-    if ready.is_dir():
-        return ready
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
-        built = Path(scratch) / "built"
-        built.mkdir()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.support.build_uploads", str(built)],
-            cwd=ROOT,
-            env=os.environ | KERAS_ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"The uploads could not be built:\n{done.stderr[-3000:]}")
-        try:
-            built.rename(ready)
-        except OSError:
-            if not ready.is_dir():  # another test process was faster
-                raise
-    return ready
+    sources = ("tests/support/build_uploads.py",)
+    return built_once("mien-uploads", "tests.support.build_uploads", sources=sources)
 
 
 def zip_of(folder: Path, prefix: str = "") -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from training.admission.faces import load_faces
-from training.admission.files import Found, recognise
+from training.admission.files import recognise
 from training.admission.networks import adapter, open_network, seven_of, width_of
 from training.data.dataset import LabelledFaces
 from training.evaluation.answers import Answers, answer, describe
@@ -92,7 +92,7 @@ def admit(
     target.mkdir()
     done: dict[str, Any]
     if found.card is not None:
-        card = _as_published(found, found.card, model, scratch, target)
+        card = _as_published(found.card, model, scratch, target)
         card = replace(card, version=request.version)
         done = {"kept_files": True}
     else:
@@ -149,9 +149,7 @@ def _with_our_emotions(model: Any, labels: Sequence[str]) -> tuple[Any, dict[str
     return seven_of(model, labels, kinds), {"left_out": left_out, "missing": missing}
 
 
-def _as_published(
-    found: Found, card: ModelCard, model: Any, scratch: Path, target: Path
-) -> ModelCard:
+def _as_published(card: ModelCard, model: Any, scratch: Path, target: Path) -> ModelCard:
     """Keep a published version's own files where LiteRT answers what its Keras model answers."""
     spec = input_spec_of(model)
     if spec != card.input:

@@ -61,7 +61,7 @@ def recognise(file: Path, scratch: Path, limit_bytes: int) -> Found:
             if len(described) == len(weights) == 1:
                 return _described(scratch, described[0], weights[0], limit_bytes)
         return _version(scratch, names, limit_bytes)
-    raise ModelInvalid(f"{_what(head, file)} {_EXPECTED}", check="format")
+    raise ModelInvalid(f"{_what(head)} {_EXPECTED}", check="format")
 
 
 _KERAS_ONLY: Final = "Upload the Keras model that it was made from (.keras or .h5)."
@@ -83,7 +83,7 @@ _EXPECTED: Final = (
 )
 
 
-def _what(head: bytes, file: Path) -> str:
+def _what(head: bytes) -> str:
     if not head:
         return "The file is empty."
     if head[:1] == b"\x80" and len(head) > 1 and 2 <= head[1] <= 5:

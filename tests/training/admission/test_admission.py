@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from tests.support.build_uploads import ALPHABETICAL
+from tests.support.built import KERAS_ENVIRONMENT, ROOT
 from tests.support.models import make_version
-from tests.support.uploads import KERAS_ENVIRONMENT, ROOT, faces_zip, upload_files, zip_of
+from tests.support.uploads import faces_zip, upload_files, zip_of
 from training.admission.allowed import check_config, parse_config
 from training.admission.faces import load_faces, read_zip, save_faces
 from training.admission.files import recognise
