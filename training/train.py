@@ -71,7 +71,7 @@ def taught_share(recipe: MienRecipe, teachers: tuple[Path, ...], wanted: float |
     "--data",
     type=click.Path(path_type=Path),
     required=True,
-    help="A folder per emotion, a Kaggle layout with train/, or fer2013.csv.",
+    help="A folder per emotion, a Kaggle layout with train/, an archive of either, or fer2013.csv.",
 )
 @click.option(
     "--recipe",
