@@ -1,9 +1,10 @@
-"""Limits hold where two requests of one owner come at once, on SQLite and PostgreSQL."""
+"""Limits hold where two requests come at once, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 import io
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,20 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import delete, event, func, select
 
 from tests.studies.people import FIELDS
 from tests.studies.people import picture as small_picture
 from tests.survey.doubles import picture
-from webapp.database.access_tables import Account
+from webapp.access import accounts, tokens
+from webapp.database.access_tables import ADMIN, Account
 from webapp.database.store import Store, database_url
 from webapp.database.study_tables import Study, StudyStimulus
 from webapp.database.survey_tables import Survey, Upload
-from webapp.errors import MienError
+from webapp.errors import MienError, NotFound, PayloadTooLarge
+from webapp.files.kinds import ARCHIVE
 from webapp.files.storage import LocalFiles
 from webapp.settings import Settings
 from webapp.studies import catalog as studies
 from webapp.studies import media, stimuli
+from webapp.studies.participants import Begin, Participants
 from webapp.survey.catalog import Catalog, NewSurvey
 from webapp.survey.intake.uploads import Uploads
 
@@ -50,7 +54,11 @@ def store(
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
-        instance_dir=str(tmp_path), survey_quota_mb=1, study_quota_mb=1, study_max_stimuli=1
+        instance_dir=str(tmp_path),
+        survey_quota_mb=1,
+        survey_max_files=2,
+        study_quota_mb=1,
+        study_max_stimuli=1,
     )
 
 
@@ -170,3 +178,104 @@ def test_the_stimuli_of_one_study(
         return len(shown.add(study, Together(small_picture().getvalue()), "red", 500).id)
 
     assert sorted(both(store, "never", add, add)) == [32, 409]
+
+
+def test_the_files_of_one_survey(store: Store, settings: Settings, tmp_path: Path) -> None:
+    catalog = Catalog(store, tmp_path)
+    uploads = Uploads(catalog, settings)
+    survey = catalog.create(NewSurvey("Packages", "product", True), OWNER).id
+
+    def send(name: str, data: bytes) -> str:
+        return uploads.receive(survey, "A", f"{name}.jpg", io.BytesIO(data)).status
+
+    send("first", picture("first"))
+    # counted by each before the other records its file, where nothing makes it wait
+    good, bad = partial(send, "a", picture("a")), partial(send, "b", b"no picture")
+    outcomes = both(store, "count(", good, bad)
+    assert sorted(str(one) for one in outcomes if one != 413) in (["refused"], ["stored"])
+    with store.session() as session:
+        assert session.scalar(select(func.count(Upload.id))) == 2
+    kept = [path for path in (tmp_path / "surveys").rglob("*") if path.is_file()]
+    assert len(kept) == 1 + outcomes.count("stored"), "what was refused is not left on the disk"
+
+
+def zipped(*members: tuple[str, bytes]) -> io.BytesIO:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    packed.seek(0)
+    return packed
+
+
+def test_the_members_of_several_zips(store: Store, settings: Settings, tmp_path: Path) -> None:
+    catalog = Catalog(store, tmp_path)
+    uploads = Uploads(catalog, settings)
+    survey = catalog.create(NewSurvey("Packages", "product", True), OWNER).id
+
+    def files() -> int:
+        query = select(func.count(Upload.id)).where(Upload.kind != ARCHIVE)
+        with store.session() as session:
+            return session.scalar(query) or 0
+
+    first = zipped(("a.jpg", picture("a")))
+    assert uploads.receive(survey, "A", "1.zip", first).status == "unpacked"
+    second = zipped(("b.txt", b"no picture"))
+    assert uploads.receive(survey, "A", "2.zip", second).status == "unpacked"
+    assert files() == 2, "the ZIPs themselves are no files of the survey"
+    with pytest.raises(PayloadTooLarge, match="at most 2 files"):
+        uploads.receive(survey, "A", "3.zip", zipped(("c.jpg", picture("c"))))
+    another = catalog.create(NewSurvey("Packages", "product", True), OWNER).id
+    for name, members in (("good", [("a.jpg", picture("a"))]), ("bad", [("d.txt", b"d")])):
+        several = zipped(*members, ("e.jpg", picture(name)), ("f.txt", name.encode()))
+        with suppress(PayloadTooLarge):
+            uploads.receive(another, "A", f"{name}.zip", several)
+    assert files() == 4
+
+
+def test_the_groups_of_one_survey(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.survey.catalog.MAX_GROUPS", 1)
+    catalog = Catalog(store, tmp_path)
+    survey = catalog.create(NewSurvey("Packages", "product", True), OWNER).id
+    made = both(store, "count(", *[partial(catalog.ensure_group, survey, one) for one in "ab"])
+    assert 400 in made
+    assert len(catalog.groups(survey)) == 1
+    (only,) = catalog.groups(survey)
+    assert catalog.ensure_group(survey, only.name) == only.id
+    catalog.delete(survey)
+    with pytest.raises(NotFound):
+        catalog.ensure_group(survey, "c")
+
+
+def test_the_tokens_of_one_account(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MAX_OWN", 1)
+    make = partial(tokens.create, store, OWNER, "script", ["surveys:read"], None)
+    assert 409 in both(store, "count(", make, make)
+    assert len(tokens.listing(store, OWNER)) == 1
+
+
+def test_the_last_administrator_stays(store: Store) -> None:
+    ids = []
+    with store.session() as session:
+        for name in ("one", "two"):
+            session.add(Account(name=name, role=ADMIN, password_hash="x"))
+        session.flush()
+        ids = list(session.scalars(select(Account.id).where(Account.role == ADMIN)))
+        session.execute(delete(Account).where(Account.id == OWNER))
+    assert 409 in both(store, "count(", *[partial(accounts.remove, store, one) for one in ids])
+    assert accounts.somebody_can_log_in(store)
+
+
+def test_the_places_of_one_study(
+    store: Store, settings: Settings, tmp_path: Path, small_looks: None
+) -> None:
+    catalog = studies.Catalog(store, tmp_path, LocalFiles())
+    study = catalog.create(FIELDS | {"target": 1}, OWNER, 10)
+    stimuli.Stimuli(catalog, settings).add(study.id, small_picture(), "red", 500)
+    study = catalog.open(study.id)
+    people = Participants(store, settings)
+    begin = partial(people.begin, str(study.link), Begin(study.notice_version, True))
+    assert 410 in both(store, "count(", begin, begin)
+    assert catalog.progress([study.id])[study.id].started == 1

@@ -10,6 +10,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 from webapp.access import passwords
 from webapp.database.access_tables import ADMIN, ROLES, Account, ApiToken, LoginSession, SetupLink
 from webapp.database.base import utcnow
+from webapp.database.locks import lock
 from webapp.database.store import Store
 from webapp.errors import Conflict, InvalidRequest, NotFound
 
@@ -141,6 +143,7 @@ def remove(store: Store, account_id: int) -> Account:
     The last administrator cannot go.
     """
     with store.session() as session:
+        lock(session, "administrators")
         account = session.get(Account, account_id)
         if account is None:
             raise NotFound("There is no such account.", account=account_id)
@@ -180,10 +183,11 @@ def first_run_link(store: Store) -> str | None:
     """The token of the link that sets up the first administrator; None once there is one."""
     if somebody_can_log_in(store):
         return None
+    with suppress(Conflict):  # it is there, perhaps because another node starts in this moment
+        create(store, DEFAULT_NAME)
     with store.session() as session:
         account = find(session, DEFAULT_NAME)
-    if account is None:
-        account = create(store, DEFAULT_NAME)
+    assert account is not None  # noqa: S101 - nobody removes it before there is another
     return make_link(store, account.id, FIRST_RUN_HOURS)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp.access.accounts import hash_of
 from webapp.database.access_tables import Account, ApiToken
 from webapp.database.base import utcnow
+from webapp.database.locks import lock
 from webapp.database.store import Store
 from webapp.errors import Conflict, InvalidRequest, NotFound, Unauthorized
 from webapp.languages import N_
@@ -89,6 +90,7 @@ def create(
         expires_at=None if days is None else utcnow() + timedelta(days=days),
     )
     with store.session() as session:
+        lock(session, f"tokens of {account_id}")
         own = select(func.count()).where(ApiToken.account_id == account_id, _lasts())
         if (session.scalar(own) or 0) >= MAX_OWN:
             raise Conflict(f"Expected at most {MAX_OWN} tokens of one account; revoke some first.")

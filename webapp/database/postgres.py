@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 # a statement that takes longer has lost its server: a machine that vanished sends no farewell
 ANSWER_S = 60.0
@@ -21,6 +21,8 @@ ANSWER_S = 60.0
 _AWAY = ("08", "53300", "57P01", "57P02", "57P03")
 # two transactions waited for each other, and this one was given up
 _DEADLOCK = "40P01"
+# a row that is named is not there, for example; pg8000 knows only of one that is there twice
+_INTEGRITY = "23"
 
 
 def sql_state(error: BaseException) -> str:
@@ -32,7 +34,8 @@ def sql_state(error: BaseException) -> str:
 def notice_going_away(engine: Engine) -> None:
     """Raise OperationalError for every message of a server that goes or comes, and drop the
     connection that brought it; an InterfaceError where it breaks off while a connection is made.
-    OperationalError also for a transaction that was given up for another: trying again helps.
+    OperationalError also for a transaction that was given up for another: trying again helps; and
+    IntegrityError for every broken constraint.
     """
 
     @event.listens_for(engine, "do_connect")
@@ -49,6 +52,8 @@ def notice_going_away(engine: Engine) -> None:
         state = sql_state(original)
         if state == _DEADLOCK:
             raise OperationalError(context.statement, context.parameters, original)
+        if state.startswith(_INTEGRITY):
+            raise IntegrityError(context.statement, context.parameters, original)
         if not state.startswith(_AWAY):
             return
         context.is_disconnect = True

@@ -222,28 +222,26 @@ class Catalog:
         query = select(Group.id).where(Group.survey_id == survey_id, Group.name == name)
         with self.store.session() as session:
             found = session.scalar(query)
-            if found is not None:
-                return found
-            count = session.scalar(
-                select(func.count()).select_from(Group).where(Group.survey_id == survey_id)
-            )
-        if (count or 0) >= MAX_GROUPS:
-            raise InvalidRequest(
-                f"Expected at most {MAX_GROUPS} groups in one survey.", field="group"
-            )
+        if found is not None:
+            return found
         try:
             with self.store.session() as session:
+                lock(session, f"groups of {survey_id}")
+                found = session.scalar(query)
+                if found is not None:  # another request made it in between
+                    return found
+                here = select(func.count()).select_from(Group).where(Group.survey_id == survey_id)
+                if (session.scalar(here) or 0) >= MAX_GROUPS:
+                    raise InvalidRequest(
+                        f"Expected at most {MAX_GROUPS} groups in one survey.", field="group"
+                    )
                 # after those that were named, by name: files arrive in any order
                 group = Group(survey_id=survey_id, name=name, position=MAX_GROUPS)
                 session.add(group)
                 session.flush()
                 return group.id
-        except IntegrityError:  # another request made it in between
-            with self.store.session() as session:
-                found = session.scalar(query)
-                if found is None:
-                    raise NotFound("There is no such survey.", survey=survey_id) from None
-                return found
+        except IntegrityError:
+            raise no_such_survey(survey_id) from None
 
     def rows(self, limit: int = 200, visible: ColumnElement[bool] | None = None) -> list[SurveyRow]:
         """The newest surveys, or of those that are ``visible``, with their number of files and

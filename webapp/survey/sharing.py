@@ -20,6 +20,7 @@ from webapp.access import accounts
 from webapp.access.audit import record
 from webapp.access.auth import Principal, logged_in, principal
 from webapp.database.access_tables import ADMIN, Account
+from webapp.database.locks import lock
 from webapp.database.store import Store
 from webapp.database.survey_tables import Survey, SurveyShare
 from webapp.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unauthorized
@@ -120,6 +121,7 @@ def share(store: Store, survey_id: str, name: str, account_id: int | None) -> No
     """
     try:
         with store.session() as session:
+            lock(session, f"guests of {survey_id}")
             survey = _shareable(session, survey_id, account_id)
             guest = accounts.find(session, accounts.check_name(name))
             if guest is None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
@@ -28,7 +28,7 @@ from webapp.languages import N_
 from webapp.settings import Settings
 from webapp.survey.catalog import MAX_GROUPS, Catalog, find_survey
 from webapp.survey.intake.placing import placed_members
-from webapp.survey.intake.quota import Quota
+from webapp.survey.intake.quota import FileLimit, Quota
 from webapp.survey.intake.receipts import Receipt, Source, clean_path, path_hash
 from webapp.survey.respondents import respondent_of
 from webapp.web.turns import beside_the_loop, taking_turns
@@ -87,6 +87,7 @@ class Uploads:
         self._settings = settings
         self.reserve = DiskReserve(settings.instance_path, settings.disk_reserve_mb)
         self._quota = Quota(catalog.store, settings.survey_quota_mb)
+        self._files = FileLimit(catalog.store, settings.survey_max_files)
 
     def check_room(self, survey: Survey, size: int) -> None:
         """Raise :class:`StorageFull` where ``size`` bytes more are too many for the disk or for
@@ -179,13 +180,8 @@ class Uploads:
             )
             if session.scalar(active) is not None:
                 raise Conflict("The survey is being analysed; wait for the end or cancel it.")
-            count = session.scalar(select(func.count()).where(Upload.survey_id == survey_id)) or 0
-            if count >= self._settings.survey_max_files:
-                raise PayloadTooLarge(
-                    f"Expected at most {self._settings.survey_max_files} files in one survey.",
-                    limit=self._settings.survey_max_files,
-                )
-            return survey
+        self._files.check(survey)
+        return survey
 
     def refusal(self, head: bytes, size: int) -> str | None:
         """Why a file that begins like that can never be used, or None."""
@@ -248,7 +244,7 @@ class Uploads:
             self._catalog.files.keep(file, final)
         try:
             receipt = self.record(survey, group_id, path, sha, size, kind, refused)
-        except StorageFull:
+        except (StorageFull, PayloadTooLarge):
             with self._store.session() as session:
                 recorded = Upload.content_key == f"{survey.id}:{sha}"
                 if new and session.scalar(select(Upload.id).where(recorded)) is None:
@@ -340,6 +336,7 @@ class Uploads:
         if not refused:
             return
         rows = {path_hash(one.group_id, one.path, one.sha): one for one in refused}
+        close = self._files.close(survey)
         try:
             with self._store.session() as session:
                 there = select(Upload.path_hash).where(
@@ -347,10 +344,13 @@ class Uploads:
                 )
                 for known in session.scalars(there).all():
                     del rows[known]
+                if close and rows:
+                    self._files.hold(session, survey, media.UNKNOWN, len(rows))
                 session.add_all(
                     _row(survey, one.group_id, one.path, one.sha, one.size, one.kind, one.reason)
                     for one in rows.values()
                 )
+            self._files.add(survey, len(rows))
         except IntegrityError:  # another request sends the same ZIP, or the survey is deleted
             for one in rows.values():
                 self.record(survey, one.group_id, one.path, one.sha, one.size, one.kind, one.reason)
@@ -374,8 +374,11 @@ class Uploads:
         usable = refused is None and kind != media.ARCHIVE
         for content_key in (f"{survey.id}:{sha}", None) if usable else (None,):
             close = content_key is not None and self._quota.close(survey, size)
+            many = kind == media.ARCHIVE or self._files.close(survey)
             try:
                 with self._store.session() as session:
+                    if many:
+                        self._files.hold(session, survey, kind)
                     if close:
                         self._quota.hold(session, survey, size)
                     row = _row(survey, group_id, path, sha, size, kind, refused)
@@ -391,6 +394,7 @@ class Uploads:
                 if there is not None:
                     return Receipt("known", path, sha, 1, refused)
                 continue
+            self._files.add(survey, kind != media.ARCHIVE)
             if refused is not None:
                 return Receipt("refused", path, sha, 1, refused)
             return Receipt("duplicate" if usable and content_key is None else "stored", path, sha)
