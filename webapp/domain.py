@@ -95,11 +95,11 @@ class ReadRequest:
 
     ``regions`` None scans the whole picture; otherwise only around each known box, in its pixels,
     unless ``turn`` asks for a scan, too.
-    ``upsample`` looks for small, turned and very large faces too. Of more than ``max_faces`` faces
-    the largest are kept; None stands for the setting. ``mirror`` shows the network each crop left
-    to right, for callers that average over frames. ``turn`` counts the scans of one camera: the
-    first looks closely at every part of the frame, each later one at some parts, in turn; without
-    it every part is looked at.
+    ``upsample`` looks for small, turned and very large faces too, and for damage of the file. Of
+    more than ``max_faces`` faces the largest are kept; None stands for the setting. ``mirror``
+    shows the network each crop left to right, for callers that average over frames. ``turn`` counts
+    the scans of one camera: the first looks closely at every part of the frame, each later one at
+    some parts, in turn; without it every part is looked at.
     """
 
     regions: Sequence[Box] | None = None

@@ -168,6 +168,10 @@ def test_answers_that_fit_no_question(researcher: Researcher, client: FlaskClien
         assert person.ask("PUT", "/answers", json=answers).status_code == 400
     for checks in ({"a": {}}, {"a": "x" * 3000}, [1]):
         assert person.ask("PUT", "/check", json=checks).status_code == 400
+    for number in ("NaN", "1e999"):  # which Python reads, and neither PostgreSQL nor a browser
+        text = f'{{"bright": {number}}}'
+        answer = person.ask("PUT", "/check", data=text, content_type="application/json")
+        assert answer.status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,43 @@ def test_bytes_after_the_end_of_a_jpeg_are_allowed() -> None:
     assert decode(encode(".jpg", NOISE) + b"camera maker's trailer").width == 320
 
 
+BROKEN = {
+    "zeros": lambda data, at: data[:at] + bytes(600) + data[at + 600 :],
+    "missing": lambda data, at: data[:at] + data[at + 600 :],
+    "other bytes": lambda data, at: data[:at] + bytes(range(1, 201)) * 3 + data[at + 600 :],
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "restarts"), [("missing", 0), ("missing", 40), ("zeros", 40), ("other bytes", 40)]
+)
+def test_damage_in_the_middle_of_a_jpeg_is_found_where_it_is_looked_for(
+    how: str, restarts: int
+) -> None:
+    picture = cv2.resize(NOISE, (640, 480), interpolation=cv2.INTER_CUBIC)
+    options = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_RST_INTERVAL, restarts]
+    data = cv2.imencode(".jpg", picture, options)[1].tobytes()
+    broken = BROKEN[how](data, len(data) // 2)
+    assert decode(data, thorough=True).grey.shape == (480, 640)
+    with pytest.raises(CorruptImage, match="its compressed data are damaged"):
+        decode(broken, thorough=True)
+    assert decode(broken).grey.shape == (480, 640), "a live frame is not looked at twice"
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("filler", [b"", b"\0" * 40, b"\xff" * 3])
+def test_whole_jpegs_are_found_whole(mode: str, progressive: bool, filler: bytes) -> None:
+    """Cameras write bytes that mean nothing before the end of a picture."""
+    stream = io.BytesIO()
+    Image.fromarray(NOISE).convert(mode).save(
+        stream, "JPEG", progressive=progressive, restart_marker_rows=1
+    )
+    data = stream.getvalue()
+    whole = decode(data[:-2] + filler + data[-2:], thorough=True)
+    assert np.array_equal(whole.grey, decode(data).grey)
+
+
 def test_progressive_jpeg_and_its_scan_limit() -> None:
     stream = io.BytesIO()
     Image.fromarray(NOISE).save(stream, "JPEG", progressive=True)

@@ -78,7 +78,12 @@ class Pipeline:
         """
         began = time.perf_counter()
         # the networks that find new faces were trained on colour; one that is known is held in grey
-        frame = decode(image, max_pixels=self._max_pixels, colour=request.scans)
+        frame = decode(
+            image,
+            max_pixels=self._max_pixels,
+            colour=request.scans,
+            thorough=request.upsample,
+        )
         return self._read(frame, began, request)
 
     def _read(self, frame: Frame, began: float, request: ReadRequest) -> FrameResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from flask import Flask
@@ -40,10 +41,11 @@ def check_size(text: str | bytes) -> None:
 
 
 def check_text(value: Any) -> None:
-    """Raise ValueError for half a surrogate pair or a NUL anywhere in a parsed JSON value, and
-    for lists and objects nested more than ``MAX_JSON_DEPTH`` deep.
+    """Raise ValueError for half a surrogate pair, a NUL or a number without end anywhere in a
+    parsed JSON value, and for lists and objects nested more than ``MAX_JSON_DEPTH`` deep.
 
-    Both are valid in JSON and can be written to no UTF-8 file and to no database.
+    The parser takes them (``1e999`` is JSON), and they can be written to no UTF-8 file, to no
+    database and to no JSON that a browser reads.
     """
     pending = [(value, 0)]
     while pending:
@@ -59,6 +61,8 @@ def check_text(value: Any) -> None:
                 raise ValueError("a NUL character")
             if not part.isascii():
                 part.encode()  # UnicodeEncodeError is a ValueError
+        elif isinstance(part, float) and not math.isfinite(part):
+            raise ValueError("a number without end")
 
 
 class StrictJson(DefaultJSONProvider):

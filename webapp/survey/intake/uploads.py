@@ -318,10 +318,8 @@ class Uploads:
             size, kind = temporary.stat().st_size, media.kind_of(head)
             reason: str | None
             if kind == media.ARCHIVE:
-                kind, reason = (
-                    media.UNKNOWN,
-                    N_("a ZIP inside a ZIP is not opened; unpack it first"),
-                )
+                kind = media.UNKNOWN
+                reason = N_("a ZIP inside a ZIP is not opened; unpack it first")
             elif size > self._limit(kind):
                 reason = N_(f"larger than {self._limit(kind)} bytes")
             else:
