@@ -33,6 +33,7 @@ MAX_MEMORY_MB = 2048
 # Containers whose header states the duration; others are guessed from the bitrate.
 _DURATION_STATED = frozenset({"mov", "matroska", "avi", "flv", "asf"})
 _CUT_SHORT_S = 1.0
+_CHUNK_HEADER = 8  # bytes of AVI: between the place that its index names and the packet
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _ASF_FILE_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MAX_PIXEL_ASPECT = 10.0
@@ -97,17 +98,48 @@ class _Clock:
         self._offset: float | None = None
         self._last = 0.0
 
-    def seconds(self, frame: Any) -> float:
-        time = frame.time
+    def seconds(self, time: float | None) -> float:
+        """Of a frame with that time by the stream's clock, or None where it says none."""
         if self._offset is None:
-            self._offset = float(time or 0.0)
+            self._offset = time or 0.0
             return 0.0
-        now = self._last + self._step if time is None else float(time) - self._offset
+        now = self._last + self._step if time is None else time - self._offset
         if now < self._last:  # the clock was set back: recordings put one behind the other
             now = self._last + self._step
-            self._offset = float(time) - now
+            self._offset = (time or 0.0) - now
         self._last = now
         return now
+
+
+class _Times:
+    """When frames are shown, by the stream's own clock.
+
+    AVI and ASF tell the order in which frames are decoded: by the times that FFmpeg makes of it,
+    one that refers to a later one would seem to go back. AVI tells it by counting, so that what
+    follows a hole would seem too early; its index still says the number of each.
+    """
+
+    def __init__(self, container: Any, stream: Any) -> None:
+        kind = container.format.name
+        self._decoding_only = kind in ("avi", "asf")
+        entries = getattr(stream, "index_entries", ()) if kind == "avi" else ()
+        self._index = {one.pos + _CHUNK_HEADER: one.timestamp for one in entries}
+        self._lost = 0  # frames of holes until now
+        self._lost_before: dict[int | None, int] = {}  # by the packets' pts, which frames keep
+
+    def packet(self, packet: Any) -> None:
+        """The next packet of the stream."""
+        number = self._index.get(packet.pos)
+        if number is not None and packet.dts is not None:
+            self._lost = number - packet.dts
+            self._lost_before[packet.pts] = self._lost
+
+    def of(self, frame: Any) -> float | None:
+        """Seconds of a decoded frame."""
+        if not self._decoding_only:
+            return None if frame.time is None else float(frame.time)
+        lost = self._lost_before.pop(frame.pts, self._lost)
+        return None if frame.dts is None else float((frame.dts + lost) * frame.time_base)
 
 
 def _video_stream(container: Any) -> Any:
@@ -170,6 +202,7 @@ def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, by
             stream = _video_stream(container)
             stream.thread_type = "NONE"
             clock, aspect = _Clock(stream.average_rate), stream.sample_aspect_ratio
+            times = _Times(container, stream)
             for packet in container.demux():  # all streams: the sound may go on without the film
                 if packet.pts is not None and packet.time_base:
                     ended_s = max(
@@ -179,6 +212,7 @@ def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, by
                     continue
                 if packet.pts is not None and packet.time_base and not packet.is_discard:
                     sent_s = max(sent_s, float(packet.pts * packet.time_base))
+                times.packet(packet)
                 if _damaged(packet):
                     damaged, doubtful = damaged + 1, True
                     continue
@@ -194,7 +228,7 @@ def sample(path: Path, fps: float, max_seconds: float) -> Iterator[tuple[int, by
                     doubtful = frame.is_corrupt or (doubtful and not frame.key_frame)
                     if doubtful:
                         continue
-                    seconds = clock.seconds(frame)
+                    seconds = clock.seconds(times.of(frame))
                     if seconds > max_seconds:
                         return
                     if (now := int(seconds * fps + 1e-6)) <= slot:
