@@ -226,14 +226,17 @@ def main(
                 click.echo(summary(publish(run, options)))
                 return
     except KeyboardInterrupt:
-        click.echo("\nStopped. The last whole epoch is kept; go on with --resume.")
+        click.echo(
+            "\nStopped. The last whole epoch is kept; go on with --resume."
+            if _kept_or_forgotten(run, begun)
+            else "\nStopped before an epoch was whole; nothing is kept."
+        )
         sys.exit(130)
     except TimeUp as reached:
         click.echo(f"\nThe time is up: {reached}. Go on with --resume.")
         sys.exit(UNFINISHED)
     except (DatasetError, WeightsError, MienError) as error:
-        if not begun and not (run / HISTORY_FILE).exists():
-            (run / RUN_FILE).unlink(missing_ok=True)  # nothing was trained: no run was begun
+        _kept_or_forgotten(run, begun)
         raise click.ClickException(str(error)) from error
     except OSError as error:
         kept = " What was written before is whole; go on with --resume."
@@ -241,6 +244,14 @@ def main(
             f"{error}.{kept if (run / RUN_FILE).exists() else ''}"
         ) from error
     click.echo(f"Trained. Publish with: python -m training.publish {run} --name NAME")
+
+
+def _kept_or_forgotten(run: Path, begun: bool) -> bool:
+    """Whether an epoch is whole. Without one, a run that was not ``begun`` before leaves none."""
+    kept = (run / HISTORY_FILE).exists()
+    if not kept and not begun:
+        (run / RUN_FILE).unlink(missing_ok=True)
+    return kept
 
 
 def _print_sizes(training: LabelledFaces, held: LabelledFaces, facts: dict[str, Any]) -> None:

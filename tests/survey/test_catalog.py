@@ -46,8 +46,10 @@ def test_surveys_outlive_their_owner_and_belong_to_nobody_then(catalog, store):
         assert session.scalar(select(func.count()).select_from(SurveyShare)) == 0
 
 
-def test_migrating_twice_changes_nothing(store):
+def test_migrating_twice_changes_nothing(catalog, store):
+    survey = catalog.create(NewSurvey("Kept", "product", True))
     store.migrate()
+    assert catalog.get(survey.id).name == "Kept"
 
 
 @pytest.mark.parametrize("key", ["work", "education"])

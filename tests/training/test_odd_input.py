@@ -10,10 +10,14 @@ import pytest
 from tests.support.faces import make_faces, make_votes
 from tests.support.models import make_version
 from tests.support.trained import call, train
+from training.data.dataset import load_folder
 from training.evaluate import main as evaluate
 from training.mix import main as mix
+from training.recipes.networks import MienSpec
+from training.recipes.recipes import MienRecipe
 from training.train import main as train_main
 from webapp.card import ModelCard
+from webapp.errors import MienError
 
 # Keras saves TensorFlow's variables through numpy in a way that numpy 2 announces as deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -109,6 +113,36 @@ def test_a_damaged_checkpoint_is_told(family: Path) -> None:
     assert done.exit_code == 1
     assert "cannot be read" in done.output
     assert "go on with --resume" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("stops", "status", "said"),
+    [(KeyboardInterrupt(), 130, "nothing is kept"), (MienError("astray"), 1, "astray")],
+)
+def test_a_run_that_ends_before_an_epoch_is_whole_is_none(
+    family: Path, monkeypatch: pytest.MonkeyPatch, stops: BaseException, status: int, said: str
+) -> None:
+    def ends(*_: object) -> None:
+        assert (family / "run" / "run.json").exists()
+        raise stops
+
+    monkeypatch.setattr("training.train.train", ends)
+    done = train(family, "run")
+    assert (done.exit_code, said in done.output) == (status, True)
+    assert not (family / "run" / "run.json").exists()
+
+
+def test_a_loss_that_is_no_number_is_told(family: Path) -> None:
+    pytest.importorskip("torch")
+    from training.engines.torch_loop import train_mien
+
+    faces = load_folder(family / "fer" / "train")
+    recipe = MienRecipe(
+        epochs=1, batch=2, peak=1e30, network=MienSpec(stem=(8, 8), blocks=((8, 1),))
+    )
+    with pytest.raises(MienError, match="Expected a finite loss"):
+        train_mien(family, recipe, faces, faces, seed=1, resume=False, report=lambda _: None)
+    assert not (family / "checkpoint.pt").exists()
 
 
 def test_measuring_into_a_place_that_is_none_is_one_line(family: Path) -> None:

@@ -23,6 +23,7 @@ from training.litert import FloatArray, keras_logits
 from training.recipes.networks import HEADS
 from training.recipes.recipes import MienRecipe, build_network
 from training.runs import read_history, write_history
+from webapp.errors import MienError
 
 AVERAGE_EVERY = 8
 
@@ -98,7 +99,10 @@ def train_keras_mien(
             )["loss"]
             value = float(value)
             if not np.isfinite(value):
-                raise FloatingPointError(f"The loss became {value} at step {step}; lower the rate.")
+                raise MienError(
+                    f"Expected a finite loss. Received {value} at step {step}: the training went "
+                    "astray. Try a larger --batch, another --seed or a weaker --strength."
+                )
             model.reset_metrics()
             losses.append(value)
             if (step + 1) % AVERAGE_EVERY == 0 or step + 1 == steps:

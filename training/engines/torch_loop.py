@@ -223,7 +223,10 @@ def train_mien(
             loss = _loss(outputs, targets, recipe.ferplus_weight)
             value = float(loss.detach())
             if not np.isfinite(value):
-                raise FloatingPointError(f"The loss became {value} at step {step}; lower the rate.")
+                raise MienError(
+                    f"Expected a finite loss. Received {value} at step {step}: the training went "
+                    "astray. Try a larger --batch, another --seed or a weaker --strength."
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -70,7 +70,7 @@ class Pipeline:
         return cls(card, Classifier.from_version(folder, card), detector, max_pixels=max_pixels)
 
     def analyze(self, image: bytes, *, request: ReadRequest = SCAN) -> FrameResult:
-        """Read the faces of a JPEG, PNG, WebP, BMP or HEIC picture.
+        """Read the faces of a picture in one of :data:`webapp.vision.frame.FORMATS`.
 
         Faces come largest first; ``timings_ms`` has ``decode``, ``detect``, ``classify`` and
         ``total``. Raises :class:`InvalidRequest`, :class:`UnsupportedImage`,
