@@ -122,7 +122,8 @@ def taught_share(recipe: MienRecipe, teachers: tuple[Path, ...], wanted: float |
 @click.option(
     "--strength",
     type=click.FloatRange(0, 4),
-    help="Recipes mien...: of the changes to training pictures; 1 is the recipe's.",
+    help="All recipes but seed and efficientnetb2: of the changes to training pictures; 1 is the "
+    "recipe's.",
 )
 @click.option("--weights", help="efficientnet...: a file, none, or imagenet (the default).")
 @click.option("--publish", "name", help="Publish as this version when done.")

@@ -134,7 +134,7 @@ class Settings:
         5, "restarts", "Restarts within a minute before back-off delays the next one.", minimum=1
     )
     max_frame_bytes: int = setting(
-        900_000, "bytes", "Largest live frame; below Socket.IO's own limit of 1 MB.", minimum=1
+        900_000, "bytes", "Largest live frame; messages above 8 MB end the connection.", minimum=1
     )
     max_image_bytes: int = setting(20_000_000, "bytes", "Largest picture over HTTP.", minimum=1)
     max_image_pixels: int = setting(
