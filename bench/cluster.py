@@ -25,7 +25,6 @@ from typing import Any
 
 import click
 
-from bench.pipeline import _rounded
 from bench.support.cluster_rig import (
     Page,
     Rig,
@@ -39,7 +38,7 @@ from bench.support.cluster_rig import (
     start_job,
 )
 from bench.support.counted import counted
-from bench.support.output import write_report
+from bench.support.output import rounded, write_report
 from bench.support.scenes import camera_jpegs, marked
 from bench.support.server import ROOT, RunningServer
 from bench.support.services import private_postgres, private_redis
@@ -203,7 +202,7 @@ def measure(scratch: Path, models: Path, images: int) -> dict[str, Any]:
 def main(images: int, target: str, models_dir: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         report = measure(Path(scratch), models_dir.resolve(), images)
-    write_report(_rounded(report), target)
+    write_report(rounded(report), target)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ rest is of the last answer, and a false box is one that was shown in any of them
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 import click
 import cv2
 
+from bench.support.output import write_report
 from bench.support.peers import open_peer
 from bench.support.photo_scenes import Known, read_known, scenes
 from bench.support.replay import InProcess, play
@@ -205,11 +205,7 @@ def main(
     pipeline = Pipeline.from_version(version.folder, detector_model=detector_model)
     sessions = Path(models_dir) if live else None
     report = {"model": version.version, **measure(pipeline, known, count, groups, sessions, peers)}
-    text = json.dumps(report, indent=1) + "\n"
-    if target == "-":
-        click.echo(text, nl=False)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
+    write_report(report, target)
 
 
 if __name__ == "__main__":

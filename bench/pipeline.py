@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 
-from bench.support.output import write_report
+from bench.support.output import rounded, write_report
 from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs
 from webapp.domain import ReadRequest
 from webapp.models.registry import Registry
@@ -71,7 +71,7 @@ def measure(folder: Path, jpegs: list[bytes], scan_every: int, warm_up: int) -> 
     }
 
 
-def _child(module: str, arguments: list[str], core: int | None) -> dict[str, Any]:
+def in_child(module: str, arguments: list[str], core: int | None) -> dict[str, Any]:
     """Run a module that prints JSON, alone on one core where the system can pin it."""
     command = [sys.executable, "-m", module, *arguments]
     if core is not None:
@@ -91,14 +91,6 @@ def _child(module: str, arguments: list[str], core: int | None) -> dict[str, Any
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     report["frames_per_s_per_core"] = 1e3 / report["cpu_ms_per_frame"]
     return report
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 3)
-    if isinstance(value, dict):
-        return {name: _rounded(item) for name, item in value.items()}
-    return value
 
 
 @click.command(help=__doc__)
@@ -141,11 +133,11 @@ def main(
                 (Path(scratch) / f"{index:05d}.jpg").write_bytes(jpeg)
             arguments = ["--worker", scratch, "--model", str(folder)]
             arguments += ["--scan-every", str(scan_every)]
-            row: dict[str, Any] = {"ours": _child("bench.pipeline", arguments, core)}
+            row: dict[str, Any] = {"ours": in_child("bench.pipeline", arguments, core)}
             if not skip_seed:
                 for path in sorted(Path(scratch).glob("*.jpg"))[warm_up + seed_frames :]:
                     path.unlink()
-                row["seed_way"] = _child("bench.support.seed_way", [scratch, str(warm_up)], core)
+                row["seed_way"] = in_child("bench.support.seed_way", [scratch, str(warm_up)], core)
                 row["times_the_seed_way"] = (
                     row["seed_way"]["cpu_ms_per_frame"] / row["ours"]["cpu_ms_per_frame"]
                 )
@@ -153,7 +145,7 @@ def main(
                     row["seed_way"]["wall_ms_per_frame"] / row["ours"]["wall_ms_per_frame"]
                 )
         report["faces"][str(faces)] = row
-    write_report(_rounded(report), target)
+    write_report(rounded(report), target)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from typing import Any
 import click
 import psutil
 
-from bench.pipeline import _child, _rounded
-from bench.support.output import write_report
+from bench.pipeline import in_child
+from bench.support.output import rounded, write_report
 from bench.support.scenes import HEIGHT, WIDTH, camera_jpegs, marked
 from webapp.database.store import Store
 from webapp.inference.client import InferenceService
@@ -162,14 +162,14 @@ def main(
         with tempfile.TemporaryDirectory() as scratch:
             for number in range(WARM_UP + seed_images):
                 (Path(scratch) / f"{number:05d}.jpg").write_bytes(jpegs[number % len(jpegs)])
-            seed = _child("bench.support.seed_way", [scratch, str(WARM_UP)], None)
+            seed = in_child("bench.support.seed_way", [scratch, str(WARM_UP)], None)
         seed["pictures_per_s_one_process"] = 1e3 / seed["wall_ms_per_frame"]
         seed["pictures_per_s_of_two_free_cores"] = 2e3 / seed["cpu_ms_per_frame"]
         report["seed_way"] = seed
         report["times_the_seed_way_by_processor_time"] = (
             seed["cpu_ms_per_frame"] / report["ours"]["cpu_ms_per_picture"]
         )
-    write_report(_rounded(report), target)
+    write_report(rounded(report), target)
 
 
 if __name__ == "__main__":

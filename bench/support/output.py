@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def write_report(report: object, target: str) -> None:
@@ -14,3 +15,12 @@ def write_report(report: object, target: str) -> None:
         sys.stdout.write(text)
     else:
         Path(target).write_text(text, encoding="utf-8")
+
+
+def rounded(value: Any) -> Any:
+    """``value`` with every number in it to a thousandth."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {name: rounded(item) for name, item in value.items()}
+    return value
