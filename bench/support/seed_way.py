@@ -18,27 +18,6 @@ from typing import Any
 SIDE = 96
 
 
-def seed_network() -> Any:
-    """Four blocks of conv-norm-conv-norm-pool-dropout, then Dense 512 and 7; see DESIGN's recipe.
-
-    Filters 64 (5x5), 128, 256, 512 (3x3), ReLU, valid padding.
-    """
-    import keras
-    from keras import layers
-
-    stack = [keras.Input((SIDE, SIDE, 3))]
-    for filters, size, dropout in ((64, 5, 0.3), (128, 3, 0.3), (256, 3, 0.3), (512, 3, 0.15)):
-        for _ in range(2):
-            stack += [
-                layers.Conv2D(filters, size, activation="relu"),
-                layers.BatchNormalization(),
-            ]
-        stack += [layers.MaxPooling2D(), layers.Dropout(dropout)]
-    stack += [layers.Flatten(), layers.Dense(512, activation="relu")]
-    stack += [layers.BatchNormalization(), layers.Dropout(0.3), layers.Dense(7, "softmax")]
-    return keras.Sequential(stack)
-
-
 def measure(jpegs: list[bytes], warm_up: int) -> dict[str, Any]:
     """Milliseconds per frame, wall and processor time, by stage."""
     import cv2
@@ -46,10 +25,12 @@ def measure(jpegs: list[bytes], warm_up: int) -> dict[str, Any]:
     import numpy as np
     import tensorflow as tf
 
+    from training.recipes.classic import build_seed
+
     cv2.setNumThreads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    network, detector = seed_network(), dlib.get_frontal_face_detector()
+    network, detector = build_seed(), dlib.get_frontal_face_detector()
     stages: dict[str, list[float]] = {"decode": [], "detect": [], "classify": [], "total": []}
     faces = 0
     cpu_began = 0.0
@@ -71,7 +52,7 @@ def measure(jpegs: list[bytes], warm_up: int) -> dict[str, Any]:
             for b in boxes
         ]
         if crops:
-            network.predict(np.stack(crops).astype(np.float32) / 255, verbose=0)
+            network.predict(np.stack(crops).astype(np.float32), verbose=0)
         marks.append(time.perf_counter())
         if index >= warm_up:
             faces += len(crops)

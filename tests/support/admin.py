@@ -65,7 +65,7 @@ class Browser:
         return self.client.post("/admin/login", data=form)
 
     def send(self, method: str, path: str, body: Any = None) -> TestResponse:
-        """A request as ``admin-api.js`` sends it."""
+        """A request as ``static/js/admin/api.js`` sends it."""
         headers = {"X-CSRFToken": self.token("/admin/account")}
         return self.client.open(path, method=method, json=body, headers=headers)
 

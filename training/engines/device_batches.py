@@ -221,7 +221,7 @@ class OnDevice:
         ]
 
     def epoch(self, epoch: int, seed: int) -> Iterator[tuple[Tensor, ...]]:
-        """Batches as ``data/batches.Batch`` in its order, fixed by ``(seed, epoch)`` alone.
+        """Batches as ``engines/batches.Batch`` in its order, fixed by ``(seed, epoch)`` alone.
 
         Pictures are float32 [n, 1, side, side].
         """

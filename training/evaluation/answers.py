@@ -62,7 +62,7 @@ def answer(scorer: Scorer, faces: LabelledFaces) -> Answers:
 
 
 def figures(answers: Answers) -> dict[str, Any]:
-    """Every figure of DESIGN's evaluation contract, less the timing."""
+    """Every figure of an evaluation, less the timing."""
     labels, known = answers.faces.labels, answers.majority >= 0
     majority = answers.majority[known]
 
