@@ -77,12 +77,14 @@ def in_scripts(text: str) -> Iterator[str | tuple[str, str]]:
 
 
 def marked(path: Path) -> Iterator[str]:
-    """The texts that a Python file marks with ``N_``, its advice, and the messages of its errors.
+    """The texts that a Python file marks with ``N_``, its advice, its steps and its errors.
 
     Of an f-string the places are numbered: ``N_(f"{n} of {m}")`` is "{1} of {2}".
     """
     errors = [name for name, value in vars(mien_errors).items() if isinstance(value, type)]
-    places = {"N_": 0, "Quality": 1} | dict.fromkeys(errors, 0)  # which argument is the text
+    places = {"N_": 0, "Quality": 1, "notify": 0} | dict.fromkeys(
+        errors, 0
+    )  # which argument is the text
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call):
             continue
@@ -113,6 +115,9 @@ def collect() -> Catalog:
             if method == "python" and not name.startswith(_UNSEEN):
                 for own in marked(path):
                     found.add(own, None, [(name, None)])
+    for path in sorted((ROOT / "training" / "admission").glob("*.py")):  # of uploaded models
+        for own in marked(path):
+            found.add(own, None, [(path.relative_to(ROOT).as_posix(), None)])
     for path in sorted((ROOT / "static" / "js").rglob("*.js")):
         name = path.relative_to(ROOT).as_posix()
         for script_text in in_scripts(path.read_text(encoding="utf-8")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,20 @@ def test_somebody_takes_part_from_the_notice_to_the_end(
     assert complaints(page) == []
     page.context.close()
     assert problems == []
+
+
+def test_the_notice_is_proposed_in_the_language_of_who_makes_the_study(
+    browser: Browser, real: ServerProcess
+) -> None:
+    page = browser.new_context(locale="de-DE").new_page()
+    page.goto(f"{real.url}studies/new")
+    page.get_by_label("Name", exact=True).fill("Frühling")
+    page.get_by_label("Wer verantwortlich").fill("Mira, mira@example.org")
+    page.get_by_role("button", name="Weiter zu den Filmen").click()
+    page.locator("html[data-ready]").wait_for()
+    expect(page.get_by_label("Sprache")).to_have_value("de")
+    expect(page.get_by_label("Ihr Hinweis")).to_have_value(re.compile("Danke|danken|Dank"))
+    page.context.close()
 
 
 def test_a_study_is_made_on_its_pages(

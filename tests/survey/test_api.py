@@ -198,6 +198,8 @@ def test_people_are_guessed_confirmed_and_used(app, client, survey):
             put(client, survey, path, picture(f"happy:{person}{number}"))
     guess = client.get(f"{API}/{survey}/respondents").json["guess"]
     assert guess["words"] == "6 people, 3 pictures each"
+    german = client.get(f"{API}/{survey}/respondents", headers={"Accept-Language": "de"}).json
+    assert german["guess"]["words"] == "6 Personen, je 3 Bilder"
     run(app, client, survey)
     page = client.get(f"/surveys/{survey}/report").get_data(as_text=True)
     assert "Who is who was guessed from file names: 6 people, 3 pictures each." in page

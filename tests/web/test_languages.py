@@ -23,6 +23,12 @@ from webapp.languages import (
 )
 from webapp.settings import Settings
 
+LAMBDA = (
+    "Such a layer holds program code that would run on this server when it is loaded, so it is "
+    "refused and was not run. Replace it by Keras' own layers (Rescaling, for example) and save "
+    "the model again."
+)
+
 
 @pytest.fixture(scope="module")
 def app() -> Flask:
@@ -136,6 +142,10 @@ def test_an_empty_text_stays_empty() -> None:
 
 def test_what_the_server_writes_down_in_english_is_shown_in_german() -> None:
     with speaking("de"):
+        assert said("evaluating on 21 faces") == "Auswertung an 21 Gesichtern"
+        assert said(f"The network has a Lambda layer. {LAMBDA}").startswith(
+            "Das Netz hat eine Schicht Lambda. Sie enthält Programmcode"
+        )
         assert said("Some CPU @ 2.4 GHz, 2 processor cores") == (
             "Some CPU @ 2.4 GHz, 2 Prozessorkerne"
         )

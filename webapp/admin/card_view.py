@@ -12,7 +12,11 @@ from webapp.domain import EMOTIONS
 from webapp.languages import N_, gettext, minute, number
 
 LABELS: Final = {"fer2013": N_("FER2013 labels"), "ferplus": N_("FER+ votes")}
-SETS: Final = {"test": N_("test pictures"), "validation": N_("validation pictures")}
+SETS: Final = {
+    "test": N_("test pictures"),
+    "validation": N_("validation pictures"),
+    "upload": N_("your evaluation set"),
+}
 HEAT_STEPS: Final = 10
 LARGEST: Final = 1e15
 _FIGURES: Final = ("accuracy", "f1_macro", "precision_macro", "recall_macro", "ece", "loss")

@@ -77,7 +77,7 @@ class Upload:
             "by": self.wanted.by,
             "began": self.began,
             "state": self.state,
-            "step": self.step,
+            "step": said(self.step),
             "received": self.received,
             "size": self.size,
             "reason": said(self.reason) or None,
@@ -193,7 +193,7 @@ class Uploads:
     # -- the check
 
     def _start(self, job: Upload) -> None:
-        job.state, job.step = "waiting", "waiting for the check of another upload"
+        job.state, job.step = "waiting", N_("waiting for the check of another upload")
         name = f"upload-{job.id}"
         threading.Thread(target=self._check, args=(job,), name=name, daemon=True).start()
 
@@ -202,7 +202,7 @@ class Uploads:
             with self._one:
                 if job.cancel.is_set():
                     raise Cancelled
-                job.state = "checking"
+                job.state, job.step = "checking", N_("starting")
                 self._inspect(job)
         except Cancelled:
             self._end(job, "cancelled", "")
@@ -260,7 +260,7 @@ class Uploads:
         )
         if report.get("needs") == "labels":
             job.report, job.asked_at = report, time.monotonic()
-            job.state, job.step = "asks", "waiting for the order of the labels"
+            job.state, job.step = "asks", N_("waiting for the order of the labels")
             return
         self._move_in(job)
         job.report = report
@@ -268,7 +268,7 @@ class Uploads:
 
     def _move_in(self, job: Upload) -> None:
         """Verify the version that the check wrote, then make it one of ours by a rename."""
-        job.step = "verifying the version"
+        job.step = N_("verifying the version")
         name, out = job.wanted.name, job.staging.folder / "out"
         out.mkdir()
         (job.staging.folder / "version").rename(out / name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import jsonify
 from flask.typing import ResponseReturnValue
 
+from webapp.languages import said
 from webapp.survey.api import blueprint, find_job, job_json, json_body, tags_of, text_of
 from webapp.survey.service import surveys
 
@@ -13,7 +14,8 @@ from webapp.survey.service import surveys
 def respondents_guess(survey_id: str) -> ResponseReturnValue:
     """Who is in the pictures as far as their paths show: ``{"guess": {...} or null}``."""
     guess = surveys().people.guess(survey_id)
-    return jsonify({"guess": None if guess is None else guess.to_json()})
+    words = None if guess is None else guess.to_json() | {"words": said(guess.words)}
+    return jsonify({"guess": words})
 
 
 @blueprint.post("/<survey_id>/respondents")

@@ -49,7 +49,7 @@ export function comparison(compared, version) {
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Both versions on the same faces") },
     el("table", { class: "data" },
       el("caption", {}, t("What each would show for the same {faces} faces, with 95 % intervals. They agree on {agreement}.", { faces: number(compared.faces), agreement: percent(compared.agreement) })),
-      el("thead", {}, el("tr", {}, ...["", t("{active} (serves)", { active: compared.active }), version, t("Difference")].map((name) => el("th", { scope: "col" }, name)))),
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, t("Figure"))), ...[t("{active} (serves)", { active: compared.active }), version, t("Difference")].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, row([
         t("Accuracy"),
         el("span", {}, percent(compared.accuracy_active), range(compared.interval_active)),
@@ -132,7 +132,7 @@ function question(config, state, answer) {
 
 /** A list item with `draw(state)`; `answer(id, given)` and `remove(id)` do what a person asks. */
 export function uploadCard(config, { answer, remove }) {
-  const title = el("h3", {});
+  const title = el("h3", { tabindex: "-1" });
   const badge = el("span", { class: "state" });
   const line = el("p", { class: "note", role: "status" });
   const bar = el("progress", { class: "bar", max: "1", value: "0", "aria-label": t("Progress") });
@@ -157,16 +157,18 @@ export function uploadCard(config, { answer, remove }) {
     bar.hidden = !busy;
     if (sending) bar.value = state.size ? state.received / state.size : 0;
     else bar.removeAttribute("value");
-    const step = state.step ? `${t(state.step)}…` : "";
+    const step = state.step ? `${state.step}…` : "";
     line.textContent = sending
       ? t("{part} of {whole}", { part: bytes(state.received), whole: bytes(state.size) }) : busy ? step : state.filename;
     const key = `${state.state} ${state.reason ?? ""}`;
     if (key === drawn) return; // a question that is being answered is not drawn anew
+    const answered = drawn.startsWith("asks") && document.activeElement === document.body;
     drawn = key;
     if (state.state === "refused") body.replaceChildren(el("p", { class: "message message--bad" }, state.reason));
     else if (state.state === "asks") body.replaceChildren(...question(config, state, answer));
     else if (state.state === "done") body.replaceChildren(...measured(config, state));
     else body.replaceChildren();
+    if (answered) title.focus({ preventScroll: true }); // its button is gone
   }
   return { node, draw };
 }

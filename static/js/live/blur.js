@@ -2,7 +2,7 @@
 // pixels that nothing is left of it; while no reading is fresh, nobody knows where faces are, and
 // the whole picture is treated so.
 
-export const BLUR = Object.freeze({
+const BLUR = Object.freeze({
   facePx: 6, // pixels across that are left of a face
   picturePx: 24, // and of the whole picture
   around: 0.3, // of the box's size, added on every side: boxes end at chin and brows

@@ -3,7 +3,7 @@
 const QUALITY = 0.92;
 
 /** "mien-2026-11-27-09-05-03.jpg" of a local time. */
-export function snapshotName(at) {
+function snapshotName(at) {
   const two = (value) => String(value).padStart(2, "0");
   const parts = [at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(), at.getMinutes(), at.getSeconds()];
   return `mien-${parts.map(two).join("-")}.jpg`;

@@ -10,7 +10,7 @@ const KEY = "mien.picture";
 const DEFAULTS = Object.freeze({ boxes: true, blur: false, snapshotBoxes: true, resolution: "normal" });
 
 /** What the camera is asked for, and the largest picture that is sent, in pixels. */
-export const RESOLUTIONS = Object.freeze({
+const RESOLUTIONS = Object.freeze({
   small: { camera: { width: 640, height: 480 }, sent: { width: 480, height: 360 } },
   normal: { camera: { width: 1280, height: 720 }, sent: { width: 640, height: 480 } },
   large: { camera: { width: 1920, height: 1080 }, sent: { width: 960, height: 720 } },

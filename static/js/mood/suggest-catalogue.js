@@ -12,7 +12,7 @@ export const CATALOGUE = Object.freeze({
   maxLink: 2000,
   shownProblems: 8,
 });
-export const COLUMNS = Object.freeze(["title", "kind", "link", "moods"]);
+const COLUMNS = Object.freeze(["title", "kind", "link", "moods"]);
 export const ANY = "any";
 
 /** The whole file cannot be used; the message is for people. */
@@ -91,7 +91,7 @@ export function safeLink(text) {
 }
 
 /** One entry, or throws an Error that says what is wrong with it. */
-export function entryOf({ title, kind, link, moods }) {
+function entryOf({ title, kind, link, moods }) {
   if (!title) throw new Error(t("the title is missing"));
   if (title.length > CATALOGUE.maxTitle) throw new Error(t("the title has more than {most} characters", { most: CATALOGUE.maxTitle }));
   if (kind.length > CATALOGUE.maxKind) throw new Error(t("the kind has more than {most} characters", { most: CATALOGUE.maxKind }));

@@ -22,7 +22,7 @@ const place = (trial) => (trial.source === "live"
   ? t("{share} % of the live frames", { share: Math.round(100 * trial.share) }) : t("the pictures of {name}", { name: trial.survey_name }));
 
 function matrix(trial) {
-  const head = el("tr", {}, el("th", { scope: "col" }), ...config.emotions.map((name) => el("th", { scope: "col" }, nameOf(name))));
+  const head = el("tr", {}, el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, trial.active)), ...config.emotions.map((name) => el("th", { scope: "col" }, nameOf(name))));
   const body = trial.matrix.map((line, i) => row([nameOf(config.emotions[i]), ...line.map((count, j) => [
     number(count), i === j ? "same" : count ? "differs" : null])]));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Disagreement matrix") },
@@ -36,7 +36,7 @@ function shifts(trial) {
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Shift of each expression") },
     el("table", { class: "data" },
       el("caption", {}, t("Mean probability of each expression; the shift is in percentage points.")),
-      el("thead", {}, el("tr", {}, ...["", trial.active, trial.candidate, t("Shift")].map((name) => el("th", { scope: "col" }, name)))),
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, t("Expression"))), ...[trial.active, trial.candidate, t("Shift")].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, ...trial.shift.map((one) => row([
         el("span", {}, el("span", { class: `dot dot--${one.emotion}` }), nameOf(one.emotion)),
         percent(one.active), percent(one.candidate), signed(one.candidate - one.active),

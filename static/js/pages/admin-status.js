@@ -97,7 +97,7 @@ function drawWorkers(now) {
 
 const table = (label, heads, rows) => el("div", {
   class: "scroll", tabindex: "0", role: "region", "aria-label": label,
-}, el("table", { class: "data" },
+}, el("table", { class: "data data--stack" },
   el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
   el("tbody", {}, ...rows)));
 const WORDS = {

@@ -28,6 +28,7 @@ function fail(place, text) {
 function choose(file) {
   if (!file) return;
   chosen = file;
+  fail(find("error"), "");
   find("file-name").textContent = file.name;
   find("file-note").textContent = bytes(file.size);
   if (!form.elements.name.value) {

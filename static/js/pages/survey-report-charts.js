@@ -180,7 +180,8 @@
       },
       xAxis: valueAxis(colors, {
         axisLabel: {
-          color: colors.soft, formatter: (v) => `${v > 0 ? "+" : ""}${Math.round(v * 100)}`,
+          color: colors.soft, hideOverlap: true,
+          formatter: (v) => `${["−", "", "+"][Math.sign(v) + 1]}${Math.round(Math.abs(v) * 100)}`,
         },
       }),
       yAxis: categoryAxis(colors, rows.map(label), {

@@ -227,6 +227,7 @@ action("start")?.addEventListener("click", async () => {
   if (job) {
     config.job = job;
     follow();
+    find("progress-title").focus(); // the button is gone
   }
 });
 

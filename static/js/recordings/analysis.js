@@ -8,7 +8,7 @@ import { NO_FACE } from "./readings.js";
 
 export const GAP_MS = 1000;
 export const UNREADABLE = "unreadable";
-export const BRIEF_MS = 1000; // faces seen for less are counted, not listed
+const BRIEF_MS = 1000; // faces seen for less are counted, not listed
 
 /** What row `i` shows: an emotion, "uncertain", or "unreadable" where the picture was too bad. */
 export function stateOf(readings, i) {
@@ -40,7 +40,7 @@ export function eachInterval({ readings, events }, visit) {
 }
 
 /** The faces in the order of their first reading: [{key, number, name, part, track, fromMs, ms}]. */
-export function facesOf(recording) {
+function facesOf(recording) {
   const faces = new Map();
   const { readings } = recording;
   eachInterval(recording, ({ fromMs, toMs, first, end }) => {
@@ -61,7 +61,7 @@ export function facesOf(recording) {
 }
 
 /** For each face its runs of one state: Map key -> [{state, fromMs, toMs, changed}]. */
-export function runsOf(recording) {
+function runsOf(recording) {
   const runs = new Map();
   const { readings } = recording;
   let open = new Map();
@@ -87,7 +87,7 @@ export function runsOf(recording) {
 }
 
 /** Times at which any face changed: [{t_ms, key, from, to}], in time. */
-export function changesOf(runs) {
+function changesOf(runs) {
   const changes = [];
   for (const [key, list] of runs) {
     list.forEach((run, i) => {

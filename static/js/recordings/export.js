@@ -44,7 +44,7 @@ const FORMULA =
  * A text that a spreadsheet would run as a formula gets an apostrophe before it; also behind what
  * separates cells where the file is opened in another country (webapp/survey/report/exports).
  */
-export function safeText(text) {
+function safeText(text) {
   if (text === null) return text;
   const safe = text.replace(FORMULA, "$1'");
   return /^[\t\r\n]/.test(safe) ? `'${safe}` : safe;

@@ -6,7 +6,7 @@ import { remember, remembered } from "../lib/memory.js";
 import { cleanName } from "./recorder.js";
 
 const NAMES_AT = "mien.markers";
-export const DIGITS = Object.freeze([..."123456789"]);
+const DIGITS = Object.freeze([..."123456789"]);
 
 /** The key that a key press stands for: "M", "1" to "9", or null where it means something else. */
 export function keyOfPress(event) {

@@ -106,7 +106,7 @@ async function heldLocks() {
 }
 
 /** Says to other tabs that this recording is under way; returns what ends that. */
-export function holdLock(id) {
+function holdLock(id) {
   /** @type {(value?: any) => void} */
   let release = () => {};
   const ended = new Promise((resolve) => (release = resolve));

@@ -5,7 +5,7 @@ import { call } from "../lib/http.js";
 import { t } from "../lib/i18n.js";
 
 /** What is said of whose a survey is. @param {string|null} owner @param {string} me */
-export function ownerWords(owner, me) {
+function ownerWords(owner, me) {
   if (!owner) return t("It belongs to nobody; only administrators see it without an invitation.");
   return owner === me ? t("It is yours.") : t("It belongs to {owner}.", { owner });
 }
