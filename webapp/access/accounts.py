@@ -57,7 +57,10 @@ def check_password(password: str) -> str:
 
 
 def find(session: Session, name: str) -> Account | None:
-    return session.scalar(select(Account).where(Account.name == name.strip().lower()))
+    """The account of that name; what can be nobody's name is not asked of the database."""
+    name = name.strip().lower()
+    known = select(Account).where(Account.name == name)
+    return session.scalar(known) if _NAME.fullmatch(name) else None
 
 
 def by_id(store: Store, account_id: int) -> Account | None:

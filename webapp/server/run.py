@@ -16,11 +16,13 @@ from types import FrameType
 from typing import Any
 
 from flask import Flask
+from werkzeug.serving import WSGIRequestHandler
 
 from webapp.errors import SettingsError
 from webapp.live.handshakes import Handshakes
 from webapp.live.hub import LiveHub
 from webapp.server.connections import Connection, ConnectionLimiter, PacedBody
+from webapp.server.refusals import OneShape, why_unclear
 from webapp.server.tls import Tls, lan_addresses
 from webapp.settings import Settings
 from webapp.web.services import services_of
@@ -153,7 +155,7 @@ def _eventlet(run: _Run) -> None:
     use_threads(eventlet.tpool.execute)
     door = ConnectionLimiter(services_of(run.app).settings)
 
-    class Protocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]
+    class Protocol(OneShape, eventlet.wsgi.HttpProtocol):  # type: ignore[misc]
         """eventlet's protocol with small packets sent at once and tracebacks kept in the log."""
 
         place: Connection
@@ -187,7 +189,14 @@ def _eventlet(run: _Run) -> None:
             return environ
 
         def parse_request(self) -> bool:
-            whole: bool = super().parse_request()
+            try:
+                whole: bool = super().parse_request()
+            except (eventlet.wsgi.HeaderLineTooLong, eventlet.wsgi.HeadersTooLarge):
+                self.send_error(431, "The headers are too long.")
+                return False
+            if whole and (unclear := why_unclear(self.headers)):
+                self.send_error(400, unclear)
+                return False
             if self.place.ended:  # in the middle of its headers
                 self.close_connection = True
                 return False
@@ -201,6 +210,9 @@ def _eventlet(run: _Run) -> None:
                     _answer_in_plain(self.connection.fileno())
                 return b""
             except ValueError:  # the TLS socket was closed under us because the server stops
+                return b""
+            if line and len(line) >= self.server.url_length_limit:
+                self.send_error(414, "The address is too long.")
                 return b""
             return line
 
@@ -297,6 +309,10 @@ def _threading(run: _Run) -> None:
         for number in STOP_SIGNALS:
             signal.signal(number, _raise_exit)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
+
+    class Handler(OneShape, WSGIRequestHandler):
+        """Werkzeug's handler with our words for what is no HTTP."""
+
     cli = sys.modules.get("flask.cli")
     if cli is not None:  # its banner would repeat our own line
         cli.show_server_banner = lambda *_: None  # type: ignore[attr-defined]
@@ -307,6 +323,7 @@ def _threading(run: _Run) -> None:
             port=run.port,
             use_reloader=False,
             allow_unsafe_werkzeug=True,
+            request_handler=Handler,
             ssl_context=run.tls.context() if run.tls else None,
         )
     except SystemExit:

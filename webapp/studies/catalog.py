@@ -82,6 +82,11 @@ class Progress:
         }
 
 
+def is_id(text: str) -> bool:
+    """Whether a study or stimulus can be called so; nothing else is asked of the database."""
+    return _ID.fullmatch(text) is not None
+
+
 def no_such_study(study_id: str) -> NotFound:
     """Said alike of studies that are not there and of those that the asker may not see."""
     return NotFound("There is no such study; it may have been deleted.", study=study_id)
@@ -89,7 +94,7 @@ def no_such_study(study_id: str) -> NotFound:
 
 def find_study(session: Session, study_id: str) -> Study:
     """The study within a session. Raises :class:`NotFound`."""
-    study = session.get(Study, study_id) if _ID.fullmatch(study_id) else None
+    study = session.get(Study, study_id) if is_id(study_id) else None
     if study is None:
         raise no_such_study(study_id)
     return study
@@ -101,6 +106,8 @@ def lock_study(session: Session, study_id: str) -> Study:
     A person's rows are locked after their study's, so that nobody waits in a circle. Raises
     :class:`NotFound`.
     """
+    if not is_id(study_id):
+        raise no_such_study(study_id)
     step = update(Study).where(Study.id == study_id).values(begun=Study.begun)
     session.execute(step.execution_options(synchronize_session=False))
     session.expire_all()

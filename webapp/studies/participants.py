@@ -106,7 +106,7 @@ class Participants:
 
     @staticmethod
     def _by_link(session: Session, link: str) -> Study:
-        known = 20 <= len(link) <= 64 and link.isascii()
+        known = 20 <= len(link) <= 64 and link.isascii() and link.isprintable()
         study = session.scalar(select(Study).where(Study.link == link)) if known else None
         if study is None:
             raise NotFound("This link leads to no study; it may have been withdrawn.")

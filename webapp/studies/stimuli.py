@@ -16,7 +16,7 @@ from webapp.errors import Conflict, InvalidRequest, NotFound, PayloadTooLarge, S
 from webapp.files.kinds import HEAD_BYTES, IMAGE
 from webapp.files.reserve import DiskReserve
 from webapp.settings import Settings
-from webapp.studies.catalog import Catalog, lock_study, stimuli_of
+from webapp.studies.catalog import Catalog, is_id, lock_study, stimuli_of
 from webapp.studies.media import Media, look_in_process, type_of
 
 MIN_SHOW_MS: Final = 500
@@ -168,7 +168,7 @@ class Stimuli:
 
     def find(self, session: Session, study_id: str, stimulus_id: str) -> StudyStimulus:
         """The stimulus of that study. Raises :class:`NotFound`."""
-        row = session.get(StudyStimulus, stimulus_id) if len(stimulus_id) == 32 else None
+        row = session.get(StudyStimulus, stimulus_id) if is_id(stimulus_id) else None
         if row is None or row.study_id != study_id:
             raise NotFound("There is no such stimulus in this study.", stimulus=stimulus_id[:40])
         return row

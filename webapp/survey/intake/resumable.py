@@ -241,6 +241,9 @@ class Parts:
 
         Raises :class:`Conflict` when parts are missing, else as :meth:`Uploads.receive`.
         """
+        self._catalog.get(survey_id)
+        if not _KEY.fullmatch(key) or not self._folder(survey_id, key).is_dir():
+            raise _no_such_upload()
         with self._once(key):
             receipt = _read_receipt(self._folder(survey_id, key))
             if receipt is not None:
@@ -258,7 +261,7 @@ class Parts:
                 receipt = self._uploads.receive(survey_id, announced.group, announced.path, reader)
             finally:
                 reader.close()
-            atomic.write(folder / "receipt.json", json.dumps(receipt.to_json()).encode())
+            atomic.write(folder / "receipt.json", json.dumps(asdict(receipt)).encode())
             for number in present:
                 (folder / f"{number:05}").unlink(missing_ok=True)
             return receipt
@@ -278,7 +281,7 @@ class Parts:
                 return folder, Announced(**meta, hashes=None if hashes is None else tuple(hashes))
             except FileNotFoundError:
                 pass
-        raise NotFound("There is no such upload; it may have been cleaned up. Send the file again.")
+        raise _no_such_upload()
 
     @contextmanager
     def _once(self, key: str) -> Iterator[None]:
@@ -286,6 +289,10 @@ class Parts:
         with lock:
             yield
         self._finishing.pop(key, None)
+
+
+def _no_such_upload() -> NotFound:
+    return NotFound("There is no such upload; it may have been cleaned up. Send the file again.")
 
 
 def _present(folder: Path, announced: Announced) -> tuple[int, ...]:
