@@ -91,7 +91,7 @@ def convert(model: Any, *, stored: str = "float32") -> bytes:
     comes (dynamic-range quantisation); :func:`compare` tells by how much either differs.
 
     Needs Keras' TensorFlow backend, whatever backend trained the model; raises ModelInvalid
-    under another.
+    under another, and OSError where there is no room for what is converted.
     """
     quieten()
     import keras
@@ -105,7 +105,11 @@ def convert(model: Any, *, stored: str = "float32") -> bytes:
         )
     with tempfile.TemporaryDirectory() as scratch:
         # from_keras_model would print its signature on standard output, where JSON may go
-        model.export(scratch, verbose=False)
+        try:
+            model.export(scratch, verbose=False)
+        except tf.errors.OpError as error:  # it is what TensorFlow makes of a full disk
+            why = error.message.rpartition("; ")[2]
+            raise OSError(f"The network cannot be written to {scratch}: {why}") from error
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch)
         if stored != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

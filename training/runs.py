@@ -30,11 +30,16 @@ def write_json(path: Path, payload: Any) -> None:
 
 
 def save_through(path: Path, save: Callable[[Path], None]) -> None:
-    """Let ``save`` write a sibling file of the same suffix, then rename it to ``path``."""
+    """Let ``save`` write a sibling file of the same suffix, then rename it to ``path``.
+
+    Raises OSError, also where HDF5 says otherwise that the disk is full.
+    """
     temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
         save(temporary)
         temporary.replace(path)
+    except RuntimeError as error:
+        raise OSError(f"{path.name} cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -6,7 +6,7 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from training.litert import compare, keras_logits  # noqa: E402
+from training.litert import compare, convert, keras_logits  # noqa: E402
 from training.publish import golden_tolerance  # noqa: E402
 from training.publishing.compact import (  # noqa: E402
     average_views,
@@ -163,3 +163,14 @@ def test_int8_weights_are_smaller_and_their_rounding_is_measured():
     assert 1e-6 < int8.int8.probabilities < 0.1, "what is published multiplies in int8"
     assert golden_tolerance(half) == GOLDEN_TOLERANCE
     assert golden_tolerance(int8) >= GOLDEN_TOLERANCE
+
+
+def test_a_full_disk_while_converting_is_an_os_error(network, monkeypatch):
+    import tensorflow as tf
+
+    def full(*_, **__):
+        raise tf.errors.OutOfRangeError(None, None, "File too large")
+
+    monkeypatch.setattr(type(network), "export", full)
+    with pytest.raises(OSError, match="File too large"):
+        convert(network)
