@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bench.support.heldout import Program, active_folder, unseen_faces
+from bench.support.heldout import Program, active_folder, labelled_faces, unseen_faces
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS, EmotionScores
 from webapp.live.baseline import SMALLEST, adjusted, offsets
@@ -53,11 +53,7 @@ def changed(rows: Floats, by: tuple[float, ...]) -> Floats:
 
 
 @click.command(cls=Program, help=__doc__)
-@click.option(
-    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
-)
-@click.option("--ferplus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", type=click.Path(path_type=Path), default=Path("models"))
+@labelled_faces(required=True)
 @click.option("--people", default=300, show_default=True)
 @click.option("--looks", default=6, show_default=True)
 @click.option("--seed", default=1, show_default=True)
@@ -67,7 +63,7 @@ def main(
 ) -> None:
     folder = active_folder(models)
     card = ModelCard.load(folder)
-    held = unseen_faces(data, ferplus or data.parent / "ferplus.csv", card)
+    held = unseen_faces(data, ferplus, card)
     classifier = Classifier.from_version(folder, card)
     rng = np.random.default_rng(seed)
 

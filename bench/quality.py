@@ -17,7 +17,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.support.heldout import HeldOut, Program, active_folder, unseen_faces
+from bench.support.heldout import HeldOut, Program, active_folder, labelled_faces, unseen_faces
 from bench.support.videos import HEIGHT, WIDTH, Grey, place, wall
 from training.evaluation.degrade import blurred, lit, shrunk
 from webapp.card import ModelCard
@@ -116,17 +116,13 @@ def pose(held: HeldOut, rows: npt.NDArray[np.int64], classifier: Classifier) -> 
 
 
 @click.command(cls=Program, help=__doc__)
-@click.option(
-    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
-)
-@click.option("--ferplus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", type=click.Path(path_type=Path), default=Path("models"))
+@labelled_faces(required=True)
 @click.option("--faces", default=500, show_default=True)
 @click.option("--json", "target", type=click.File("w"), default="-")
 def main(data: Path, ferplus: Path | None, models: Path, faces: int, target: Any) -> None:
     folder = active_folder(models)
     card = ModelCard.load(folder)
-    held = unseen_faces(data, ferplus or data.parent / "ferplus.csv", card)
+    held = unseen_faces(data, ferplus, card)
     classifier = Classifier.from_version(folder, card)
     known = np.random.default_rng(1).permutation(np.flatnonzero(held.majority >= 0))
     rows = known[:faces]

@@ -19,7 +19,14 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.support.heldout import HeldOut, Program, active_folder, tested_faces, unseen_faces
+from bench.support.heldout import (
+    HeldOut,
+    Program,
+    active_folder,
+    labelled_faces,
+    tested_faces,
+    unseen_faces,
+)
 from training.data.dataset import load_folder
 from training.evaluation.metrics import ECE_BINS, bootstrap, reliability
 from training.evaluation.scoring import FloatArray, Scorer, open_version
@@ -109,19 +116,17 @@ def report(scorer: Scorer, held: HeldOut) -> dict[str, Any]:
 
 
 @click.command(cls=Program, help=__doc__)
-@click.option(
-    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
-)
-@click.option("--ferplus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", type=click.Path(path_type=Path), default=Path("models"))
+@labelled_faces(required=True)
 @click.option("--json", "target", type=click.File("w"), default="-")
 def main(data: Path, ferplus: Path | None, models: Path, target: Any) -> None:
     folder = active_folder(models)
     card = ModelCard.load(folder)
     scorer = open_version(folder, card)
-    table = ferplus or data.parent / "ferplus.csv"
-    held = unseen_faces(data, table, card)
-    sets = {held.kind: held, "test": tested_faces(load_folder(data / "test", table))}
+    held = unseen_faces(data, ferplus, card)
+    sets = {held.kind: held}
+    if held.kind != "test":
+        votes = ferplus or data.parent / "ferplus.csv"
+        sets["test"] = tested_faces(load_folder(data / "test", votes))
     found = {name: report(scorer, held) for name, held in sets.items()}
     json.dump({"model": card.version, "serving_head": card.serving_head, **found}, target, indent=1)
     target.write("\n")

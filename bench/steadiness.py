@@ -24,7 +24,7 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.support.heldout import HeldOut, Program, active_folder, unseen_faces
+from bench.support.heldout import HeldOut, Program, active_folder, labelled_faces, unseen_faces
 from bench.support.replay import InProcess, Recorded, play
 from bench.support.videos import Shot, Video, findable, make_videos
 from webapp.card import ModelCard
@@ -156,11 +156,7 @@ def measure(
 
 
 @click.command(cls=Program, help=__doc__)
-@click.option(
-    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
-)
-@click.option("--ferplus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", type=click.Path(path_type=Path), default=Path("models"))
+@labelled_faces(required=True)
 @click.option("--fps", multiple=True, type=float, default=(8.0, 15.0, 30.0), show_default=True)
 @click.option("--videos", default=8, show_default=True)
 @click.option("--shots", default=8, show_default=True)
@@ -180,7 +176,7 @@ def main(
 ) -> None:
     folder = active_folder(models)
     card = ModelCard.load(folder)
-    held = unseen_faces(data, ferplus or data.parent / "ferplus.csv", card)
+    held = unseen_faces(data, ferplus, card)
     rows = np.arange(len(held.majority))[0 if part == "choose" else 1 :: 2]
     if part == "choose" and held.kind != "validation":
         raise click.ClickException(

@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 from bench.support.crowds import Scene, frames, scenes, seen_boxes, truth
-from bench.support.heldout import Program, active_folder, unseen_faces
+from bench.support.heldout import Program, active_folder, labelled_faces, unseen_faces
 from bench.support.replay import InProcess, play
 from bench.support.videos import Grey, findable
 from webapp.card import ModelCard
@@ -91,9 +91,7 @@ def summary(rows: list[dict[str, float]]) -> dict[str, Any]:
 
 
 @click.command(cls=Program, help=__doc__)
-@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--ferplus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", type=click.Path(path_type=Path), default=Path("models"))
+@labelled_faces(required=False)
 @click.option("--fps", default=15.0, show_default=True)
 @click.option("--runs", default=5, show_default=True, help="Variations of each kind of scene.")
 @click.option("--seed", default=1, show_default=True)
@@ -111,7 +109,7 @@ def main(
     if data is not None:
         folder = active_folder(models)
         card = ModelCard.load(folder)
-        held = unseen_faces(data, ferplus or data.parent / "ferplus.csv", card)
+        held = unseen_faces(data, ferplus, card)
         pipeline = Pipeline.from_version(folder)
         order = np.random.default_rng(seed).permutation(len(held.faces))
         usable = findable()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -16,6 +17,7 @@ from webapp.card import ModelCard
 from webapp.errors import MienError
 from webapp.models.registry import Registry
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 FRACTION = 0.1  # of each emotion; training's default, checked against the card
 
 
@@ -27,6 +29,37 @@ class Program(click.Command):
             return super().invoke(ctx)
         except (DatasetError, MienError) as error:
             raise click.ClickException(str(error)) from error
+
+
+def labelled_faces(*, required: bool) -> Callable[[Command], Command]:
+    """Adds ``--data``, ``--ferplus`` and ``--models`` to a command."""
+    options = (
+        click.option(
+            "--data",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            required=required,
+            help="Labelled faces, as training read them.",
+        ),
+        click.option(
+            "--ferplus",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="FER+ votes (CSV); else ferplus.csv beside --data.",
+        ),
+        click.option(
+            "--models",
+            type=click.Path(path_type=Path),
+            default=Path("models"),
+            show_default=True,
+            help="Folder of the versions; the active one is measured.",
+        ),
+    )
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 @dataclass(frozen=True)
@@ -51,8 +84,9 @@ def active_folder(models: Path) -> Path:
     return Registry(models).active().folder
 
 
-def unseen_faces(data: Path, ferplus: Path, card: ModelCard) -> HeldOut:
-    """The pictures of ``data`` that ``card``'s training never saw.
+def unseen_faces(data: Path, ferplus: Path | None, card: ModelCard) -> HeldOut:
+    """The pictures of ``data`` that ``card``'s training never saw, with the votes of ``ferplus``
+    or of ``ferplus.csv`` beside ``data``.
 
     Those of ``train`` that it held back; a cross-fitted version has held back none, and gets
     those of ``test``, on which nothing may be chosen. Raises DatasetError where the split cannot be
@@ -60,7 +94,8 @@ def unseen_faces(data: Path, ferplus: Path, card: ModelCard) -> HeldOut:
     """
     recorded = card.data.get("training", {})
     fold = Fold.parse(str(recorded["fold"])) if recorded.get("fold") else None
-    prepared = prepare(data, ferplus, FRACTION, int(recorded.get("split_seed", 1)), fold)
+    votes = ferplus or data.parent / "ferplus.csv"
+    prepared = prepare(data, votes, FRACTION, int(recorded.get("split_seed", 1)), fold)
     facts = prepared.facts
     for name in ("fingerprint", "validation"):
         if recorded.get(name) != facts[name]:
