@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.survey.doubles import FakeInference, picture
 from webapp.app import create_app
+from webapp.database.survey_tables import Job
 from webapp.domain import EMOTIONS
 from webapp.settings import Settings
 from webapp.survey.service import surveys_of
@@ -189,6 +190,20 @@ def test_a_report_of_some_people_and_in_other_groups(app, client, survey):
     assert "A − B" not in page
     for bad in ({"only": "market: FR"}, {"by": "age"}):
         assert client.get(url, query_string=bad).status_code == 400
+
+
+def test_the_report_stays_in_reach_where_a_later_analysis_was_cancelled(app, client):
+    survey = client.post(API, json=GOOD | {"keep_until": "2033-01-01"}).json["id"]
+    put(client, survey, "a.jpg", picture("happy:1"))
+    run(app, client, survey)
+    job = run(app, client, survey)
+    with surveys_of(app).open().store.session() as session:
+        session.get(Job, job).state = "cancelled"
+        session.commit()
+    page = client.get(f"/surveys/{survey}").get_data(as_text=True)
+    link = page[: page.index("data-report")].rpartition("<a ")[2] + page.partition("data-report")[2]
+    assert f'href="/surveys/{survey}/report"' in link
+    assert not link.partition(">")[0].endswith("hidden")
 
 
 def test_people_are_guessed_confirmed_and_used(app, client, survey):

@@ -15,11 +15,13 @@ from webapp import ROOT
 from webapp.card import HeadSpec, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest
+from webapp.languages import speaking
 from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.report.build import build, build_in_process
 from webapp.survey.report.content import build_report
 from webapp.survey.report.exports import safe_cell
 from webapp.survey.report.facts import compare_reports, model_facts
+from webapp.survey.report.html_export import likelihood
 from webapp.survey.report.part import choices, chosen, part_report
 from webapp.survey.report.records import read_records
 from webapp.survey.report.timeline import _curve_of_group, cluster_videos, curve
@@ -158,6 +160,11 @@ def test_every_export_agrees_with_the_report(store, catalog, job, settings, surv
     assert "<b>.jpg" not in html
     assert "src=" not in html.split("<body>")[0]
     assert "The categories add up to the 27 uploaded files." in html
+
+
+def test_no_face_is_shown_as_read_beyond_doubt():
+    with speaking("en"):
+        assert [likelihood(value) for value in (0.4, 0.99, 0.9996)] == ["40 %", "99 %", "over 99 %"]
 
 
 def test_the_workbook_has_the_colours_of_the_page():

@@ -34,6 +34,11 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{number(100 * value, 1)} %"
 
 
+def likelihood(value: float) -> str:
+    """How sure a reading is; never wholly, as on the live page."""
+    return gettext("over 99 %") if value > 0.99 else f"{number(100 * value)} %"
+
+
 def points(value: float | None) -> str:
     """A difference of shares in percentage points, with its sign."""
     return "–" if value is None else number(100 * value, 1, sign=True)
@@ -67,6 +72,7 @@ def p_value(value: float | None) -> str:
 
 FILTERS: dict[str, Callable[..., str]] = {
     "share": share,
+    "likelihood": likelihood,
     "points": points,
     "band": band,
     "signed": signed,
