@@ -44,16 +44,12 @@ _SOURCES = (
 
 # messages that only logs, commands and whoever runs the server see: they stay in English
 _UNSEEN = (
-    "webapp/card.py",
     "webapp/cli.py",
     "webapp/cluster/",
     "webapp/commands/",
     "webapp/database/",
     "webapp/domain.py",
     "webapp/inference/",
-    "webapp/models/registry.py",
-    "webapp/models/verify.py",
-    "webapp/models/wanted.py",
     "webapp/sandbox/",
     "webapp/server/",
     "webapp/settings.py",
