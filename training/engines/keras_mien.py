@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from training.data.augment import resize_batch
-from training.data.dataset import LabelledFaces, ferplus_majority
+from training.data.dataset import LabelledFaces
 from training.engines.batches import epoch_batches, in_background
 from training.engines.checkpoints import mean_of, read_state, restore, save_state
 from training.engines.distil import Taught
+from training.engines.held_back import scores_of
 from training.engines.precision import has_gpu, set_precision
 from training.litert import FloatArray, keras_logits
 from training.recipes.networks import HEADS
@@ -71,6 +72,7 @@ def train_keras_mien(
     model = _compiled(recipe)
     keras.mixed_precision.set_global_policy("float32")
     served = build_network(recipe.network, side=recipe.serving_side)
+    held: FloatArray = resize_batch(validation.images, recipe.serving_side)[..., None]
     per_epoch = max(1, len(training) // recipe.batch)
     steps = per_epoch * recipe.epochs
     mean = model.get_weights()
@@ -121,7 +123,7 @@ def train_keras_mien(
             "rate": rate,
             "loss": float(np.mean(losses)),
             "seconds": round(time.monotonic() - started, 1),
-            **_validate(served, validation),
+            **scores_of(keras_logits(served, held), validation),
         }
         history = [*history, row]
         save_state(run, model, epoch + 1, mean)
@@ -137,15 +139,3 @@ def _matching(mean: list[Any], served: Any) -> list[Any]:
         np.asarray(values, np.asarray(own).dtype)
         for values, own in zip(mean, served.get_weights(), strict=True)
     ]
-
-
-def _validate(served: Any, faces: LabelledFaces) -> dict[str, float]:
-    pictures: FloatArray = resize_batch(faces.images, served.input_shape[1])[..., None]
-    logits = keras_logits(served, pictures)
-    majority = ferplus_majority(faces.votes)
-    known = majority >= 0
-    right = logits["ferplus"].argmax(1) == majority
-    return {
-        "val_fer2013": float((logits["fer2013"].argmax(1) == faces.labels).mean()),
-        "val_ferplus": float(right[known].mean()) if known.any() else float("nan"),
-    }

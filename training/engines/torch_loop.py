@@ -20,10 +20,11 @@ import torch
 from torch.nn import functional
 
 from training.data.augment import resize_batch
-from training.data.dataset import LabelledFaces, ferplus_majority
+from training.data.dataset import LabelledFaces
 from training.engines.batches import epoch_batches, in_background
 from training.engines.device_batches import OnDevice
 from training.engines.distil import Taught
+from training.engines.held_back import scores_of
 from training.engines.torch_engine import TwoHeads, has_bfloat16, network_of, predict_logits
 from training.recipes.recipes import MienRecipe
 from training.runs import TimeUp, read_history, write_history
@@ -126,20 +127,6 @@ def _freeze(network: TwoHeads, frozen: bool) -> None:
             part.train(not frozen)
 
 
-def validate(network: TwoHeads, faces: LabelledFaces, side: int) -> dict[str, float]:
-    """Accuracy of both heads: ``fer2013`` on the labels, ``ferplus`` on the FER+ majorities."""
-    logits = predict_logits(network, resize_batch(faces.images, side))
-    majority = ferplus_majority(faces.votes)
-    known = majority >= 0
-    fer2013 = float((logits["fer2013"].argmax(1) == faces.labels).mean())
-    ferplus = (
-        float((logits["ferplus"].argmax(1) == majority)[known].mean())
-        if known.any()
-        else float("nan")
-    )
-    return {"fer2013": fer2013, "ferplus": ferplus}
-
-
 def read_checkpoint(run: Path, device: torch.device) -> dict[str, Any]:
     """What :func:`train_mien` kept after the last whole epoch of ``run``.
 
@@ -191,6 +178,7 @@ def train_mien(
     optimizer = _optimizer(network, recipe)
     per_epoch = max(1, len(training) // recipe.batch)
     steps = per_epoch * recipe.epochs
+    held = resize_batch(validation.images, recipe.serving_side)
     first = 0
     history: list[dict[str, Any]] = []
     if resume:
@@ -244,7 +232,7 @@ def train_mien(
             "rate": rate,
             "loss": float(np.mean(losses)),
             "seconds": round(time.monotonic() - started, 1),
-            **{f"val_{k}": v for k, v in validate(mean, validation, recipe.serving_side).items()},
+            **scores_of(predict_logits(mean, held), validation),
         }
         history = [*history, row]
         # through memory: torch writing to a full disk raises RuntimeError without the cause
