@@ -78,7 +78,7 @@ def marked(path: Path) -> Iterator[str]:
     Of an f-string the places are numbered: ``N_(f"{n} of {m}")`` is "{1} of {2}".
     """
     errors = [name for name, value in vars(mien_errors).items() if isinstance(value, type)]
-    places = {"N_": 0, "Quality": 1, "notify": 0} | dict.fromkeys(
+    places = {"N_": 0, "Quality": 1, "notify": 0, "_corrupt": 1} | dict.fromkeys(
         errors, 0
     )  # which argument is the text
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

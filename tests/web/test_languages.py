@@ -142,6 +142,10 @@ def test_an_empty_text_stays_empty() -> None:
 
 def test_what_the_server_writes_down_in_english_is_shown_in_german() -> None:
     with speaking("de"):
+        assert said(
+            "Expected a whole JPEG picture. Received one that cannot be decoded: it ends "
+            "before its first scan."
+        ).endswith(": Es endet vor dem ersten Durchlauf.")
         assert said("evaluating on 21 faces") == "Auswertung an 21 Gesichtern"
         assert said(f"The network has a Lambda layer. {LAMBDA}").startswith(
             "Das Netz hat eine Schicht Lambda. Sie enthält Programmcode"

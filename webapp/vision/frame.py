@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from webapp.errors import CorruptImage, ImageTooLarge, InvalidRequest, UnsupportedImage
 from webapp.files.kinds import ARCHIVE, HEAD_BYTES, VIDEO, image_type, kind_of, other_file
+from webapp.languages import N_
 from webapp.vision.jpeg_damage import damaged
 
 FORMATS: Final = ("jpeg", "png", "webp", "bmp", "heif", "tiff", "gif", "avif", "jpeg 2000", "pnm")
@@ -55,7 +56,7 @@ _OPENCV_BMP: Final = frozenset({12, 40, 108, 124})
 _FILLER: Final = b"\xa5\x5a" * 64
 _JPEG_END: Final = b"\xff\xd9"
 _LAST_BLOCK: Final = 16 * 16  # pixels
-_END_MISSING: Final = "its end is missing"
+_END_MISSING: Final = N_("its end is missing")
 # A copy that was broken off, or a card that fails, leaves a file of the full size whose rest is
 # zeros. Compressed pictures never end so, but a box of an ISO file may hold nothing else.
 _LEAST_ZEROS: Final = 1024
@@ -229,8 +230,9 @@ def _ends_in_zeros(data: bytes) -> bool:
 def _received(head: bytes) -> str:
     kind = kind_of(head)
     if kind in (VIDEO, ARCHIVE):
-        return f"{'a video' if kind == VIDEO else 'a ZIP'}; surveys and the command line read those"
-    return other_file(head) or "something else; convert it to one of these formats"
+        what = N_("a video") if kind == VIDEO else N_("a ZIP")
+        return N_(f"{what}; surveys and the command line read those")
+    return other_file(head) or N_("something else; convert it to one of these formats")
 
 
 def _corrupt(kind: str, why: str) -> CorruptImage:
@@ -271,7 +273,7 @@ def _jpeg(data: bytes) -> Header:
             # own, and goes backwards because the end marker is nearly always the last two bytes.
             fault = None if data.rfind(b"\xff\xd9", at) > 0 else _END_MISSING
             if progressive and data.count(b"\xff\xda", at) > MAX_JPEG_SCANS:
-                fault = f"it has more than {MAX_JPEG_SCANS} scans"
+                fault = N_(f"it has more than {MAX_JPEG_SCANS} scans")
             return Header("jpeg", *size, fault)
         elif marker == 0xD9:
             break

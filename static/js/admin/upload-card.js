@@ -47,7 +47,7 @@ export function comparison(compared, version) {
   const signed = t("{points} points", { points: `${difference < 0 ? "−" : "+"}${number(Math.abs(difference), 1)}` });
   const paired = compared.p_value === null ? "" : `, p ${compared.p_value < 0.001 ? `< ${number(0.001, 3)}` : `= ${number(compared.p_value, 3)}`}`;
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Both versions on the same faces") },
-    el("table", { class: "data" },
+    el("table", { class: "data data--pair" },
       el("caption", {}, t("What each would show for the same {faces} faces, with 95 % intervals. They agree on {agreement}.", { faces: number(compared.faces), agreement: percent(compared.agreement) })),
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, t("Figure"))), ...[t("{active} (serves)", { active: compared.active }), version, t("Difference")].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, row([
