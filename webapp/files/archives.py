@@ -176,6 +176,8 @@ class Archive:
         try:
             _check_directory(path, limits.members)
             self._zip = zipfile.ZipFile(path)
+        except FileNotFoundError:  # no fault of the ZIP
+            raise
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise CorruptImage(f"The ZIP cannot be opened: {error}.") from error
         infos = [info for info in self._zip.infolist() if not info.is_dir()]

@@ -7,6 +7,8 @@ few hundred at a time, and other requests run in between.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,18 @@ from webapp.database.survey_tables import (
 from webapp.files.storage import remove_tree
 
 ROWS_AT_ONCE = 500
+
+
+@contextmanager
+def told_if_gone(check: Callable[[], object]) -> Iterator[None]:
+    """Where the folder that the block writes to was removed: what ``check`` raises, which knows
+    what became of the survey.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        check()
+        raise
 
 
 def delete_rows(store: Store, survey_id: str) -> None:

@@ -39,6 +39,7 @@ from webapp.settings import Settings
 from webapp.survey.catalog import Catalog
 from webapp.survey.intake.receipts import Receipt, Source, clean_path
 from webapp.survey.intake.uploads import Uploads
+from webapp.survey.removal import told_if_gone
 
 MAX_OPEN = 32
 _BLOCK = 1 << 18
@@ -207,6 +208,10 @@ class Parts:
         :class:`InvalidRequest` for a number that is none of its parts, and :class:`PartDamaged`
         when the bytes are not those that were announced (a connection that dropped, for example).
         """
+        with told_if_gone(lambda: self._find(survey_id, key)):
+            return self._put(survey_id, key, number, source)
+
+    def _put(self, survey_id: str, key: str, number: int, source: Source) -> int:
         folder, announced = self._find(survey_id, key)
         if not 0 <= number < announced.count:
             raise InvalidRequest(
@@ -244,7 +249,7 @@ class Parts:
         self._catalog.get(survey_id)
         if not _KEY.fullmatch(key) or not self._folder(survey_id, key).is_dir():
             raise _no_such_upload()
-        with self._once(key):
+        with self._once(key), told_if_gone(lambda: self._find(survey_id, key)):
             receipt = _read_receipt(self._folder(survey_id, key))
             if receipt is not None:
                 return receipt

@@ -20,16 +20,17 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from webapp.database.survey_tables import ACTIVE_JOB_STATES, Group, Job, Survey, Upload
-from webapp.errors import Conflict, CorruptImage, NotFound, PayloadTooLarge, StorageFull
+from webapp.errors import Conflict, CorruptImage, PayloadTooLarge, StorageFull
 from webapp.files import kinds as media
 from webapp.files.archives import Archive, ArchiveLimits, Member, MemberRefused
 from webapp.files.reserve import DiskReserve
 from webapp.languages import N_
 from webapp.settings import Settings
-from webapp.survey.catalog import MAX_GROUPS, Catalog, find_survey
+from webapp.survey.catalog import MAX_GROUPS, Catalog, find_survey, no_such_survey
 from webapp.survey.intake.placing import placed_members
 from webapp.survey.intake.quota import FileLimit, Quota
 from webapp.survey.intake.receipts import Receipt, Source, clean_path, path_hash
+from webapp.survey.removal import told_if_gone
 from webapp.survey.respondents import respondent_of
 from webapp.web.turns import beside_the_loop, taking_turns
 
@@ -146,8 +147,7 @@ class Uploads:
         """Store one file or unpack one ZIP.
 
         The members of a ZIP without a ``group`` go to the groups that their folders name, as
-        dropped folders do.
-        A file beyond its limit becomes a refused row. Raises :class:`NotFound`,
+        dropped folders do. A file beyond its limit becomes a refused row. Raises :class:`NotFound`,
         :class:`InvalidRequest`, :class:`Conflict` while the survey is being analysed or after its
         pictures were deleted, :class:`PayloadTooLarge` when the survey is full, and
         :class:`StorageFull` when the disk is or the owner's share of it.
@@ -205,7 +205,8 @@ class Uploads:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / secrets.token_hex(8)
         try:
-            yield temporary
+            with told_if_gone(lambda: self.check_open(survey_id)):
+                yield temporary
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -396,4 +397,4 @@ class Uploads:
             if refused is not None:
                 return Receipt("refused", path, sha, 1, refused)
             return Receipt("duplicate" if usable and content_key is None else "stored", path, sha)
-        raise NotFound("There is no such survey; it may have been deleted.", survey=survey.id)
+        raise no_such_survey(survey.id)
