@@ -17,9 +17,10 @@ from webapp.app import create_app
 from webapp.card import TFLITE_FILE
 from webapp.errors import Conflict, InferenceUnavailable, ModelInvalid, NotFound, WorkerCrashed
 from webapp.inference.outcomes import Outcomes
-from webapp.models.activation import Activation, activation_of
+from webapp.models.activation import Activation
 from webapp.models.journal import JOURNAL_FILE, Journal
 from webapp.models.registry import ACTIVE_FILE, Registry
+from webapp.models.services import models_of
 from webapp.models.startup import start_inference
 from webapp.settings import Settings
 from webapp.web.open_database import database_of
@@ -73,7 +74,7 @@ def app(models: Path, inference: Inference, tmp_path: Path) -> Iterator[Flask]:
 
 @pytest.fixture
 def activation(app: Flask) -> Activation:
-    return activation_of(app)
+    return models_of(app).activation
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def test_answers_have_the_documented_shape(researcher: Researcher, client: Flask
         ({"ends_at": "soon"}, 400),
         ({"ends_at": "9999-12-31T23:59:59-14:00"}, 400),
         ({"notice_language": "english please"}, 400),
+        ({"notice_language": "abc-12345678-12345678"}, 400),  # one character more than is kept
         ({"return_hosts": ["javascript:alert(1)"]}, 400),
         ({"return_hosts": ["http://panel.example"]}, 400),
         ({"return_hosts": "https://panel.example"}, 400),

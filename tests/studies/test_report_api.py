@@ -94,7 +94,8 @@ def test_parts_of_the_report(
     assert first["moments"] == []  # four people are too few
     assert first["curve"]["emotions"]["happy"]["low"][0] is None
     assert sum(one["people"] for one in first["segments"]) == first["people"] == 4
-    for wrong in ({"by": "other"}, {"only": "other=x"}, {"by": "x\x00"}):
+    options = ({"by": "--help"}, {"by": "-x"}, {"only": "--min-cell=1"})  # words, and no more
+    for wrong in ({"by": "other"}, {"only": "other=x"}, {"by": "x\x00"}, *options):
         assert client.get(base, query_string=wrong).status_code == 400
     assert client.get(base, query_string={"only": "age=ancient"}).status_code == 409
 

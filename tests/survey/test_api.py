@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 
 from tests.survey.doubles import FakeInference, picture
 from webapp.app import create_app
@@ -264,7 +266,7 @@ def test_the_pages_name_no_survey_of_others(client):
     assert b"Article 5(1)(f)" in new
 
 
-def test_watching_over_socket_io(app, client, survey):
+def test_watching_over_socket_io(app, client, survey, monkeypatch):
     from flask_socketio import SocketIOTestClient
 
     socket: SocketIOTestClient = app.extensions["socketio"].test_client(app, namespace="/surveys")
@@ -272,6 +274,11 @@ def test_watching_over_socket_io(app, client, survey):
     assert ack == {"state": None}
     bad = socket.emit("watch", {"survey": "none"}, namespace="/surveys", callback=True)
     assert bad["error"]["code"] == "not_found"
+    with monkeypatch.context() as away:
+        lost = OperationalError("SELECT", {}, Exception("no answer"))
+        away.setattr(surveys_of(app).open(), "progress", Mock(side_effect=lost))
+        nothing = socket.emit("watch", {"survey": survey}, namespace="/surveys", callback=True)
+        assert nothing["error"]["code"] == "database_unavailable"
     put(client, survey, "a.jpg", picture("happy:1"))
     run(app, client, survey)
     told = [e["args"][0] for e in socket.get_received("/surveys") if e["name"] == "progress"]

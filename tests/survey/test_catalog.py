@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from tests.survey.doubles import picture
+from tests.survey.doubles import keep_pictures, picture
 from webapp.database.access_tables import Account
 from webapp.database.base import Base, utcnow
 from webapp.database.survey_tables import Group, Survey, SurveyShare, Upload
@@ -101,7 +101,7 @@ def test_delete_removes_rows_and_files(catalog, store, survey, send):
 
 def test_the_sweep_keeps_until_the_date_and_then_deletes(catalog, store, send, survey):
     until = utcnow() + timedelta(days=3)
-    catalog.set_retention(survey.id, until)
+    keep_pictures(catalog, survey.id, until)
     send("a.jpg", picture("happy"))
     assert catalog.sweep(until - timedelta(hours=1), 7) == []
     assert catalog.folders.pictures(survey.id).exists()

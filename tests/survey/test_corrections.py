@@ -28,7 +28,7 @@ from webapp.survey.report.facts import model_facts
 from webapp.survey.review import UNUSABLE
 from webapp.survey.service import surveys_of
 
-from .doubles import FakeInference, picture, scores
+from .doubles import FakeInference, keep_pictures, picture, scores
 
 CARD = ModelCard("test-1", "test", "", crop=CropSpec(1.0, 0.0))
 BOX = (100.0, 50.0, 196.0, 146.0)
@@ -56,7 +56,7 @@ class HappyEverywhere:
 @pytest.fixture
 def analysed(catalog, settings, survey, send):
     """A finished analysis of nine kept pictures, grey in 20 steps, all read as happy."""
-    catalog.set_retention(survey.id, utcnow() + timedelta(days=1))
+    keep_pictures(catalog, survey.id, utcnow() + timedelta(days=1))
     for number in range(9):
         send(f"Anna/{number}.jpg", jpeg(40 + 20 * number))
     runner = JobRunner(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,7 +35,6 @@ from webapp.models.registry import Registry
 from webapp.web.open_database import database_of
 from webapp.web.services import services_of
 
-EXTENSION: Final = "mien.activation"
 LOOK_S: Final = 0.5
 SERVER: Final = "server"
 _log = logging.getLogger("mien.models")
@@ -338,14 +337,3 @@ class Activation:
             record_in(opened, action, subject, detail, actor=who, address=address)
         except (SQLAlchemyError, OSError) as error:
             _log.error("the audit log cannot be written: %s", type(error).__name__)
-
-
-def init_activation(app: Flask) -> Activation:
-    """Add the service to an application; nothing is watched before :meth:`Activation.start`."""
-    activation = Activation(app)
-    app.extensions[EXTENSION] = activation
-    return activation
-
-
-def activation_of(app: Flask) -> Activation:
-    return cast(Activation, app.extensions[EXTENSION])

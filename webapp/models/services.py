@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.access.audit import record_in
 from webapp.database.store import Store
-from webapp.models.activation import Activation, init_activation
+from webapp.models.activation import Activation
 from webapp.models.evaluation_sets import EvaluationSets
 from webapp.models.shadow import Shadow
 from webapp.models.uploads import Uploads
@@ -27,7 +27,7 @@ class Models:
     def __init__(self, app: Flask) -> None:
         self._app = app
         settings = services_of(app).settings
-        self.activation: Activation = init_activation(app)
+        self.activation = Activation(app)
         self.sets = EvaluationSets(settings)
         self.uploads = Uploads(settings, self.sets, self.record)
         self.shadow = Shadow(app, self.record)

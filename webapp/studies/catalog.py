@@ -181,7 +181,7 @@ def _end(value: Any) -> datetime | None:
 
 
 def _language(value: Any) -> str:
-    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
+    if not isinstance(value, str) or len(value) > 20 or not _LANGUAGE.fullmatch(value):
         raise InvalidRequest(
             "Expected the notice's language as a tag such as en or de-CH.", field="notice_language"
         )

@@ -306,14 +306,6 @@ class Catalog:
             find_survey(session, survey_id).tags = ",".join(kept)
         return kept
 
-    def set_retention(self, survey_id: str, keep_until: datetime | None) -> None:
-        """Change how long pictures stay; None deletes them now (if they were analysed)."""
-        with self.store.session() as session:
-            survey = find_survey(session, survey_id)
-            if survey.pictures_deleted_at is not None:
-                raise Conflict("The pictures are deleted already.")
-            survey.keep_until = keep_until
-
     def delete_pictures(self, survey_id: str) -> None:
         """Delete the pictures and stills of a survey and keep its numbers."""
         with self.store.session() as session:

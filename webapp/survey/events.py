@@ -12,6 +12,8 @@ from typing import Any
 
 import socketio
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from webapp.access.auth import Principal
 from webapp.access.connections import GuardedNamespace, connections_of
@@ -20,6 +22,7 @@ from webapp.errors import InvalidRequest, MienError, NotFound, Unauthorized
 from webapp.survey.analysis.progress import Progress
 from webapp.survey.service import LazySurveys, Surveys
 from webapp.survey.sharing import check_visible, confined_to
+from webapp.web.http_errors import trouble_of
 from webapp.web.services import services_of
 
 NAMESPACE = "/surveys"
@@ -88,6 +91,8 @@ class SurveyNamespace(GuardedNamespace):
             progress = self._lazy.open().progress(survey)
         except MienError as error:
             return error.to_json()
+        except (DBAPIError, NoConnectionFree, OSError) as error:
+            return trouble_of(error).to_json()
         return {"state": None} if progress is None else progress.to_json()
 
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from tests.survey.doubles import FakeInference, picture
 from webapp.database.base import utcnow
@@ -177,6 +177,26 @@ def test_a_queued_job_is_cancelled_at_once(filled, make_runner, catalog):
     runner.jobs.cancel(runner.jobs.start(filled.id, MODEL).id)
     assert latest_job(catalog, filled.id).state == "cancelled"
     assert not runner.run_one()
+
+
+def test_a_job_that_is_claimed_while_it_is_cancelled_ends_with_who_claimed_it(
+    filled, make_runner, catalog, store
+):
+    runner = make_runner(FakeInference())
+    job = runner.jobs.start(filled.id, MODEL)
+    claimed = []
+
+    @event.listens_for(store.engine, "after_cursor_execute")
+    def claim(_connection, _cursor, statement, *_):
+        if "FROM jobs" in statement and not claimed:  # which cancel() has read as queued
+            claimed.append(None)
+            claimed[0] = JobQueue(store, "elsewhere|1|0").claim()
+
+    runner.jobs.cancel(job.id)
+    event.remove(store.engine, "after_cursor_execute", claim)
+    now = latest_job(catalog, filled.id)
+    assert (now.state, now.owner, now.live_key) == ("running", "elsewhere|1|0", filled.id)
+    assert JobQueue(store, "elsewhere|1|0").renew(job.id) == "cancel"
 
 
 def test_trouble_of_the_workers_is_never_no_face(store, filled, make_runner, monkeypatch):

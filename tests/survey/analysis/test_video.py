@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.survey.doubles import face
+from tests.survey.doubles import face, keep_pictures
 from tests.survey.report.test_content import card
 from webapp.database.base import utcnow
 from webapp.domain import FrameResult
@@ -68,7 +68,7 @@ def test_what_is_no_video_is_corrupt(tmp_path, sampler):
 def test_videos_become_curves_and_clusters(
     tmp_path, send, survey, catalog, settings, store, uploads
 ):
-    catalog.set_retention(survey.id, utcnow() + timedelta(days=1))
+    keep_pictures(catalog, survey.id, utcnow() + timedelta(days=1))
     for number in range(3):
         for group, shade in (("A", 200), ("B", 100)):
             path = write_video(tmp_path / "v.avi", 2.0, shade + 5 * number)

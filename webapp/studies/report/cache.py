@@ -56,7 +56,7 @@ class Reports:
 
         Raises :class:`NotFound`, :class:`InvalidRequest`, :class:`Conflict`.
         """
-        arguments = [*self._arguments(study_id), "--by", by, "--only", only]
+        arguments = [*self._arguments(study_id), f"--by={by}", f"--only={only}"]
         key = (*arguments, *self._state(study_id))
         with self._turn:
             if key in self._kept:

@@ -235,8 +235,11 @@ class JobQueue:
             if job.state not in ACTIVE_JOB_STATES:
                 raise Conflict(f"The analysis has ended already ({job.state}).")
             job.cancel_requested = 1
-            if job.state == "queued":
-                job.state, job.live_key, job.ended_at = "cancelled", None, utcnow()
+            session.flush()
+            # unless it is claimed in this moment: who works on it ends it then
+            ended = {"state": "cancelled", "live_key": None, "ended_at": utcnow()}
+            still = (Job.id == job_id, Job.state == "queued")
+            session.execute(update(Job).where(*still).values(**ended))
 
     def pending(self, job: Job, among: Sequence[int] | None = None) -> list[tuple[int, str, str]]:
         """``(upload_id, kind, sha256)`` of every file, or of those ``among`` the given, that has

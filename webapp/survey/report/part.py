@@ -109,7 +109,7 @@ def part_in_process(
     Raises :class:`MienError` with what the process said.
     """
     arguments = ["--instance", str(instance), "--job", str(job), "--min-cell", str(min_cell)]
-    arguments += ["--by", by, "--only", json.dumps(only)]
+    arguments += [f"--by={by}", "--only", json.dumps(only)]  # a column may begin with a dash
     return json_from_process("webapp.survey.report.part", arguments, database, LONGEST_S)
 
 
