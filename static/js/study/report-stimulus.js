@@ -84,7 +84,7 @@ export class StimulusReport {
         el("p", { class: "note" }, t("With 95 % bands where there are at least five people. Move over the curves, or play the film.")),
         el("h3", {}, t("Still there, and facing the screen")), attention,
         el("p", { class: "legend-line" },
-          el("span", { class: "key key--solid" }, t("Still watching")), el("span", { class: "key key--dash" }, t("Facing the screen"))))));
+          el("span", { class: "key" }, t("Still watching")), el("span", { class: "key key--dash" }, t("Facing the screen"))))));
     this.#to(0);
     return section;
   }
