@@ -214,7 +214,7 @@ def record(job: Job, name: str, facts: dict[str, Any], ferplus: Path | None) -> 
     for key, what in _SAME_DATA.items():
         if begun.get(key) != received.get(key):
             raise click.ClickException(
-                f"{job.run} was begun with another {what}: {key} {begun.get(key)}. Received "
+                f"{job.run} was begun with another {what}: {begun.get(key)}. Received "
                 f"{received.get(key)}. Resume with the same, or name another --out."
             )
 

@@ -185,7 +185,7 @@ def test_a_run_keeps_its_part(family: Path) -> None:
     for fold in ("2/2", "1/3"):
         refused = _tune(family, "half-1", fold, "--seed", 2, "--resume")
         assert refused.exit_code == 1
-        assert f"another fold: 1/2. Received {fold}" in refused.output
+        assert f"another --fold: 1/2. Received {fold}" in refused.output
 
 
 def test_an_ensemble_is_not_cross_fitted(family: Path) -> None:
