@@ -169,7 +169,7 @@ def test_a_body_that_trickles_is_ended_and_a_slow_one_is_not(rate: float, kept: 
     with door.acquire("192.0.2.1", answers.append) as place:
         assert place is not None
         place.works()
-        body = PacedBody(cast(IO[bytes], Trickle(clock, door, rate)), place, clock)
+        body = PacedBody(cast(IO[bytes], Trickle(clock, door, rate)), place, clock, lambda: None)
         if kept:
             assert len(body.read(size)) == size
             assert answers == []

@@ -16,6 +16,7 @@ from bench.support.server import RunningServer, running_server
 from tests.support.models import activate, make_version
 
 HOST = b"\r\nHost: localhost\r\n"
+CHUNKED = b"POST /api/v1/analyze HTTP/1.1" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
 BROKEN = [
     ("no request", b"hello there, how are you\r\n\r\n", 400),
     ("a version that is none", b"GET / HTTP/x.y" + HOST + b"\r\n", 400),
@@ -35,6 +36,10 @@ BROKEN = [
         b"POST / HTTP/1.1" + HOST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         400,
     ),
+    ("chunks", CHUNKED + b"3\r\nabc\r\n0\r\n\r\n", 411),
+    ("tiny chunks", CHUNKED + b"1\r\na\r\n" * 100_000, 411),
+    ("a chunk's size of many digits", CHUNKED + b"1" * 500_000, 411),
+    ("trailers", CHUNKED + b"0\r\n" + b"a: b\r\n" * 50_000, 411),
 ]
 
 
@@ -77,6 +82,39 @@ def test_what_is_no_http(server: RunningServer, name: str, data: bytes, status: 
     check(server.url, data, status)
 
 
+ENDLESS = [
+    ("tiny chunks", CHUNKED, b"1\r\na\r\n" * 10_000),
+    ("one line", CHUNKED, b"1" * 100_000),
+    ("trailers", CHUNKED + b"0\r\n", b"a: b\r\n" * 10_000),
+    (
+        "a length",
+        b"POST /healthz HTTP/1.1" + HOST + b"Content-Length: 9999999999\r\n\r\n",
+        bytes(1 << 20),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "head", "piece"), ENDLESS)
+def test_what_never_ends_is_cut_off(
+    server: RunningServer, name: str, head: bytes, piece: bytes
+) -> None:
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0)) as made:
+        made.settimeout(30)
+        made.sendall(head)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(1000):
+                made.sendall(piece)
+                assert requests.get(f"{server.url}healthz", timeout=30).status_code == 200
+
+
+def test_a_program_that_streams_reads_why_it_is_refused(server: RunningServer) -> None:
+    pieces = iter([bytes(10_000)] * 20)
+    answer = requests.post(f"{server.url}api/v1/analyze", data=pieces, timeout=30)
+    assert answer.status_code == 411
+    assert "Content-Length" in answer.json()["error"]["message"]
+
+
 def test_what_is_no_http_with_threads(tmp_path: Path) -> None:
     make_version(tmp_path / "models", "test-1")
     activate(tmp_path / "models", "test-1")
@@ -88,5 +126,5 @@ def test_what_is_no_http_with_threads(tmp_path: Path) -> None:
     }
     with running_server(environment) as started:
         for name, data, status in BROKEN:
-            if name in ("no request", "a version that is none", "many headers"):
+            if status not in (414, 431) or name == "many headers":
                 check(started.url, data, status)

@@ -29,6 +29,7 @@ NEXT_REQUEST_S: Final = 80.0  # the same for further ones; the server's own keep
 BODY_GRACE_S: Final = 20.0  # a body may keep us waiting so long in all, and longer only if it
 BODY_BYTES_PER_S: Final = 2000  # arrives at this rate
 PIECE: Final = 1 << 14
+UNREAD_BYTES: Final = 64 << 20  # of a body are still taken after its answer, then it is cut off
 _log = logging.getLogger(__name__)
 
 WAITING, BODY, WORKING = "waiting", "body", "working"
@@ -135,12 +136,21 @@ class Connection:
 
 
 class PacedBody:
-    """A request's body as it is read from ``stream``, in pieces whose arrival is noticed."""
+    """A request's body as it is read from ``stream``, in pieces whose arrival is noticed.
+
+    ``give_way`` is called after each: a body may come as fast as it is read, without any wait in
+    which others had their turn.
+    """
 
     def __init__(
-        self, stream: IO[bytes], connection: Connection, clock: Callable[[], float]
+        self,
+        stream: IO[bytes],
+        connection: Connection,
+        clock: Callable[[], float],
+        give_way: Callable[[], None],
     ) -> None:
         self._stream, self._connection, self._clock = stream, connection, clock
+        self._give_way = give_way
 
     def read(self, size: int) -> bytes:
         """``size`` bytes, or fewer at the end. Raises :class:`RequestTooSlow`, once."""
@@ -165,6 +175,7 @@ class PacedBody:
             return b""
         with self._connection.receiving(self._clock):
             piece = read(size)
+        self._give_way()
         self._connection.received += len(piece)
         if self._connection.ended:
             raise RequestTooSlow(

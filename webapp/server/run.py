@@ -21,8 +21,14 @@ from werkzeug.serving import WSGIRequestHandler
 from webapp.errors import SettingsError
 from webapp.live.handshakes import Handshakes
 from webapp.live.hub import LiveHub
-from webapp.server.connections import Connection, ConnectionLimiter, PacedBody
-from webapp.server.refusals import OneShape, why_unclear
+from webapp.server.connections import (
+    PIECE,
+    UNREAD_BYTES,
+    Connection,
+    ConnectionLimiter,
+    PacedBody,
+)
+from webapp.server.refusals import OneShape
 from webapp.server.tls import Tls, lan_addresses
 from webapp.settings import Settings
 from webapp.web.services import services_of
@@ -184,18 +190,23 @@ def _eventlet(run: _Run) -> None:
                 # otherwise events wait here until there are 4 KB of them
                 environ["eventlet.minimum_write_chunk_size"] = 0
             body = environ["eventlet.input"]
-            body.rfile = PacedBody(body.rfile, self.place, door.clock)
+            body.rfile = PacedBody(body.rfile, self.place, door.clock, eventlet.sleep)
+            body.discard = lambda: self.pass_over(body)
             self.place.works()
             return environ
+
+        def pass_over(self, body: Any) -> None:
+            """The part of a body that nobody read; a long one ends its connection instead."""
+            for _ in range(0, UNREAD_BYTES, PIECE):
+                if not body.read(PIECE):
+                    return
+            self.close_connection = True
 
         def parse_request(self) -> bool:
             try:
                 whole: bool = super().parse_request()
             except (eventlet.wsgi.HeaderLineTooLong, eventlet.wsgi.HeadersTooLarge):
                 self.send_error(431, "The headers are too long.")
-                return False
-            if whole and (unclear := why_unclear(self.headers)):
-                self.send_error(400, unclear)
                 return False
             if self.place.ended:  # in the middle of its headers
                 self.close_connection = True
@@ -218,6 +229,7 @@ def _eventlet(run: _Run) -> None:
 
         def handle_one_request(self) -> None:
             self.place.waits(door.clock())
+            eventlet.sleep()  # others' turn, where requests are there already, one after the other
             try:
                 super().handle_one_request()
                 if self.place.ended:
