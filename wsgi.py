@@ -47,7 +47,7 @@ from webapp.models.startup import start_inference  # noqa: E402
 from webapp.monitoring import logs  # noqa: E402
 from webapp.monitoring.recent import keep_log  # noqa: E402
 from webapp.sandbox import keep_private  # noqa: E402
-from webapp.server import fast_unmask  # noqa: E402
+from webapp.server import websocket_frames  # noqa: E402
 from webapp.server.run import choose_port, serve  # noqa: E402
 from webapp.server.tls import tls_of  # noqa: E402
 from webapp.settings import Settings  # noqa: E402
@@ -92,9 +92,9 @@ def main() -> int:
         settings = read_settings()
         logs.configure(settings)
         keep_log()
-        if MODE == "eventlet" and not fast_unmask.install():
+        if MODE == "eventlet" and not websocket_frames.install():
             logging.getLogger("mien").warning(
-                "This eventlet release was not checked; live frames are unmasked slowly."
+                "This eventlet release was not checked; its WebSockets are slow and unbounded."
             )
         port, tls = choose_port(settings), tls_of(settings)
         app, inference, registry = build(settings)

@@ -10,6 +10,7 @@ import pytest
 
 from bench.support.witness import until
 from tests.support.live import FakeInference, served
+from tests.support.raw_websocket import BINARY, CONTINUATION, frame, opened
 from webapp.app import create_app
 from webapp.live.broken_packets import end_connections_of
 from webapp.live.hub import LiveHub
@@ -42,6 +43,17 @@ def test_a_broken_packet_frees_its_place(packet: str) -> None:
         asyncio.run(connect_and_send(url, [packet] * 3, hub))
 
 
+def test_with_threads_a_message_without_end_is_not_kept() -> None:
+    """It is read no further; the library ends the connection when it answers no ping."""
+    app = create_app(Settings(async_mode="threading"), FakeInference())
+    with served(app) as url, opened(url) as made:
+        made.settimeout(5)
+        made.sendall(frame(BINARY, bytes(1 << 20), last=False))
+        with pytest.raises((BrokenPipeError, ConnectionResetError, TimeoutError)):
+            for _ in range(200):
+                made.sendall(frame(CONTINUATION, bytes(1 << 20), last=False))
+
+
 def test_others_have_their_turn_between_two_packets_of_one_connection() -> None:
     """A piece of the stream may hold thousands of packets; reading them never waits by itself."""
     happened: list[str] = []
@@ -62,6 +74,7 @@ def test_others_have_their_turn_between_two_packets_of_one_connection() -> None:
 
     class Engine:
         disconnect = handle_request = None
+        async_mode = "eventlet"
 
         def __init__(self) -> None:
             self._async = {"websocket": lambda handler, _server: handler}

@@ -75,8 +75,12 @@ def end_connections_of(engine: Any) -> None:
     if open_websocket is None:
         return
 
+    # with threads the library bounds a message only once it is all there
+    threads = engine.async_mode == "threading"
+    more = {"max_message_size": int(engine.max_http_buffer_size)} if threads else {}
+
     def websocket(handler: Handler, server: Any) -> Any:
-        return open_websocket(_ending(handler), server)
+        return open_websocket(_ending(handler), server, **more)
 
     parts["websocket"] = websocket
     engine._async = parts
