@@ -128,6 +128,7 @@ class LiveClient:
         except BaseException:
             await self.socket.disconnect()
             await self._http.close()
+            await asyncio.sleep(0.25)  # aiohttp does not wait for TLS connections to close
             raise
         return self
 
