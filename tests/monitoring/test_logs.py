@@ -15,7 +15,7 @@ import requests
 
 from bench.support.server import READY, running_server
 from tests.support.live import FakeInference, LiveClient, served
-from tests.support.models import activate, make_version
+from tests.support.models import server_environment
 from tests.support.pictures import face_frames
 from webapp.app import create_app
 from webapp.monitoring import logs
@@ -118,15 +118,7 @@ def test_packets_that_a_client_broke_do_not_fill_the_log() -> None:
 
 @pytest.mark.slow
 def test_json_lines_hold_no_name_no_address_and_nothing_else(tmp_path: Path) -> None:
-    make_version(tmp_path / "models", "test-1")
-    activate(tmp_path / "models", "test-1")
-    environment = {
-        "MIEN_MODELS_DIR": str(tmp_path / "models"),
-        "MIEN_INSTANCE_DIR": str(tmp_path / "instance"),
-        "MIEN_WORKERS": "1",
-        "MIEN_LOG_FORMAT": "json",
-        "MIEN_LOG_LEVEL": "DEBUG",
-    }
+    environment = server_environment(tmp_path, MIEN_LOG_FORMAT="json", MIEN_LOG_LEVEL="DEBUG")
     with running_server(environment) as server:
         picture = face_frames()[0]
         analyze = server.url + "api/v1/analyze?path=" + SECRET_NAME

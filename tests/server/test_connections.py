@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from bench.support.server import RunningServer, running_server
-from tests.support.models import activate, make_version
+from tests.support.models import server_environment
 from webapp.errors import RequestTooSlow
 from webapp.server import connections
 from webapp.server.connections import (
@@ -185,14 +185,7 @@ def test_a_body_that_trickles_is_ended_and_a_slow_one_is_not(rate: float, kept: 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("server")
-    make_version(folder / "models", "test-1")
-    activate(folder / "models", "test-1")
-    environment = {
-        "MIEN_MODELS_DIR": str(folder / "models"),
-        "MIEN_INSTANCE_DIR": str(folder / "instance"),
-        "MIEN_WORKERS": "1",
-        "MIEN_MAX_CONNECTIONS_PER_ADDRESS": "80",
-    }
+    environment = server_environment(folder, MIEN_MAX_CONNECTIONS_PER_ADDRESS="80")
     with running_server(environment) as started:
         yield started
 

@@ -16,7 +16,7 @@ import requests
 
 from bench.support.server import running_server
 from tests.support.live import FakeInference, LiveClient
-from tests.support.models import activate, make_version
+from tests.support.models import server_environment
 from tests.support.pictures import face_frames
 from webapp.app import create_app
 from webapp.errors import SettingsError
@@ -98,14 +98,7 @@ def test_browsers_are_told_to_insist_on_https_where_that_locks_nobody_out(
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["eventlet", "threading"])
 def test_pages_and_sockets_over_tls(mode: str, tmp_path: Path) -> None:
-    make_version(tmp_path / "models", "test-1")
-    activate(tmp_path / "models", "test-1")
-    environment = {
-        "MIEN_MODELS_DIR": str(tmp_path / "models"),
-        "MIEN_INSTANCE_DIR": str(tmp_path / "instance"),
-        "MIEN_WORKERS": "1",
-        "MIEN_ASYNC_MODE": mode,
-    }
+    environment = server_environment(tmp_path, MIEN_ASYNC_MODE=mode)
     with running_server(environment, arguments=("--https",)) as server:
         port = urlsplit(server.url).port
         assert port is not None

@@ -13,7 +13,7 @@ import requests
 
 from bench.support.fuzz_api import one_shape
 from bench.support.server import RunningServer, running_server
-from tests.support.models import activate, make_version
+from tests.support.models import server_environment
 
 HOST = b"\r\nHost: localhost\r\n"
 CHUNKED = b"POST /api/v1/analyze HTTP/1.1" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -46,13 +46,7 @@ BROKEN = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("server")
-    make_version(folder / "models", "test-1")
-    activate(folder / "models", "test-1")
-    environment = {
-        "MIEN_MODELS_DIR": str(folder / "models"),
-        "MIEN_INSTANCE_DIR": str(folder / "instance"),
-        "MIEN_WORKERS": "1",
-    }
+    environment = server_environment(folder)
     with running_server(environment) as started:
         yield started
 
@@ -116,14 +110,7 @@ def test_a_program_that_streams_reads_why_it_is_refused(server: RunningServer) -
 
 
 def test_what_is_no_http_with_threads(tmp_path: Path) -> None:
-    make_version(tmp_path / "models", "test-1")
-    activate(tmp_path / "models", "test-1")
-    environment = {
-        "MIEN_MODELS_DIR": str(tmp_path / "models"),
-        "MIEN_INSTANCE_DIR": str(tmp_path / "instance"),
-        "MIEN_WORKERS": "1",
-        "MIEN_ASYNC_MODE": "threading",
-    }
+    environment = server_environment(tmp_path, MIEN_ASYNC_MODE="threading")
     with running_server(environment) as started:
         for name, data, status in BROKEN:
             if status not in (414, 431) or name == "many headers":

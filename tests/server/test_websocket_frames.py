@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.support.server import RunningServer, running_server
-from tests.support.models import activate, make_version
+from tests.support.models import server_environment
 from tests.support.raw_websocket import CONTINUATION, PING, PONG, TEXT, frame, opened
 from webapp.server import websocket_frames
 
@@ -72,13 +72,7 @@ def test_other_releases_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder: Path = tmp_path_factory.mktemp("frames")
-    make_version(folder / "models", "test-1")
-    activate(folder / "models", "test-1")
-    environment = {
-        "MIEN_MODELS_DIR": str(folder / "models"),
-        "MIEN_INSTANCE_DIR": str(folder / "instance"),
-        "MIEN_WORKERS": "1",
-    }
+    environment = server_environment(folder)
     with running_server(environment) as started:
         yield started
 

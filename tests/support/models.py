@@ -54,6 +54,17 @@ def activate(models_dir: Path, version: str) -> None:
     (Path(models_dir) / "ACTIVE").write_text(version + "\n", encoding="utf-8")
 
 
+def server_environment(folder: Path, **more: str) -> dict[str, str]:
+    """Make and activate a version in ``folder``; the variables for a server of one worker there."""
+    make_version(folder / "models")
+    activate(folder / "models", "test-1")
+    return {
+        "MIEN_MODELS_DIR": str(folder / "models"),
+        "MIEN_INSTANCE_DIR": str(folder / "instance"),
+        "MIEN_WORKERS": "1",
+    } | more
+
+
 def _cached(seed: int) -> Path:
     sources = ("tests/support/build_tiny.py", "training/litert.py")
     return built_once("mien-models", "tests.support.build_tiny", str(seed), sources=sources)
