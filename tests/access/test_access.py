@@ -23,6 +23,7 @@ from webapp.database.base import utcnow
 from webapp.database.store import Store
 from webapp.errors import Conflict, Unauthorized
 from webapp.web.open_database import database_of
+from webapp.web.strict_input import MAX_ID
 
 JPEG = {"data": b"jpeg", "content_type": "image/jpeg"}
 
@@ -59,6 +60,11 @@ def test_a_person_is_invited_chooses_a_password_and_is_removed(
     ]
     assert "account.create" in admin.get("/admin/audit?area=account").text
     assert "account.create" not in admin.get("/admin/audit?area=login").text
+
+
+@pytest.mark.parametrize("before", [MAX_ID + 1, 10**30, -(10**30), "9" * 5000, "x", ""])
+def test_the_audit_log_from_an_entry_that_cannot_be(admin: Browser, before: object) -> None:
+    assert admin.get(f"/admin/audit?before={before}").status_code == 200
 
 
 def test_nobody_removes_themselves_or_the_last_administrator(

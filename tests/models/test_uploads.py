@@ -6,6 +6,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from tests.support.models import activate, make_version
 from tests.support.uploads import faces_zip, upload_files, zip_of
 from webapp.app import create_app
 from webapp.card import ModelCard
+from webapp.errors import Conflict, MienError
 from webapp.files.staging import Staging, sweep
+from webapp.models.evaluation_sets import EvaluationSets
 from webapp.models.registry import Registry
 from webapp.models.services import models_of
-from webapp.models.uploads import PREFIX
+from webapp.models.uploads import MAX_WAITING, PREFIX, Uploads
+from webapp.models.wanted import Wanted
 from webapp.settings import Settings
 from webapp.web.open_database import database_of
 
@@ -69,6 +73,40 @@ def finished(api: Api, upload: str) -> dict[str, Any]:
 
     found: dict[str, Any] = until(look)
     return found
+
+
+def test_of_uploads_that_come_at_once_no_more_are_taken_than_may_wait(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SlowStaging(Staging):
+        def __init__(self, parent: Path, prefix: str) -> None:
+            time.sleep(0.1)  # others count meanwhile
+            super().__init__(parent, prefix)
+
+    class Waiting:
+        def read(self, size: int = -1, /) -> bytes:
+            over.wait(60)
+            return b""
+
+    monkeypatch.setattr("webapp.models.uploads.Staging", SlowStaging)
+    settings = Settings(models_dir=str(models), instance_dir=str(tmp_path / "instance"))
+    uploads = Uploads(settings, EvaluationSets(settings), lambda *_: None)
+    over = threading.Event()
+
+    def begin(number: int) -> type[Exception]:
+        try:
+            uploads.begin(Wanted(f"new{number}", "a.zip", "me"), Waiting(), 100)
+        except MienError as error:
+            return type(error)
+        raise AssertionError("a body that ends early was taken")
+
+    with ThreadPoolExecutor(12) as pool:
+        ends = [pool.submit(begin, number) for number in range(12)]
+        until(lambda: sum(end.done() for end in ends) == 12 - MAX_WAITING)
+        refused = [end.result() for end in ends if end.done()]
+        over.set()
+    assert refused == [Conflict] * (12 - MAX_WAITING)
+    assert leftovers(models) == []
 
 
 def test_refused_on_arrival_with_nothing_left(api: Api, models: Path) -> None:

@@ -111,6 +111,7 @@ def test_a_client_that_comes_back_gets_the_latest_state_only_if_it_is_new(
                 ({}, "mood"),
                 ({"Last-Event-ID": "0"}, "mood"),
                 ({"Last-Event-ID": "x" * 50}, "mood"),
+                ({"Last-Event-ID": "1" * 5000}, "mood"),
                 ({"Last-Event-ID": "1"}, None),
             ):
                 stream = await asyncio.to_thread(EventStream, url + share["path"], **header)

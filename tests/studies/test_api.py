@@ -63,6 +63,8 @@ def test_answers_have_the_documented_shape(researcher: Researcher, client: Flask
         ({"purpose": "nothing"}, 400),
         ({"purpose": 5}, 400),
         ({"purpose": "other", "purpose_text": "short"}, 400),
+        ({"purpose": "other", "purpose_text": "long " * 500}, 400),
+        ({"purpose": "other", "purpose_text": ["a text that is none"]}, 400),
         ({"presentation": "backwards"}, 400),
         ({"fixation_ms": -1}, 400),
         ({"fixation_ms": True}, 400),

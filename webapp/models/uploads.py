@@ -100,6 +100,7 @@ class Uploads:
         self._sets = sets
         self._record = record
         self._one = threading.Lock()  # one check at a time: each may use the memory of one
+        self._opening = threading.Lock()  # what is free is free until it is taken
         self._jobs: dict[str, Upload] = {}
 
     def sweep(self) -> int:
@@ -127,9 +128,29 @@ class Uploads:
         uploads at a time, and what :func:`receive` raises. Nothing is left then.
         """
         wanted = checked(wanted)
-        self._forget_old()
         if wanted.evaluation:
             self._sets.get(wanted.evaluation)
+        with self._opening:
+            job = self._open(wanted, length or 0)
+        limit = self._settings.model_max_upload_bytes
+
+        def progress(received: int) -> None:
+            job.received = received
+            if job.cancel.is_set():
+                raise InvalidRequest("The upload was cancelled.")
+
+        try:
+            reserve = DiskReserve(self._registry.models_dir, self._settings.disk_reserve_mb)
+            receive(source, length, job.staging.folder / "incoming", limit, progress, reserve)
+        except BaseException as error:
+            reason = error.message if isinstance(error, MienError) else N_("It was interrupted.")
+            self._end(job, "refused", reason, error)
+            raise
+        self._start(job)
+        return job
+
+    def _open(self, wanted: Wanted, size: int) -> Upload:
+        self._forget_old()
         self._free(wanted.name)
         if sum(not job.ended for job in self._jobs.values()) >= MAX_WAITING:
             raise Conflict(
@@ -141,23 +162,7 @@ class Uploads:
         except OSError as error:
             raise MienError(f"The models folder cannot be written: {error.strerror}.") from error
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        job = Upload(staging.id, wanted, staging, now, size=length or 0)
-        self._jobs[job.id] = job
-        limit = self._settings.model_max_upload_bytes
-
-        def progress(received: int) -> None:
-            job.received = received
-            if job.cancel.is_set():
-                raise InvalidRequest("The upload was cancelled.")
-
-        try:
-            reserve = DiskReserve(self._registry.models_dir, self._settings.disk_reserve_mb)
-            receive(source, length, staging.folder / "incoming", limit, progress, reserve)
-        except BaseException as error:
-            reason = error.message if isinstance(error, MienError) else N_("It was interrupted.")
-            self._end(job, "refused", reason, error)
-            raise
-        self._start(job)
+        job = self._jobs[staging.id] = Upload(staging.id, wanted, staging, now, size=size)
         return job
 
     def answer(self, upload_id: str, labels: tuple[str, ...], pixels: str) -> Upload:

@@ -73,7 +73,7 @@ class EventListener:
     def ended(self, share: Share, reason: str) -> None:
         self._news.set()
 
-    def events(self, share: Share, seen: int, heartbeat_s: float) -> Iterator[str]:
+    def events(self, share: Share, seen: int | None, heartbeat_s: float) -> Iterator[str]:
         """The stream's text from after event ``seen`` until the share ends."""
         yield f"retry: {RETRY_MS}\n\n"
         while True:
@@ -124,10 +124,10 @@ def stream(code: str) -> ResponseReturnValue:
     who = principal() if services().settings.require_login else None
     if who is not None:
         connections_of(current_app).add(Open(who, lambda: not listener.left, listener.log_out))
-    seen = request.headers.get("Last-Event-ID", "")
+    seen = request.headers.get("Last-Event-ID", type=int)
     heartbeat_s: float = services().settings.mood_heartbeat_s
     answer = Response(
-        listener.events(share, int(seen) if seen.isascii() and seen.isdigit() else -1, heartbeat_s),
+        listener.events(share, seen, heartbeat_s),
         mimetype="text/event-stream",
     )
     answer.call_on_close(lambda: _left(used, share, listener))

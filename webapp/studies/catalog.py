@@ -215,11 +215,11 @@ def _apply(study: Study, fields: dict[str, Any]) -> None:
             setattr(study, name, _CLEAN[name](value))
     if "purpose" in fields or "purpose_text" in fields:
         purpose = fields.get("purpose", study.purpose)
-        words = _text(fields.get("purpose_text", study.purpose_text) or "", "purpose_text", 2000)
-        if not isinstance(purpose, str):
-            raise InvalidRequest("Expected purpose as text.", field="purpose")
+        words = fields.get("purpose_text", study.purpose_text) or ""
+        if not isinstance(purpose, str) or not isinstance(words, str):
+            raise InvalidRequest("Expected purpose and purpose_text as text.", field="purpose")
         check_purpose(purpose, words)
-        study.purpose, study.purpose_text = purpose, words
+        study.purpose, study.purpose_text = purpose, words.strip()
     if notice != (study.notice_text, study.notice_language, study.contact, study.keep_days):
         study.notice_version += 1
 

@@ -137,7 +137,7 @@ def _validated(new: NewSurvey) -> NewSurvey:
         name=name,
         consent=True,
         groups=groups,
-        purpose_text=new.purpose_text.strip()[:2000],
+        purpose_text=new.purpose_text.strip(),
         tags=clean_tags(new.tags),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from webapp.errors import Forbidden, InvalidRequest
 from webapp.languages import N_
@@ -33,14 +34,16 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose("work", N_("Judging employees or applicants"), _AI_ACT),
     Purpose("education", N_("Judging pupils, students or examinees"), _AI_ACT),
 )
+MAX_DESCRIPTION: Final = 2000
 _BY_KEY = {purpose.key: purpose for purpose in PURPOSES}
 
 
 def check_purpose(key: str, description: str) -> Purpose:
     """The purpose named ``key``.
 
-    Raises :class:`InvalidRequest` for an unknown one, or for "other" without a description, and
-    :class:`Forbidden` with the reason for a purpose that is refused.
+    Raises :class:`InvalidRequest` for an unknown one, for "other" without a description or with
+    one of more than 2,000 characters, and :class:`Forbidden` with the reason for a purpose that
+    is refused.
     """
     purpose = _BY_KEY.get(key)
     if purpose is None:
@@ -54,5 +57,9 @@ def check_purpose(key: str, description: str) -> Purpose:
             "Describe the purpose in at least ten characters, so that a reader of the report "
             "knows what people were photographed for.",
             field="purpose_text",
+        )
+    if len(description.strip()) > MAX_DESCRIPTION:
+        raise InvalidRequest(
+            f"Describe the purpose in at most {MAX_DESCRIPTION} characters.", field="purpose_text"
         )
     return purpose

@@ -26,8 +26,17 @@ class BoundedInteger(IntegerConverter):
         super().__init__(map, fixed_digits, min, max, signed)
 
 
+def row_id(text: str) -> int:
+    """An id in a query string. Raises ValueError for what is none, or more than a database holds."""
+    number = int(text)
+    if not 0 <= number <= MAX_ID:
+        raise ValueError("no id")
+    return number
+
+
 MAX_JSON_PARTS = 100_000  # brackets, braces and commas: an object for each costs most of parsing
 MAX_JSON_DEPTH = 32
+MAX_INTEGER_BITS = 1023  # no float holds a larger one
 
 
 def check_size(text: str | bytes) -> None:
@@ -41,8 +50,8 @@ def check_size(text: str | bytes) -> None:
 
 
 def check_text(value: Any) -> None:
-    """Raise ValueError for half a surrogate pair, a NUL or a number without end anywhere in a
-    parsed JSON value, and for lists and objects nested more than ``MAX_JSON_DEPTH`` deep.
+    """Raise ValueError for half a surrogate pair, a NUL or a number that no float holds anywhere
+    in a parsed JSON value, and for lists and objects nested more than ``MAX_JSON_DEPTH`` deep.
 
     The parser takes them (``1e999`` is JSON), and they can be written to no UTF-8 file, to no
     database and to no JSON that a browser reads.
@@ -63,6 +72,8 @@ def check_text(value: Any) -> None:
                 part.encode()  # UnicodeEncodeError is a ValueError
         elif isinstance(part, float) and not math.isfinite(part):
             raise ValueError("a number without end")
+        elif isinstance(part, int) and part.bit_length() > MAX_INTEGER_BITS:
+            raise ValueError("a number too large")
 
 
 class StrictJson(DefaultJSONProvider):

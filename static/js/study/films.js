@@ -49,7 +49,7 @@ export function filmList({ api, films, draft }) {
   }
 
   function fields(film) {
-    const name = el("input", { class: "input", value: film.name, maxlength: 200, "aria-label": t("Name") });
+    const name = el("input", { class: "input", value: film.name, "aria-label": t("Name") });
     name.addEventListener("change", () => attempt(async () => {
       Object.assign(film, await call("PATCH", url(film), { name: name.value }));
     }));

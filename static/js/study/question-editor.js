@@ -22,7 +22,7 @@ export function questionEditor(root, questions, { draft, onChange }) {
   }
 
   function card(question) {
-    const parts = [field("text", t("Question"), question.text, { maxlength: 500, required: true })];
+    const parts = [field("text", t("Question"), question.text, { required: true })];
     if (question.kind === "choice") {
       const options = field("options", t("Answers, one a line"), question.options.join("\n"), { rows: 3 });
       const input = options.querySelector("textarea");
@@ -35,8 +35,8 @@ export function questionEditor(root, questions, { draft, onChange }) {
       parts.push(el("div", { class: "question-card__pair" },
         field("min", t("From"), String(question.min), { type: "number", min: 0, max: 99, required: true }),
         field("max", t("To"), String(question.max), { type: "number", min: 1, max: 100, required: true }),
-        field("min_label", t("Word at the low end"), question.min_label ?? "", { maxlength: 100 }),
-        field("max_label", t("Word at the high end"), question.max_label ?? "", { maxlength: 100 })));
+        field("min_label", t("Word at the low end"), question.min_label ?? ""),
+        field("max_label", t("Word at the high end"), question.max_label ?? "")));
     }
     const required = el("input", { type: "checkbox", "data-field": "required", checked: question.required, disabled: !draft });
     const remove = el("button", { class: "button button--icon", type: "button", "aria-label": t("Remove this question"), title: t("Remove this question") }, "✕");

@@ -158,6 +158,7 @@ class Parts:
         self._catalog = catalog
         self._uploads = uploads
         self._settings = settings
+        self._announcing = threading.Lock()  # as many are open as were counted
         self._finishing: dict[str, threading.Lock] = {}
 
     def _folder(self, survey_id: str, key: str = "") -> Path:
@@ -182,10 +183,11 @@ class Parts:
                 (),
                 self._uploads.refuse(survey_id, announced.group, announced.path, refusal),
             )
-        if not (folder / "meta.json").exists():
-            self._make_room(survey_id, announced)
-            folder.mkdir(parents=True, exist_ok=True)
-            atomic.write(folder / "meta.json", json.dumps(asdict(announced)).encode())
+        with self._announcing:
+            if not (folder / "meta.json").exists():
+                self._make_room(survey_id, announced)
+                folder.mkdir(parents=True, exist_ok=True)
+                atomic.write(folder / "meta.json", json.dumps(asdict(announced)).encode())
         return Opened(announced.key, _present(folder, announced))
 
     def _make_room(self, survey_id: str, announced: Announced) -> None:
