@@ -2,7 +2,7 @@
 
 Prints, for weights of the FER2013 head in a product with the FER+ head and strengths of the logit
 adjustment (Menon et al. 2021), how right the validation pictures are read by both labels. The
-pictures must be those that ``--model`` held back (``--split-seed``). With ``--into VERSION`` one
+pictures must be those that ``--model`` held back (``--split-seed``, ``--validation``). With ``--into VERSION`` one
 mixture is written into that version's card: temperature and the confidence below which the app
 says "uncertain" are fitted on the same pictures, and the test pictures are scored with it.
 """
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from training.data.archive import opened
 from training.data.dataset import DatasetError, LabelledFaces, ferplus_majority
+from training.data.lineage import check_same_split
 from training.data.sources import Prepared, prepare
 from training.evaluation.answers import answer, figures
 from training.evaluation.calibration import fit_temperature, fit_uncertain_below
@@ -29,7 +30,7 @@ from training.evaluation.scoring import Scorer, open_model, open_version
 from training.litert import quieten
 from webapp.card import Mixture, ModelCard
 from webapp.domain import EMOTIONS
-from webapp.errors import MienError
+from webapp.errors import MienError, ModelInvalid
 from webapp.files.text import forgiving_console
 from webapp.models.registry import Registry
 from webapp.vision.classifier import served
@@ -47,6 +48,17 @@ def mixture(weight: float, strength: float, prior: npt.NDArray[np.float64]) -> M
         {name: value for name, value in weights.items() if value},
         adjustment=tuple(round(float(v), 4) for v in centred),
     )
+
+
+def check_held_back(folder: Path, pictures: Prepared) -> None:
+    """Raise :class:`ModelInvalid` unless the version held back exactly these validation pictures."""
+    facts = pictures.facts
+    seen = check_same_split(folder, facts["fingerprint"], facts["split_seed"]).data["training"]
+    if seen.get("validation") != facts["validation"]:
+        raise ModelInvalid(
+            f"{folder.name} held {seen.get('validation')} pictures back, and here "
+            f"{facts['validation']} are. Give its --validation."
+        )
 
 
 def prior_of(faces: LabelledFaces) -> npt.NDArray[np.float64]:
@@ -139,6 +151,7 @@ def main(
     try:
         with opened(data) as source:
             pictures = prepare(source, ferplus, validation, split_seed)
+        check_held_back(Registry(models_dir).get(model).folder, pictures)
         prior = prior_of(pictures.training)
         scorer = open_model(model, models_dir)
         logits = scorer.logits(pictures.validation.images)

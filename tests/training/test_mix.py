@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from tests.support.faces import make_faces, make_votes
 from tests.support.models import make_version
 from tests.support.trained import call
+from training.data.sources import prepare
 from training.mix import main, mixture
 from webapp.card import ModelCard
 from webapp.vision.classifier import Classifier
@@ -32,8 +34,10 @@ def options(tmp_path: Path) -> list[object]:
     train = make_faces(tmp_path / "fer" / "train", per_class=10)
     test = make_faces(tmp_path / "fer" / "test", per_class=2, seed=1, prefix="PublicTest")
     make_votes(tmp_path / "votes.csv", train, test)
-    make_version(tmp_path / "models", "held-back")
+    held_back = make_version(tmp_path / "models", "held-back")
     make_version(tmp_path / "models", "serves")
+    facts = prepare(tmp_path / "fer", tmp_path / "votes.csv", 0.3, 1).facts
+    replace(ModelCard.load(held_back), data={"training": facts}).save(held_back)
     return [
         "--model", "held-back", "--data", tmp_path / "fer", "--ferplus", tmp_path / "votes.csv",
         "--models-dir", tmp_path / "models", "--validation", 0.3,
@@ -66,6 +70,20 @@ def test_a_mixture_is_fitted_and_written_with_its_figures(
     assert card.files == before.files
     crop = np.full((1, 48, 48, 1), 90, np.float32)
     assert Classifier.from_version(folder).probabilities(crop).sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [["--model", "serves"], ["--split-seed", 2], ["--validation", 0.5]],
+    ids=["another version", "another split", "more of it"],
+)
+def test_pictures_that_the_version_may_have_learnt_choose_nothing(
+    options: list[object], changed: list[object]
+) -> None:
+    done = call(main, *options, *changed)
+    assert done.exit_code == 1
+    assert "Error: " in done.output
+    assert "{" not in done.output
 
 
 def test_a_version_that_is_not_there_is_one_line(options: list[object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.faces import make_faces, make_votes
 from tests.support.models import make_version
 from tests.support.trained import call, train
 from training.data.dataset import load_folder
+from training.data.sources import prepare
 from training.evaluate import main as evaluate
 from training.mix import main as mix
 from training.recipes.networks import MienSpec
@@ -161,8 +163,10 @@ def test_measuring_into_a_place_that_is_none_is_one_line(family: Path) -> None:
 
 def test_a_mixture_that_cannot_be_scored_leaves_the_card(family: Path) -> None:
     shutil.rmtree(family / "fer" / "test")
-    make_version(family / "models", "v1")
-    before = ModelCard.load(family / "models" / "v1")
+    version = make_version(family / "models", "v1")
+    facts = prepare(family / "fer", family / "votes.csv", 0.1, 1).facts
+    replace(ModelCard.load(version), data={"training": facts}).save(version)
+    before = ModelCard.load(version)
     done = call(
         mix, "--model", "v1", "--models-dir", family / "models", "--data", family / "fer",
         "--ferplus", family / "votes.csv", "--into", "v1", "--weight", 0.2,
