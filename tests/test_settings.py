@@ -32,6 +32,8 @@ def test_values_are_read_with_the_type_of_their_default() -> None:
         ({"MIEN_PROT": "1"}, "MIEN_PROT"),
         ({"MIEN_PORT": "many"}, "expected int"),
         ({"MIEN_PORT": "-1"}, "at least 0"),
+        ({"MIEN_PORT": "65536"}, "at most 65535"),
+        ({"MIEN_MAX_FRAME_BYTES": "7000000"}, "at most 6000000"),
         ({"MIEN_ASYNC_MODE": "threads"}, "eventlet, threading, gevent"),
     ],
 )

@@ -30,10 +30,18 @@ _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
 
 
 def setting(
-    default: T, unit: str, help: str, *, minimum: float | None = None, choices: tuple[str, ...] = ()
+    default: T,
+    unit: str,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
 ) -> T:
     """A field of :class:`Settings`; the type of ``default`` is the setting's type."""
-    facts = {"unit": unit, "help": help, "minimum": minimum, "choices": choices}
+    facts = {
+        "unit": unit, "help": help, "minimum": minimum, "maximum": maximum, "choices": choices,
+    }  # fmt: skip
     value: T = field(default=default, metadata=facts)
     return value
 
@@ -49,7 +57,7 @@ class Settings:
     host: str = setting(
         "127.0.0.1", "address", "Address to listen on; 0.0.0.0 for every interface."
     )
-    port: int = setting(5000, "port", "TCP port to listen on.", minimum=0)
+    port: int = setting(5000, "port", "TCP port to listen on.", minimum=0, maximum=65_535)
     async_mode: str = setting(
         "eventlet",
         "name",
@@ -134,7 +142,11 @@ class Settings:
         5, "restarts", "Restarts within a minute before back-off delays the next one.", minimum=1
     )
     max_frame_bytes: int = setting(
-        900_000, "bytes", "Largest live frame; messages above 8 MB end the connection.", minimum=1
+        900_000,
+        "bytes",
+        "Largest live frame, at most 6 MB; messages above 8 MB end the connection.",
+        minimum=1,
+        maximum=6_000_000,
     )
     max_image_bytes: int = setting(20_000_000, "bytes", "Largest picture over HTTP.", minimum=1)
     max_image_pixels: int = setting(
@@ -437,6 +449,7 @@ class Setting:
     unit: str
     help: str
     minimum: float | None
+    maximum: float | None
     choices: tuple[str, ...]
 
     @property
@@ -455,9 +468,11 @@ class Setting:
             ) from error
 
     def check(self, value: Any) -> None:
-        """Raise :class:`SettingsError` for a value below the minimum or not among the choices."""
+        """Raise :class:`SettingsError` for a value out of range or not among the choices."""
         if self.minimum is not None and value < self.minimum:
             expected = f"at least {self.minimum} {self.unit}"
+        elif self.maximum is not None and value > self.maximum:
+            expected = f"at most {self.maximum} {self.unit}"
         elif self.choices and value not in self.choices:
             expected = f"one of {', '.join(self.choices)}"
         else:

@@ -35,6 +35,7 @@ def watched(researcher: Researcher, client: FlaskClient) -> tuple[dict[str, Any]
     for number in range(9):
         market = "=HYPERLINK(1)" if number == 0 else ("DE", "FR")[number % 2]
         person = Person(client, study, pid=f"P-{number}", columns={"market": market})
+        assert person.ask("PUT", "/check", json={"passed": True, "size": 180}).status_code == 204
         unseen = [sample(t, face="none", scores=None) for t in range(0, 5000, 300)]
         first = reaction(2000, "happy") if number < 8 else unseen
         person.watch(person.order[0], first)
@@ -116,6 +117,7 @@ def test_exports_hold_what_was_sent(
     assert [row["pid"] for row in people] == [f"P-{number}" for number in range(9)]
     assert people[0]["market"] == "'=HYPERLINK(1)"  # no formula for whoever opens it
     assert people[1]["age"] == "old"
+    assert people[0]["check_passed"] == "True"
     book = client.get(f"{base}/report.xlsx")
     assert book.status_code == 200
     with zipfile.ZipFile(io.BytesIO(book.data)) as archive:

@@ -48,15 +48,16 @@ def _people(store: Store, study_id: str) -> tuple[Study, list[StudyParticipant]]
 
 
 def people_csv(store: Store, study_id: str) -> Iterator[str]:
-    """One line a person: state, device, columns of the link, answers."""
+    """One line a person: state, device, columns of the link, the camera check, answers."""
     study, people = _people(store, study_id)
     columns = sorted({name for one in people for name in one.columns})
+    checks = sorted({name for one in people for name in one.checks})
     questions = [one["id"] for one in all_questions(study.questions)]
 
     def rows() -> Iterator[Sequence[Any]]:
         yield (
             "person", "pid", "state", "device", "began_at", "finished_at", "notice_version",
-            "samples", *columns, *questions,
+            "samples", *columns, *(f"check_{name}" for name in checks), *questions,
         )  # fmt: skip
         for one in people:
             yield (
@@ -69,6 +70,7 @@ def people_csv(store: Store, study_id: str) -> Iterator[str]:
                 one.notice_version,
                 one.samples,
                 *(one.columns.get(name) for name in columns),
+                *(one.checks.get(name) for name in checks),
                 *(one.answers.get(name) for name in questions),
             )
 
