@@ -67,8 +67,10 @@ _MEANING = {
     401: "A login or token is needed.",
     403: "The caller may not do this.",
     404: "No such thing.",
+    408: "The body arrived too slowly.",
     409: "The request contradicts the present state.",
     410: "It is over: closed, ended, or enough people took part.",
+    411: "The body came in chunks, without its Content-Length.",
     413: "More bytes or pixels than allowed.",
     415: "Not a picture in a supported format.",
     422: "The picture, or the model, is damaged or not there.",
@@ -140,6 +142,8 @@ def describe(app: Flask, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, A
         entry = {"summary": text.split("\n", 1)[0], "description": text, **spec}
         if not entry["description"]:
             del entry["description"]
+        if "requestBody" in spec:
+            entry["responses"] = errors(408, 411) | spec["responses"]
         more = spec.get("parameters", ())
         named = {parameter["name"] for parameter in more if parameter["in"] == "path"}
         parameters = [p for p in parameters if p["name"] not in named]
