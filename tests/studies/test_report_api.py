@@ -124,6 +124,14 @@ def test_exports_hold_what_was_sent(
         names = archive.read("xl/workbook.xml").decode()
     for sheet in ("Means", "Curves", "Moments", "Comparison", "People", "Who is counted"):
         assert f'name="{sheet}"' in names
+    german = client.get(f"{base}/report.xlsx", headers={"Accept-Language": "de"})
+    with zipfile.ZipFile(io.BytesIO(german.data)) as archive:
+        names, texts = (
+            archive.read(f"xl/{part}.xml").decode() for part in ("workbook", "sharedStrings")
+        )
+    for sheet in ("Mittelwerte", "Wer gezählt wird", "Verfahren"):
+        assert f'name="{sheet}"' in names
+    assert "Ausgelassen: in mehr als der Hälfte der Messwerte" in texts
     assert client.get(f"{base}/report.json").json["people"]["used"] == 8
     assert client.get(f"{base}/other.csv").status_code == 404
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
 from webapp.errors import InvalidRequest, NotFound
+from webapp.languages import language
 from webapp.studies.api import private
 from webapp.studies.report.exports import people_csv, scores_csv
 from webapp.studies.service import studies
@@ -46,7 +47,7 @@ def export(study_id: str, form: str) -> ResponseReturnValue:
     if form == "report.json":
         answer = jsonify(opened.reports.report(study_id))
     elif form == "report.xlsx":
-        book = BytesIO(opened.reports.workbook(study_id))
+        book = BytesIO(opened.reports.workbook(study_id, language()))
         answer = send_file(book, mimetype=EXPORTS[form])
     else:
         lines = (people_csv if form == "people.csv" else scores_csv)(opened.store, study_id)

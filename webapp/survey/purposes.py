@@ -35,7 +35,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose("education", N_("Judging pupils, students or examinees"), _AI_ACT),
 )
 MAX_DESCRIPTION: Final = 2000
-_BY_KEY = {purpose.key: purpose for purpose in PURPOSES}
+BY_KEY: Final = {purpose.key: purpose for purpose in PURPOSES}
 
 
 def check_purpose(key: str, description: str) -> Purpose:
@@ -45,10 +45,10 @@ def check_purpose(key: str, description: str) -> Purpose:
     one of more than 2,000 characters, and :class:`Forbidden` with the reason for a purpose that
     is refused.
     """
-    purpose = _BY_KEY.get(key)
+    purpose = BY_KEY.get(key)
     if purpose is None:
         raise InvalidRequest(
-            f"Expected a purpose out of {', '.join(_BY_KEY)}. Received {key!r}.", field="purpose"
+            f"Expected a purpose out of {', '.join(BY_KEY)}. Received {key!r}.", field="purpose"
         )
     if purpose.refusal is not None:
         raise Forbidden(purpose.refusal, field="purpose", purpose=key)

@@ -27,7 +27,7 @@ class BoundedInteger(IntegerConverter):
 
 
 def row_id(text: str) -> int:
-    """An id in a query string. Raises ValueError for what is none, or more than a database holds."""
+    """An id of a query string. Raises ValueError for what is none or more than a database holds."""
     number = int(text)
     if not 0 <= number <= MAX_ID:
         raise ValueError("no id")

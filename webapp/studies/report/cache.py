@@ -72,10 +72,11 @@ class Reports:
                 self._kept.popitem(last=False)
             return made
 
-    def workbook(self, study_id: str) -> bytes:
-        """The report as XLSX. Raises as :meth:`report`."""
+    def workbook(self, study_id: str, language: str) -> bytes:
+        """The report as XLSX in a language. Raises as :meth:`report`."""
         self._state(study_id)
         with tempfile.TemporaryDirectory() as folder, self._turn:
             path = Path(folder) / "report.xlsx"
-            run_process(self._store.url, [*self._arguments(study_id), "--xlsx", str(path)])
+            more = ["--xlsx", str(path), "--language", language]
+            run_process(self._store.url, [*self._arguments(study_id), *more])
             return path.read_bytes()

@@ -10,6 +10,7 @@ import numpy as np
 
 from webapp.domain import EMOTIONS, UNCERTAIN
 from webapp.errors import Conflict, InvalidRequest
+from webapp.languages import N_
 from webapp.studies.questions import all_questions
 from webapp.studies.report.answers import answers_json
 from webapp.studies.report.curves import (
@@ -29,9 +30,9 @@ LEAST_SEEN: Final = 0.5  # of a person's samples with one face in a good picture
 LEAST_RATE: Final = 1.0  # results a second
 MAX_SEGMENTS: Final = 8
 WORDS: Final = {
-    "nothing_read": "nothing was read",
-    "face_not_seen": "in more than half of the results no single face in a good picture",
-    "too_slow": "less than one result a second",
+    "nothing_read": N_("nothing was read"),
+    "face_not_seen": N_("in more than half of the readings no single face in a good picture"),
+    "too_slow": N_("less than one reading a second"),
 }
 _SEED: Final = 20_250
 

@@ -2,7 +2,7 @@
 
 ``python -m webapp.studies.report.process --study ID --threshold T --min-cell M --by KEY
 --only KEY=VALUE`` prints the report as JSON, or ``{"error": ...}``; with ``--xlsx FILE`` it writes
-the workbook. The database is that of ``DATABASE_URL``.
+the workbook, in ``--language``. The database is that of ``DATABASE_URL``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from webapp.errors import MienError, error_from_json
+from webapp.languages import ENGLISH, speaking
 from webapp.web.child_process import json_from_process
 
 LONGEST_S: Final = 180.0
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--by", default="")
     parser.add_argument("--only", default="")
     parser.add_argument("--xlsx", type=Path)
+    parser.add_argument("--language", default=ENGLISH)
     options = parser.parse_args(arguments)
     store = Store(os.environ["DATABASE_URL"])
     try:
@@ -61,7 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     except MienError as error:
         made = error.to_json()
     if options.xlsx is not None and "error" not in made:
-        write_workbook(options.xlsx, made, records)
+        with speaking(options.language):
+            write_workbook(options.xlsx, made, records)
         made = {}
     sys.stdout.write(json.dumps(made))
     return 0

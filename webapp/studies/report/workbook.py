@@ -1,28 +1,39 @@
-"""A study's report as an Excel workbook: means, curves, moments, comparison, answers, people."""
+"""A study's report as an Excel workbook: means, curves, moments, comparison, answers, people.
+
+It is written in today's language (:func:`webapp.languages.speaking`).
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from webapp.domain import EMOTIONS
+from webapp.languages import N_, emotion_name, number, said
+from webapp.languages import gettext as _
 from webapp.studies.questions import all_questions
 from webapp.studies.report.records import Records
+from webapp.survey.purposes import BY_KEY
 
-NOTE: Final = (
-    "This reads facial movement, not inner feeling. Intervals are of 95 %; people are what varies."
-)
+KINDS: Final = {"peak": N_("peak"), "drop": N_("drop")}
+STATES: Final = {"started": N_("Under way"), "finished": N_("Finished"), "left": N_("Left early")}
+COUNTS: Final = {
+    "begun": N_("Took part"),
+    "finished": N_("Finished"),
+    "running": N_("Under way"),
+    "left": N_("Left early"),
+    "withdrawn": N_("Withdrawn, and deleted"),
+    "used": N_("Counted in the report"),
+}
 Rows = Iterable[Sequence[Any]]
 
 
 def summary_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
     for stimulus in report["stimuli"]:
         for name, row in (stimulus["summary"] or {}).items():
-            share = [row.get(key) for key in ("share", "share_low", "share_high")]
-            yield (stimulus["name"], name, stimulus["people"], row["mean"], row["low"], row["high"],
-                   *share)  # fmt: skip
+            keys = ("mean", "low", "high", "share", "share_low", "share_high")
+            yield (stimulus["name"], emotion_name(name), stimulus["people"], *map(row.get, keys))
 
 
 def curve_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
@@ -41,14 +52,16 @@ def moment_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
         for one in stimulus["moments"]:
             times = [one[key] / 1000 for key in ("t_ms", "t_low_ms", "t_high_ms")]
             values = [one[key] for key in ("value", "value_low", "value_high", "baseline", "p")]
-            yield (stimulus["name"], one["emotion"], one["kind"], *times, *values)
+            yield (stimulus["name"], emotion_name(one["emotion"]), _(KINDS[one["kind"]]), *times,
+                   *values)  # fmt: skip
 
 
 def comparison_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
     for row in (report["comparison"] or {"rows": []})["rows"]:
         low, high = row["interval"] or (None, None)
-        yield (*row["groups"], row["measure"], row["first"], row["second"], row["difference"], low,
-               high, row["p"], row["p_holm"], row["effect"], row["untested"])  # fmt: skip
+        yield (*row["groups"], emotion_name(row["measure"]), row["first"], row["second"],
+               row["difference"], low, high, row["p"], row["p_holm"], row["effect"],
+               said(row["untested"] or ""))  # fmt: skip
 
 
 def answer_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
@@ -68,41 +81,59 @@ def relation_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
     for question in report["answers"]:
         for row in question["relations"]:
             figures = [row[key] for key in ("rho", "low", "high", "p", "p_holm")]
-            yield (question["text"], names[row["stimulus"]], row["measure"], *figures)
+            yield (question["text"], names[row["stimulus"]], emotion_name(row["measure"]), *figures)
 
 
 def left_out_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
-    for name, count in report["people"].items():
-        yield ("All", name, count)
+    for name, words in COUNTS.items():
+        yield (_("All"), _(words), report["people"][name])
     for where, rows in (
-        ("All", report["left_out"]),
+        (_("All"), report["left_out"]),
         *((one["name"], one["left_out"]) for one in report["stimuli"]),
     ):
         for row in rows:
-            yield (where, f"left out: {row['words']}", row["people"])
+            yield (where, _("Left out: %(why)s", why=_(row["words"])), row["people"])
 
 
 def people_rows(records: Records) -> Iterator[Sequence[Any]]:
     columns = sorted({name for person in records.people for name in person.columns})
     questions = [one["id"] for one in all_questions(records.study.questions)]
-    yield ("person", "state", *columns, *questions)
+    yield (_("person"), _("state"), *columns, *questions)
     for person in records.people:
         yield (
             person.number,
-            person.state,
+            _(STATES[person.state]),
             *(person.columns.get(name) for name in columns),
             *(person.answers.get(name) for name in questions),
         )
 
 
 def _method_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
-    yield ("note", NOTE)
-    for part in ("study", "method"):
-        for name, value in report[part].items():
-            yield (
-                f"{part}: {name}",
-                value if isinstance(value, (str, int, float)) else json.dumps(value),
-            )
+    study, method = report["study"], report["method"]
+    yield (_("Study"), study["name"])
+    yield (_("Number"), study["id"])
+    yield (_("Purpose"), _(BY_KEY[study["purpose"]].label))
+    yield (_("What it reads"), _("This reads facial movement, not inner feeling."))
+    yield (
+        _("Intervals"),
+        _(
+            "95 %%, over people drawn anew; none for fewer than %(people)s people",
+            people=method["min_people"],
+        ),
+    )
+    yield (_("Drawn anew"), method["replicates"])
+    yield (_("Least readings to be tested"), method["min_cell"])
+    yield (
+        _("Showing an expression"),
+        _("a score of at least %(score)s", score=number(method["threshold"], 2)),
+    )
+    yield (
+        _("Peaks and drops"),
+        _("where the mean leaves what chance gives when each person's curve is moved in time on "
+          "its own"),
+    )  # fmt: skip
+    for version, people in method["models"].items():
+        yield (_("Model %(version)s, people read", version=version), people)
 
 
 def write_workbook(path: Path, report: dict[str, Any], records: Records) -> None:
@@ -110,7 +141,9 @@ def write_workbook(path: Path, report: dict[str, Any], records: Records) -> None
     import xlsxwriter  # type: ignore[import-untyped]
 
     options = {"strings_to_formulas": False, "strings_to_urls": False}
-    measures = [f"{e} {key}" for e in EMOTIONS for key in ("mean", "low", "high", "share")]
+    emotions = [emotion_name(emotion) for emotion in EMOTIONS]
+    figures = (_("mean"), _("low"), _("high"), _("share of time"))
+    measures = [f"{emotion}, {figure}" for emotion in emotions for figure in figures]
     first, *people = people_rows(records)
     with xlsxwriter.Workbook(str(path), options) as book:
         head = book.add_format({"bold": True, "bottom": 1, "text_wrap": True})
@@ -127,34 +160,41 @@ def write_workbook(path: Path, report: dict[str, Any], records: Records) -> None
             page.autofilter(0, 0, last, len(columns) - 1)
 
         sheet(
-            "Means",
-            ("stimulus", "measure", "people", "mean", "low", "high", "share of time",
-             "share low", "share high"),
+            _("Means"),
+            (_("stimulus"), _("measure"), _("people"), _("mean"), _("low"), _("high"),
+             _("share of time"), _("share low"), _("share high")),
             summary_rows(report),
         )  # fmt: skip
-        sheet("Curves", ("stimulus", "s", "people", *measures, "valence"), curve_rows(report))
         sheet(
-            "Moments",
-            ("stimulus", "emotion", "kind", "s", "s low", "s high", "value", "value low",
-             "value high", "baseline", "p"),
+            _("Curves"),
+            (_("stimulus"), "s", _("people"), *measures, emotion_name("valence")),
+            curve_rows(report),
+        )
+        sheet(
+            _("Moments"),
+            (_("stimulus"), _("emotion"), _("kind"), "s", _("s low"), _("s high"), _("value"),
+             _("value low"), _("value high"), _("baseline"), _("p")),
             moment_rows(report),
         )  # fmt: skip
         sheet(
-            "Comparison",
-            ("first", "second", "measure", "first value", "second value", "difference", "low",
-             "high", "p", "p (Holm)", "effect size", "not tested because"),
+            _("Comparison"),
+            (_("first"), _("second"), _("measure"), _("first value"), _("second value"),
+             _("difference"), _("low"), _("high"), _("p"), _("p (Holm)"), _("effect size"),
+             _("not tested because")),
             comparison_rows(report),
         )  # fmt: skip
         sheet(
-            "Answers",
-            ("question", "answer", "people", "stimulus", *EMOTIONS, "valence"),
+            _("Answers"),
+            (_("question"), _("answer"), _("people"), _("stimulus"), *emotions,
+             emotion_name("valence")),
             answer_rows(report),
-        )
+        )  # fmt: skip
         sheet(
-            "Answers and faces",
-            ("question", "stimulus", "measure", "rank correlation", "low", "high", "p", "p (Holm)"),
+            _("Answers and faces"),
+            (_("question"), _("stimulus"), _("measure"), _("rank correlation"), _("low"),
+             _("high"), _("p"), _("p (Holm)")),
             relation_rows(report),
-        )
-        sheet("People", first, people)
-        sheet("Who is counted", ("stimulus", "what", "people"), left_out_rows(report))
-        sheet("Method", ("item", "value"), _method_rows(report))
+        )  # fmt: skip
+        sheet(_("People"), first, people)
+        sheet(_("Who is counted"), (_("stimulus"), _("what"), _("people")), left_out_rows(report))
+        sheet(_("Method"), (_("item"), _("value")), _method_rows(report))
