@@ -17,16 +17,6 @@ if MODE == "eventlet":  # before everything else: what is imported first keeps b
         warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
         import eventlet
     eventlet.monkey_patch()
-elif MODE == "gevent":
-    try:
-        from gevent import monkey
-    except ModuleNotFoundError:
-        raise SystemExit(
-            "MIEN_ASYNC_MODE=gevent needs the package gevent: pip install gevent, "
-            "or choose eventlet or threading."
-        ) from None
-
-    monkey.patch_all()
 
 import argparse  # noqa: E402
 import logging  # noqa: E402

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.live import FakeInference, Worker
-from webapp import ROOT, __version__
+from webapp import __version__
 from webapp.app import create_app
 from webapp.errors import Conflict
 from webapp.settings import Settings
@@ -193,17 +190,3 @@ def test_every_page_links_privacy_and_interface_and_names_the_version(
     assert 'href="/privacy"' in footer and 'href="/api/docs"' in footer
     assert __version__ in footer
     assert client.get("/privacy").status_code == client.get("/api/docs").status_code == 200
-
-
-def test_gevent_that_is_missing_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "gevent.py").write_text("raise ModuleNotFoundError('gevent')")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "wsgi.py")],
-        env=os.environ | {"MIEN_ASYNC_MODE": "gevent", "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("MIEN_ASYNC_MODE=gevent needs the package gevent")
-    assert done.stderr.count("\n") == 1

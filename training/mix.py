@@ -2,9 +2,10 @@
 
 Prints, for weights of the FER2013 head in a product with the FER+ head and strengths of the logit
 adjustment (Menon et al. 2021), how right the validation pictures are read by both labels. The
-pictures must be those that ``--model`` held back (``--split-seed``, ``--validation``). With ``--into VERSION`` one
-mixture is written into that version's card: temperature and the confidence below which the app
-says "uncertain" are fitted on the same pictures, and the test pictures are scored with it.
+pictures must be those that ``--model`` held back (``--split-seed``, ``--validation``). With
+``--into VERSION`` one mixture is written into that version's card: temperature and the confidence
+below which the app says "uncertain" are fitted on the same pictures, and the test pictures are
+scored with it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def mixture(weight: float, strength: float, prior: npt.NDArray[np.float64]) -> M
 
 
 def check_held_back(folder: Path, pictures: Prepared) -> None:
-    """Raise :class:`ModelInvalid` unless the version held back exactly these validation pictures."""
+    """Raise :class:`ModelInvalid` unless the version held these validation pictures back."""
     facts = pictures.facts
     seen = check_same_split(folder, facts["fingerprint"], facts["split_seed"]).data["training"]
     if seen.get("validation") != facts["validation"]:

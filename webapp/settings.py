@@ -61,8 +61,9 @@ class Settings:
     async_mode: str = setting(
         "eventlet",
         "name",
-        "How Socket.IO serves connections.",
-        choices=("eventlet", "threading", "gevent"),
+        "How Socket.IO serves connections; threading has no limits on connections and is for tests "
+        "and for trying Mien out.",
+        choices=("eventlet", "threading"),
     )
     secret_key: str = setting(
         "", "text", "Signs session cookies; empty keeps a random one in the instance folder."

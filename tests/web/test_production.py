@@ -42,6 +42,7 @@ def test_what_is_closed_starts() -> None:
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
+        ({"async_mode": "threading"}, "MIEN_ASYNC_MODE"),
         ({"secret_key": ""}, "MIEN_SECRET_KEY"),
         ({"secret_key": "short"}, "MIEN_SECRET_KEY"),
         ({"secret_key": "changeme" * 8}, "MIEN_SECRET_KEY"),
@@ -73,5 +74,5 @@ def test_everything_that_is_open_is_named_at_once() -> None:
 def test_an_application_is_not_made_while_it_is_open() -> None:
     with pytest.raises(SettingsError, match="MIEN_REQUIRE_LOGIN"):
         create_app(Settings(async_mode="threading", production=True, secret_key=KEY))
-    create_app(Settings(async_mode="threading", **CLOSED))  # type: ignore[arg-type]
+    create_app(Settings(**CLOSED))  # type: ignore[arg-type]
     create_app(Settings(async_mode="threading"))

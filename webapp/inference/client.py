@@ -1,6 +1,6 @@
 """What the rest of the web process uses: pictures in, results out, from worker processes.
 
-Callers block. With real threads each caller is a thread; under eventlet's or gevent's
+Callers block. With real threads each caller is a thread; under eventlet's
 monkey-patching each is a greenlet, because nothing here waits in anything but the standard
 library's ``threading`` and ``socket``. This module imports no vision code.
 """

@@ -144,9 +144,9 @@ def serve(
     def drain() -> None:
         hub.drain(sio.sleep, timeout_s=settings.inference_timeout_ms / 1000 + 0.5)
 
-    runners: dict[str, Callable[[_Run], None]] = {"eventlet": _eventlet, "gevent": _gevent}
+    run = _eventlet if settings.async_mode == "eventlet" else _threading
     try:
-        runners.get(settings.async_mode, _threading)(_Run(app, settings.host, port, tls, drain))
+        run(_Run(app, settings.host, port, tls, drain))
     finally:
         stop()
 
@@ -342,20 +342,3 @@ def _threading(run: _Run) -> None:
         _log.debug("Stopping.")
     finally:
         run.drain()
-
-
-def _gevent(run: _Run) -> None:
-    import gevent
-
-    use_threads(lambda function, *given: gevent.get_hub().threadpool.apply(function, given))
-
-    def finish() -> None:
-        run.drain()
-        run.app.extensions["socketio"].wsgi_server.stop()
-
-    for number in STOP_SIGNALS:
-        gevent.signal_handler(number, gevent.spawn, finish)
-    more = {"ssl_context": run.tls.context()} if run.tls else {}
-    run.app.extensions["socketio"].run(
-        run.app, host=run.host, port=run.port, use_reloader=False, **more
-    )

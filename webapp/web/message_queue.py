@@ -1,6 +1,6 @@
 """Connections to the Redis that joins several nodes. It is never waited for long: it may be away.
 
-redis-py is pure Python, so that under eventlet and gevent only the caller's greenlet waits.
+redis-py is pure Python, so that under eventlet only the caller's greenlet waits.
 """
 
 from __future__ import annotations

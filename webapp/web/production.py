@@ -25,6 +25,8 @@ def check_production(settings: Settings, environ: Mapping[str, str] | None = Non
 
 
 def _open(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    if settings.async_mode != "eventlet":
+        yield "MIEN_ASYNC_MODE: set it to eventlet; the others do not limit connections."
     key = settings.secret_key
     if len(key) < MIN_SECRET_CHARACTERS or len(set(key)) < MIN_SECRET_VARIETY:
         yield (

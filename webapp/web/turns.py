@@ -18,7 +18,7 @@ def taking_turns(items: Iterable[T], every: int = 200) -> Iterator[T]:
     for number, item in enumerate(items, start=1):
         yield item
         if number % every == 0:
-            time.sleep(0)  # under eventlet and gevent: the others, and then this again
+            time.sleep(0)  # under eventlet: the others, and then this again
 
 
 def _here(function: Callable[..., Any], *arguments: Any) -> Any:
