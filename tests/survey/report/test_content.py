@@ -9,6 +9,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from tests.survey.doubles import FakeInference, picture
 from webapp import ROOT
@@ -21,7 +22,7 @@ from webapp.survey.report.build import build, build_in_process
 from webapp.survey.report.content import build_report
 from webapp.survey.report.exports import safe_cell
 from webapp.survey.report.facts import compare_reports, model_facts
-from webapp.survey.report.html_export import likelihood
+from webapp.survey.report.formats import likelihood
 from webapp.survey.report.part import choices, chosen, part_report
 from webapp.survey.report.records import read_records
 from webapp.survey.report.timeline import _curve_of_group, cluster_videos, curve
@@ -156,10 +157,18 @@ def test_every_export_agrees_with_the_report(store, catalog, job, settings, surv
     reasons = {row[untested] for row in german["Vergleich"].iter_rows(min_row=2, values_only=True)}
     assert not any("Project-Id-Version" in (reason or "") for reason in reasons)
     assert len(reasons) > 1, "tested and untested"
+    method = dict(german["Verfahren"].iter_rows(min_row=2, max_col=2, values_only=True))
+    assert method["Modell"].startswith(report["model"]["version"])
+    assert "Holm" in method["Tests"] and "Korn" in method["Intervalle"]
+    for name, digest in report["model"]["files"].items():
+        assert any(f"{name} {digest}" in row for row in german["Verfahren"].values)
     html = (folder / "report.html").read_text()
     assert "<b>.jpg" not in html
     assert "src=" not in html.split("<body>")[0]
     assert "The categories add up to the 27 uploaded files." in html
+    english = dict(book["Method"].iter_rows(min_row=2, max_col=2, values_only=True))
+    for term in ("Thresholds", "People", "Intervals", "Tests", "Correction"):
+        assert f"<dt>{term}</dt><dd>{escape(english[term])}</dd>" in html
 
 
 def test_no_face_is_shown_as_read_beyond_doubt():

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else, and the words that templates use."""
+"""The report as one HTML file that needs nothing else, and the filters that templates use."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from webapp import ROOT
-from webapp.languages import (
-    ENGLISH,
-    add_texts,
-    browser_script,
-    gettext,
-    number,
-    speaking,
-)
+from webapp.languages import ENGLISH, add_texts, browser_script, speaking
+from webapp.survey.report import formats
+from webapp.survey.report.method import method_facts
 from webapp.survey.report.page_cache import for_page
 
 TEMPLATES = ROOT / "templates"
@@ -29,55 +24,15 @@ CHART_LIBRARY = "vendor/echarts.min.js"
 CHART_SCRIPT = "js/pages/survey-report-charts.js"
 
 
-def share(value: float | None) -> str:
-    """A share in ``[0, 1]`` as a percentage with one decimal; a dash for none."""
-    return "–" if value is None else f"{number(100 * value, 1)} %"
-
-
-def likelihood(value: float) -> str:
-    """How sure a reading is; never wholly, as on the live page."""
-    return gettext("over 99 %") if value > 0.99 else f"{number(100 * value)} %"
-
-
-def points(value: float | None) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return "–" if value is None else number(100 * value, 1, sign=True)
-
-
-def band(interval: list[float] | None) -> str:
-    """An interval of shares as ``12.0 to 15.3 %``."""
-    if interval is None:
-        return "–"
-    low, high = (number(100 * end, 1) for end in interval)
-    return gettext("%(low)s to %(high)s %%", low=low, high=high)
-
-
-def signed(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else number(value, digits, sign=True)
-
-
-def signed_band(interval: list[float] | None, factor: float = 1.0, digits: int = 2) -> str:
-    if interval is None:
-        return "–"
-    low, high = (number(factor * end, digits, sign=True) for end in interval)
-    return gettext("%(low)s to %(high)s", low=low, high=high)
-
-
-def p_value(value: float | None) -> str:
-    """A p-value as it is written in reports."""
-    if value is None:
-        return "–"
-    return f"< {number(0.001, 3)}" if value < 0.001 else number(value, 3)
-
-
-FILTERS: dict[str, Callable[..., str]] = {
-    "share": share,
-    "likelihood": likelihood,
-    "points": points,
-    "band": band,
-    "signed": signed,
-    "signed_band": signed_band,
-    "p_value": p_value,
+FILTERS: dict[str, Callable[..., Any]] = {
+    "share": formats.share,
+    "likelihood": formats.likelihood,
+    "points": formats.points,
+    "band": formats.band,
+    "signed": formats.signed,
+    "signed_band": formats.signed_band,
+    "p_value": formats.p_value,
+    "method_facts": method_facts,
 }
 
 

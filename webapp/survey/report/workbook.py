@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from webapp.domain import EMOTIONS
 from webapp.languages import N_, emotion_name, language, ngettext, said
 from webapp.languages import gettext as _
 from webapp.survey.ledger import LABELS
+from webapp.survey.report.method import method_facts
 from webapp.survey.report.records import Records
 from webapp.survey.report.rows import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
 
@@ -148,10 +148,10 @@ SEGMENT_COLUMNS = (
 
 
 def _method_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
-    for part in ("survey", "job", "model", "method"):
-        for name, value in report[part].items():
-            plain = value if isinstance(value, (str, int, float)) else json.dumps(value)
-            yield (f"{part}: {name}", plain)
+    yield (_("Survey"), report["survey"]["name"])
+    yield from method_facts(report)
+    for name, digest in (report["model"].get("files") or {}).items():
+        yield (_("Files of the model (SHA-256)"), f"{name} {digest}")
 
 
 def write_xlsx(path: Path, report: dict[str, Any], records: Records) -> None:
