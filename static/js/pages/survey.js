@@ -1,8 +1,10 @@
 // The page of one survey: upload, start, progress, delete. Only wires the other modules together.
 
 import { confirmed } from "../lib/confirm.js";
+import { row } from "../lib/dom.js";
 import { ApiError, call } from "../lib/http.js";
 import { number, t } from "../lib/i18n.js";
+import "../lib/stack.js";
 import { fromDrop, fromFiles, isSystemFile, placed } from "../survey/collect.js";
 import { sendInParts } from "../survey/parts.js";
 import { mappingWords, progressWords, watch } from "../survey/progress.js";
@@ -84,11 +86,7 @@ function showGroups(byGroup) {
   find("there-rows").replaceChildren(...Object.entries(byGroup).map(([name, counts]) => {
     const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
     const usable = all - counts.unreadable - counts.duplicate;
-    const row = document.createElement("tr");
-    const head = Object.assign(document.createElement("th"), { scope: "row", textContent: name });
-    row.append(head, ...[usable, counts.unreadable, counts.duplicate, all].map((count) =>
-      Object.assign(document.createElement("td"), { textContent: count })));
-    return row;
+    return row([name, ...[usable, counts.unreadable, counts.duplicate, all].map(String)]);
   }));
 }
 

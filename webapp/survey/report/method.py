@@ -78,9 +78,10 @@ def _people(method: dict[str, Any]) -> str:
         )
     else:
         who = _("Not known: every file counts as another person")
-    if method["weighting"] == "respondent":
-        return f"{who}; {_('each counts once')}"
-    return f"{who}; {_('each face counts once')}"
+    once = (
+        _("each counts once") if method["weighting"] == "respondent" else _("each face counts once")
+    )
+    return f"{who}; {once}"
 
 
 def _intervals(method: dict[str, Any]) -> str:
@@ -95,7 +96,7 @@ def _intervals(method: dict[str, Any]) -> str:
 def _tests(comparison: dict[str, Any]) -> str:
     plain = _("Plain shares are compared: the model misreads every group in the same way")
     if not comparison["tests"]:
-        return f"{_('None: the groups are too small.')} {plain}"
+        return " ".join((_("None: the groups are too small."), plain))
     if comparison.get("primary"):
         together = _(
             "The main question, chosen beforehand (%(primary)s), is tested on its own, at 0.04; "
