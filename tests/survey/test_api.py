@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
 from tests.survey.doubles import FakeInference, picture
@@ -18,20 +15,6 @@ from webapp.survey.service import surveys_of
 
 API = "/api/v1/surveys"
 GOOD = {"name": "Packages", "purpose": "product", "consent": True, "groups": ["A", "B"]}
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch) -> Iterator[Flask]:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    settings = Settings(async_mode="threading", instance_dir=str(tmp_path), workers=1)
-    made = create_app(settings, inference=FakeInference())
-    yield made
-    surveys_of(made).close()
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
 
 
 @pytest.fixture

@@ -5,30 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 
 import cv2
 import numpy as np
 import pytest
-from flask import Flask
 
 from training.data.archive import opened
 from training.data.dataset import DatasetError, load_folder
-from webapp.app import create_app
 from webapp.card import CropSpec, ModelCard
 from webapp.database.base import utcnow
 from webapp.domain import EMOTIONS, Box, Face, FrameResult
 from webapp.errors import Conflict
-from webapp.settings import Settings
 from webapp.survey.analysis.runner import JobRunner
 from webapp.survey.corrections import MANIFEST, write_training_zip
 from webapp.survey.report.facts import model_facts
 from webapp.survey.review import UNUSABLE
 from webapp.survey.service import surveys_of
 
-from .doubles import FakeInference, keep_pictures, picture, scores
+from .doubles import keep_pictures, picture, scores
 
 CARD = ModelCard("test-1", "test", "", crop=CropSpec(1.0, 0.0))
 BOX = (100.0, 50.0, 196.0, 146.0)
@@ -151,15 +147,6 @@ def test_a_picture_that_cannot_be_cut_is_left_out_and_named(
     with zipfile.ZipFile(target) as archive:
         assert "Left out" in archive.read("README.txt").decode()
         assert len([n for n in archive.namelist() if n.endswith(".png")]) == 8
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch) -> Iterator[Flask]:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    settings = Settings(async_mode="threading", instance_dir=str(tmp_path), workers=1)
-    made = create_app(settings, inference=FakeInference())
-    yield made
-    surveys_of(made).close()
 
 
 def test_the_route_sends_the_zip_and_leaves_nothing_behind(app):

@@ -6,16 +6,13 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
 
-from tests.survey.doubles import FakeInference, picture
-from webapp.app import create_app
+from tests.survey.doubles import picture
 from webapp.database.base import utcnow
 from webapp.settings import Settings
 from webapp.survey.intake import resumable as parts_module
@@ -51,19 +48,8 @@ def part(data: bytes, number: int) -> bytes:
 
 
 @pytest.fixture
-def app(tmp_path, monkeypatch) -> Iterator[Flask]:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    settings = Settings(
-        async_mode="threading", instance_dir=str(tmp_path), workers=1, survey_part_bytes=PART
-    )
-    made = create_app(settings, inference=FakeInference())
-    yield made
-    surveys_of(made).close()
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+def app_settings(app_settings: Settings) -> Settings:
+    return replace(app_settings, survey_part_bytes=PART)
 
 
 @pytest.fixture
