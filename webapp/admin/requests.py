@@ -8,9 +8,12 @@ from flask import request
 
 from webapp.access.auth import principal
 from webapp.errors import InvalidRequest
+from webapp.languages import N_
 
 WRITE = "models:write"
 READ = "models:read"
+# how messages name the fields that people fill in
+_WORDS = {"why": N_("the reason"), "licence": N_("the licence")}
 
 
 def who() -> str:
@@ -34,5 +37,6 @@ def text(value: Any, name: str, most: int = 500) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > most:
-        raise InvalidRequest(f"Expected {name} as text of at most {most} characters.", field=name)
+        words = _WORDS.get(name, name)
+        raise InvalidRequest(f"Expected {words} as text of at most {most} characters.", field=name)
     return value.strip()

@@ -65,7 +65,7 @@ def keep(instance: Path, version: str, created: str, tags: Any, note: Any, by: s
         )
     if not isinstance(note, str) or len(note) > NOTE_LENGTH:
         raise InvalidRequest(
-            f"Expected note as text of at most {NOTE_LENGTH} characters.", field="note"
+            f"Expected the note as text of at most {NOTE_LENGTH} characters.", field="note"
         )
     unique = tuple(dict.fromkeys(tag.strip() for tag in tags))
     at = datetime.now(timezone.utc).isoformat(timespec="seconds")

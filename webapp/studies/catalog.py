@@ -128,11 +128,12 @@ def stimuli_of(session: Session, study_id: str) -> list[StudyStimulus]:
     return list(session.scalars(query.order_by(StudyStimulus.position, StudyStimulus.id)))
 
 
-def _text(value: Any, name: str, most: int, least: int = 0) -> str:
+def _text(value: Any, name: str, words: str, most: int, least: int = 0) -> str:
+    """``words`` say in a message which field is meant."""
     text = value.strip() if isinstance(value, str) else None
     if text is None or not least <= len(text) <= most:
         raise InvalidRequest(
-            f"Expected {name} as text of {least} to {most} characters.", field=name
+            f"Expected {words} as text of {least} to {most} characters.", field=name
         )
     return text
 
@@ -189,12 +190,12 @@ def _language(value: Any) -> str:
 
 
 _CLEAN: Final = {
-    "name": lambda v: _text(v, "name", 200, 1),
+    "name": lambda v: _text(v, "name", N_("the name"), 200, 1),
     "presentation": lambda v: _one_of(v, "presentation", PRESENTATIONS),
     "fixation_ms": lambda v: _whole(v, "fixation_ms", 0, MAX_FIXATION_MS),
-    "notice_text": lambda v: _text(v, "notice_text", MAX_NOTICE),
+    "notice_text": lambda v: _text(v, "notice_text", N_("the notice"), MAX_NOTICE),
     "notice_language": _language,
-    "contact": lambda v: _text(v, "contact", 500),
+    "contact": lambda v: _text(v, "contact", N_("who is responsible"), 500),
     "target": lambda v: None if v is None else _whole(v, "target", 1, MAX_PEOPLE),
     "ends_at": _end,
     "keep_days": lambda v: _whole(v, "keep_days", 1, MAX_KEEP_DAYS),

@@ -36,7 +36,7 @@ def row_id(text: str) -> int:
 
 MAX_JSON_PARTS = 100_000  # brackets, braces and commas: an object for each costs most of parsing
 MAX_JSON_DEPTH = 32
-MAX_INTEGER_BITS = 1023  # no float holds a larger one
+MAX_INTEGER_BITS = 1023  # up to here an integer can be made a float
 
 
 def check_size(text: str | bytes) -> None:

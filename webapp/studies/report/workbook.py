@@ -112,7 +112,8 @@ def _method_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
     study, method = report["study"], report["method"]
     yield (_("Study"), study["name"])
     yield (_("Number"), study["id"])
-    yield (_("Purpose"), _(BY_KEY[study["purpose"]].label))
+    purpose = BY_KEY.get(study["purpose"])
+    yield (_("Purpose"), study["purpose"] if purpose is None else _(purpose.label))
     yield (_("What it reads"), _("This reads facial movement, not inner feeling."))
     yield (
         _("Intervals"),
