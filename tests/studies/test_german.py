@@ -35,9 +35,9 @@ def test_refused_answers_and_files_are_said_in_german(
     person = Person(client, researcher.open(1))
     headers = person.headers | GERMAN
     for answers, words in (
-        ({"liking": 6}, "Frage liking: Erwartet wurde eine ganze Zahl von 1 bis 5."),
-        ({"age": "ancient"}, "Frage age: Erwartet wurde eine der Möglichkeiten."),
-        ({"why": "x" * 3000}, "Frage why: Erwartet wurde Text von höchstens 2000 Zeichen."),
+        ({"liking": 6}, "„Liked it?“: Erwartet wurde eine ganze Zahl von 1 bis 5."),
+        ({"age": "ancient"}, "„Age?“: Erwartet wurde eine der Möglichkeiten."),
+        ({"why": "x" * 3000}, "„Why?“: Erwartet wurde Text von höchstens 2000 Zeichen."),
     ):
         path = "/api/v1/participations/me/answers"
         refused = client.put(path, json=answers, headers=headers)

@@ -126,10 +126,14 @@ def test_exports_hold_what_was_sent(
         assert f'name="{sheet}"' in names
     german = client.get(f"{base}/report.xlsx", headers={"Accept-Language": "de"})
     with zipfile.ZipFile(io.BytesIO(german.data)) as archive:
-        names, texts = (
-            archive.read(f"xl/{part}.xml").decode() for part in ("workbook", "sharedStrings")
+        names, texts, chart = (
+            archive.read(f"xl/{part}.xml").decode()
+            for part in ("workbook", "sharedStrings", "charts/chart1")
         )
-    for sheet in ("Mittelwerte", "Wer gezählt wird", "Verfahren"):
+        assert "xl/charts/chart2.xml" in archive.namelist()
+    assert "Kurven!$D$2:$D$22" in chart
+    assert "Liked it?" in texts
+    for sheet in ("Diagramme", "Mittelwerte", "Wer gezählt wird", "Verfahren"):
         assert f'name="{sheet}"' in names
     assert "Ausgelassen: in mehr als der Hälfte der Messwerte" in texts
     assert client.get(f"{base}/report.json").json["people"]["used"] == 8

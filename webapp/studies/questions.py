@@ -120,7 +120,7 @@ def _answer(question: dict[str, Any], value: Any) -> Any:
         "text": N_(f"text of at most {MAX_ANSWER} characters"),
     }[kind]
     raise InvalidRequest(
-        f"Question {question['id']}: expected {expected}.", field="answers", question=question["id"]
+        f"“{question['text']}”: expected {expected}.", field="answers", question=question["id"]
     )
 
 

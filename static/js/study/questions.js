@@ -3,8 +3,6 @@
 import { el } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 
-const TEXT_MOST = 2000;
-
 /** Fields for `questions`, with what was answered before. */
 export function questionFields(questions, answers = {}) {
   return questions.map((question) => {
@@ -25,7 +23,7 @@ function radio(question, value, given, more = {}) {
 
 function textField(question, mark, given) {
   const id = nameOf(question);
-  const field = el("textarea", { class: "input", id, name: id, maxlength: TEXT_MOST, rows: 4, required: question.required });
+  const field = el("textarea", { class: "input", id, name: id, rows: 4, required: question.required });
   field.value = given;
   return el("div", { class: "question", "data-question": question.id },
     el("label", { class: "question__text", for: id }, question.text, mark), field);

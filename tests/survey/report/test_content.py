@@ -25,8 +25,8 @@ from webapp.survey.report.facts import compare_reports, model_facts
 from webapp.survey.report.formats import likelihood
 from webapp.survey.report.part import choices, chosen, part_report
 from webapp.survey.report.records import read_records
+from webapp.survey.report.sheets import COLOURS
 from webapp.survey.report.timeline import _curve_of_group, cluster_videos, curve
-from webapp.survey.report.workbook import COLOURS
 
 
 def card() -> ModelCard:

@@ -1,11 +1,12 @@
-"""A study's report as an Excel workbook: means, curves, moments, comparison, answers, people.
+"""A study's report as an Excel workbook, charts of its curves first.
 
 It is written in today's language (:func:`webapp.languages.speaking`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from webapp.languages import gettext as _
 from webapp.studies.questions import all_questions
 from webapp.studies.report.records import Records
 from webapp.survey.purposes import BY_KEY
+from webapp.survey.report.sheets import COLOURS, Sheets
 
 KINDS: Final = {"peak": N_("peak"), "drop": N_("drop")}
 STATES: Final = {"started": N_("Under way"), "finished": N_("Finished"), "left": N_("Left early")}
@@ -26,7 +28,8 @@ COUNTS: Final = {
     "withdrawn": N_("Withdrawn, and deleted"),
     "used": N_("Counted in the report"),
 }
-Rows = Iterable[Sequence[Any]]
+EXPRESSIONS: Final = tuple(one for one in EMOTIONS if one != "neutral")
+CHART_ROWS: Final = 17
 
 
 def summary_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
@@ -97,14 +100,14 @@ def left_out_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
 
 def people_rows(records: Records) -> Iterator[Sequence[Any]]:
     columns = sorted({name for person in records.people for name in person.columns})
-    questions = [one["id"] for one in all_questions(records.study.questions)]
-    yield (_("person"), _("state"), *columns, *questions)
+    questions = list(all_questions(records.study.questions))
+    yield (_("person"), _("state"), *columns, *(one["text"] for one in questions))
     for person in records.people:
         yield (
             person.number,
             _(STATES[person.state]),
             *(person.columns.get(name) for name in columns),
-            *(person.answers.get(name) for name in questions),
+            *(person.answers.get(one["id"]) for one in questions),
         )
 
 
@@ -140,6 +143,7 @@ def _method_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
 def write_workbook(path: Path, report: dict[str, Any], records: Records) -> None:
     """Write the sheets to ``path``."""
     import xlsxwriter  # type: ignore[import-untyped]
+    from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
     options = {"strings_to_formulas": False, "strings_to_urls": False}
     emotions = [emotion_name(emotion) for emotion in EMOTIONS]
@@ -147,55 +151,100 @@ def write_workbook(path: Path, report: dict[str, Any], records: Records) -> None
     measures = [f"{emotion}, {figure}" for emotion in emotions for figure in figures]
     first, *people = people_rows(records)
     with xlsxwriter.Workbook(str(path), options) as book:
-        head = book.add_format({"bold": True, "bottom": 1, "text_wrap": True})
-
-        def sheet(name: str, columns: Sequence[str], rows: Rows) -> None:
-            page = book.add_worksheet(name)
-            page.freeze_panes(1, 0)
-            page.set_column(0, 0, 28)
-            page.set_column(1, max(1, len(columns) - 1), 13)
-            page.write_row(0, 0, columns, head)
-            last = 0
-            for last, row in enumerate(rows, start=1):
-                page.write_row(last, 0, ["" if value is None else value for value in row])
-            page.autofilter(0, 0, last, len(columns) - 1)
-
+        charts = book.add_worksheet(_("Charts"))
+        sheet = Sheets(book).add
         sheet(
             _("Means"),
             (_("stimulus"), _("measure"), _("people"), _("mean"), _("low"), _("high"),
              _("share of time"), _("share low"), _("share high")),
             summary_rows(report),
+            {"D:F": "score", "G:I": "share"},
         )  # fmt: skip
-        sheet(
+        shares = [xl_col_to_name(6 + len(figures) * place) for place in range(len(EMOTIONS))]
+        curves = sheet(
             _("Curves"),
             (_("stimulus"), "s", _("people"), *measures, emotion_name("valence")),
             curve_rows(report),
+            {"D:AE": "score", **{f"{one}:{one}": "share" for one in shares}, "AF:AF": "signed"},
         )
+        _draw_curves(book, charts, curves.get_name(), report)
         sheet(
             _("Moments"),
             (_("stimulus"), _("emotion"), _("kind"), "s", _("s low"), _("s high"), _("value"),
              _("value low"), _("value high"), _("baseline"), _("p")),
             moment_rows(report),
+            {"D:F": "seconds", "G:J": "score", "K:K": "p"},
         )  # fmt: skip
         sheet(
             _("Comparison"),
-            (_("first"), _("second"), _("measure"), _("first value"), _("second value"),
-             _("difference"), _("low"), _("high"), _("p"), _("p (Holm)"), _("effect size"),
-             _("not tested because")),
+            (_("first stimulus"), _("second stimulus"), _("measure"), _("first value"),
+             _("second value"), _("difference"), _("low"), _("high"), _("p"), _("p (Holm)"),
+             _("effect size"), _("not tested because")),
             comparison_rows(report),
+            {"B:B": "name", "D:H": "signed", "I:J": "p", "K:K": "signed", "L:L": "sentence"},
         )  # fmt: skip
         sheet(
             _("Answers"),
             (_("question"), _("answer"), _("people"), _("stimulus"), *emotions,
              emotion_name("valence")),
             answer_rows(report),
+            {"B:B": "name", "D:D": "name", "E:K": "score", "L:L": "signed"},
         )  # fmt: skip
         sheet(
             _("Answers and faces"),
             (_("question"), _("stimulus"), _("measure"), _("rank correlation"), _("low"),
              _("high"), _("p"), _("p (Holm)")),
             relation_rows(report),
+            {"B:B": "name", "D:F": "signed", "G:H": "p"},
         )  # fmt: skip
         sheet(_("People"), first, people)
-        sheet(_("Who is counted"), (_("stimulus"), _("what"), _("people")), left_out_rows(report))
-        sheet(_("Method"), (_("item"), _("value")), _method_rows(report))
+        sheet(
+            _("Who is counted"),
+            (_("stimulus"), _("what"), _("people")),
+            left_out_rows(report),
+            {"B:B": "sentence"},
+        )
+        sheet(
+            _("Method"),
+            (_("item"), _("value")),
+            _method_rows(report),
+            {"A:A": "label", "B:B": "sentence"},
+        )
+
+
+def _draw_curves(book: Any, page: Any, source: str, report: dict[str, Any]) -> None:
+    """Charts of the means over time, a stimulus each, of the rows in the sheet ``source``."""
+    page.hide_gridlines(2)
+    page.fit_to_pages(1, 0)
+    curves = [one["curve"] for one in report["stimuli"] if one["curve"]]
+    means = [
+        mean
+        for curve in curves
+        for emotion in EXPRESSIONS
+        for mean in curve["emotions"][emotion]["mean"]
+        if mean is not None
+    ]
+    highest = math.ceil(10 * max(means, default=1)) / 10
+    first, at = 1, 0
+    for stimulus in report["stimuli"]:
+        if not stimulus["curve"]:
+            continue
+        last = first + len(stimulus["curve"]["t_ms"]) - 1
+        chart = book.add_chart({"type": "scatter", "subtype": "straight"})
+        for emotion in EXPRESSIONS:
+            column = 3 + 4 * EMOTIONS.index(emotion)
+            chart.add_series(
+                {
+                    "name": emotion_name(emotion),
+                    "categories": [source, first, 1, last, 1],
+                    "values": [source, first, column, last, column],
+                    "line": {"color": COLOURS[emotion], "width": 1.75},
+                }
+            )
+        chart.set_title({"name": stimulus["name"], "name_font": {"size": 12}})
+        chart.set_legend({"position": "bottom"})
+        chart.set_x_axis({"name": "s", "min": 0, "major_gridlines": {"visible": False}})
+        chart.set_y_axis({"name": _("mean"), "min": 0, "max": highest, "num_format": "0.0"})
+        chart.set_size({"width": 860, "height": CHART_ROWS * 20 - 20})
+        page.insert_chart(at, 0, chart)
+        first, at = last + 1, at + CHART_ROWS

@@ -13,18 +13,9 @@ from webapp.survey.ledger import LABELS
 from webapp.survey.report.method import method_facts
 from webapp.survey.report.records import Records
 from webapp.survey.report.rows import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
+from webapp.survey.report.sheets import COLOURS, WIDE, Sheets
 
-COLOURS = {  # those of static/css/tokens.css in the light theme
-    "angry": "#b5271a",
-    "disgust": "#25945c",
-    "fear": "#7c41a9",
-    "happy": "#b66c00",
-    "sad": "#1b53db",
-    "surprise": "#027e92",
-    "neutral": "#8d9097",
-}
 MAX_CHART_GROUPS = 12
-WIDE = 28
 
 
 GROUP_COLUMNS = (
@@ -147,6 +138,10 @@ SEGMENT_COLUMNS = (
 )
 
 
+def _each(columns: Iterable[str]) -> list[str]:
+    return [_(column) for column in columns]
+
+
 def _method_rows(report: dict[str, Any]) -> Iterator[Sequence[Any]]:
     yield (_("Survey"), report["survey"]["name"])
     yield from method_facts(report)
@@ -160,78 +155,42 @@ def write_xlsx(path: Path, report: dict[str, Any], records: Records) -> None:
 
     options = {"strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(str(path), options) as book:
-        formats = {
-            "title": book.add_format({"bold": True, "font_size": 18}),
-            "headline": book.add_format({"bold": True, "font_size": 13, "text_wrap": True}),
-            "text": book.add_format({"text_wrap": True, "valign": "top"}),
-            "words": book.add_format({"indent": 1}),
-            "soft": book.add_format({"font_color": "#666666", "text_wrap": True, "valign": "top"}),
-            "head": book.add_format(
-                {"bold": True, "bottom": 1, "text_wrap": True, "align": "center"}
-            ),
-            "share": book.add_format({"num_format": "0.0%"}),
-            "signed": book.add_format({"num_format": "+0.00;\u22120.00;0.00"}),
-            "p": book.add_format({"num_format": "0.000"}),
-        }
-        _summary(book, formats, report)
-        raw = _Raw(book, formats)
-        raw.sheet(_("Groups"), GROUP_COLUMNS, group_rows(report), {"F:M": "share"})
-        raw.sheet(
+        sheets = Sheets(book)
+        _summary(book, sheets.formats, report)
+        sheets.add(_("Groups"), _each(GROUP_COLUMNS), group_rows(report), {"F:M": "share"})
+        sheets.add(
             _("Comparison"),
-            COMPARISON_COLUMNS,
+            _each(COMPARISON_COLUMNS),
             comparison_rows(report),
             {"D:H": "signed", "I:J": "p", "K:K": "signed"},
         )
         if report["people"]:
             columns = (
-                N_("respondent"),
-                N_("group"),
-                N_("faces"),
+                _("respondent"),
+                _("group"),
+                _("faces"),
                 *map(emotion_name, EMOTIONS),
-                N_("valence"),
+                _("valence"),
             )
-            raw.sheet(_("People"), columns, people_rows(report), {"D:J": "share", "K:K": "signed"})
+            sheets.add(_("People"), columns, people_rows(report), {"D:J": "share", "K:K": "signed"})
         if report["segments"]:
-            raw.sheet(
+            sheets.add(
                 _("Segments"),
-                SEGMENT_COLUMNS,
+                _each(SEGMENT_COLUMNS),
                 segment_rows(report),
                 {"F:H": "share", "I:K": "signed"},
             )
-        raw.sheet(_("Ledger"), (N_("group"), *LABELS.values(), N_("uploaded")), ledger_rows(report))
-        raw.sheet(_("Faces"), FACE_COLUMNS, face_rows(records))
-        raw.sheet(_("Pictures"), PICTURE_COLUMNS, picture_rows(records))
-        raw.sheet(_("Method"), (N_("item"), N_("value")), _method_rows(report))
-
-
-class _Raw:
-    """Sheets of plain rows under a frozen head."""
-
-    def __init__(self, book: Any, formats: dict[str, Any]) -> None:
-        self._book, self._formats = book, formats
-
-    def sheet(
-        self,
-        name: str,
-        columns: Sequence[str],
-        rows: Iterable[Sequence[Any]],
-        numbers: dict[str, str] | None = None,
-    ) -> None:
-        """``numbers`` says which columns have which format, as ``{"D:H": "share"}``."""
-        page = self._book.add_worksheet(name)
-        page.freeze_panes(1, 0)
-        page.set_column(0, 0, WIDE)
-        page.set_column(1, len(columns) - 1, 13)
-        for place, kind in (numbers or {}).items():
-            page.set_column(place, 13, self._formats[kind])
-        page.write_row(0, 0, [_(column) for column in columns], self._formats["head"])
-        last = 0
-        for last, row in enumerate(rows, start=1):
-            page.write_row(last, 0, ["" if value is None else value for value in row])
-        page.autofilter(0, 0, last, len(columns) - 1)
-        page.set_landscape()
-        page.repeat_rows(0)
-        page.fit_to_pages(1, 0)
+        sheets.add(
+            _("Ledger"), _each((N_("group"), *LABELS.values(), N_("uploaded"))), ledger_rows(report)
+        )
+        sheets.add(_("Faces"), _each(FACE_COLUMNS), face_rows(records))
+        sheets.add(_("Pictures"), _each(PICTURE_COLUMNS), picture_rows(records))
+        sheets.add(
+            _("Method"),
+            (_("item"), _("value")),
+            _method_rows(report),
+            {"A:A": "label", "B:B": "sentence"},
+        )
 
 
 def _summary(book: Any, formats: dict[str, Any], report: dict[str, Any]) -> None:
