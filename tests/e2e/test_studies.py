@@ -103,7 +103,16 @@ def test_a_study_is_made_on_its_pages(
     text.write_text("not a film")
     page.locator("[data-files]").set_input_files([text, write_picture(tmp_path / "second.png")])
     expect(page.get_by_label("Seconds to show")).to_have_count(2)
-    expect(page.locator("[data-films-error]")).to_contain_text("notes.txt: ")
+    refused = page.locator("[data-films-error]")
+    expect(refused).to_contain_text("notes.txt: ")
+    film = page.locator("[data-films]").get_by_label("Name").first
+    film.fill("poster " * 40)
+    film.press("Tab")
+    expect(refused).to_contain_text("200 characters")
+    boxes = [box.bounding_box() for box in (refused, page.locator(".save-bar"))]
+    assert boxes[0] and boxes[1]
+    assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+    film.fill("poster")
     page.locator("[data-questions=after] [data-add=choice]").click()
     page.locator("[data-field=text]").fill("Which?")
     page.locator("[data-field=options]").fill("One")

@@ -25,8 +25,10 @@ export function filmList({ api, films, draft }) {
   let shown = [...films];
 
   function tell(text) {
-    setText($("films-error"), text);
-    $("films-error").hidden = text === "";
+    const error = $("films-error");
+    setText(error, text);
+    error.hidden = text === "";
+    if (text) error.scrollIntoView({ block: "nearest" });
   }
 
   async function attempt(work) {
