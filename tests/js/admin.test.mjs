@@ -76,7 +76,8 @@ test("a pressed button waits, then says what went wrong", async () => {
     setAttribute: (name) => attributes.add(name),
     removeAttribute: (name) => attributes.delete(name),
   };
-  const message = { hidden: true, textContent: "" };
+  const seen = [];
+  const message = { hidden: true, textContent: "", scrollIntoView: () => seen.push(message.textContent) };
   const done = await press(button, message, async () => {
     assert.ok(button.disabled && attributes.has("aria-busy"));
     return 7;
@@ -84,6 +85,7 @@ test("a pressed button waits, then says what went wrong", async () => {
   assert.deepEqual([done, message.hidden, button.disabled], [7, true, false]);
   assert.equal(await press(button, message, async () => { throw new Error("No."); }), undefined);
   assert.deepEqual([message.hidden, message.textContent, attributes.size], [false, "No.", 0]);
+  assert.deepEqual(seen, ["No."], "it is in sight");
 });
 
 test("numbers and times read well", () => {

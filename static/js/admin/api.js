@@ -1,5 +1,6 @@
 // Requests of the admin pages: those of lib/http.js, and back to the login where the session ended.
 
+import { showError } from "../lib/dom.js";
 import { ApiError, call as plainCall, sendFile } from "../lib/http.js";
 
 export { ApiError };
@@ -46,8 +47,7 @@ export async function press(button, message, work) {
   try {
     return await work();
   } catch (error) {
-    message.textContent = error.message;
-    message.hidden = false;
+    showError(message, error.message);
     return undefined;
   } finally {
     button.disabled = false;

@@ -1,6 +1,6 @@
 // One upload as the page shows it: how far it is, why it was refused, or what was measured.
 
-import { el, row } from "../lib/dom.js";
+import { el, row, showError } from "../lib/dom.js";
 import { bytes, ms } from "../lib/format.js";
 import { innerNameOf, nameOf } from "../lib/emotions.js";
 import { decimalMark, number, t } from "../lib/i18n.js";
@@ -113,8 +113,7 @@ function question(config, state, answer) {
     try {
       await answer(state.id, { labels: selects.map((select) => select.value), pixels: pixels.value });
     } catch (problem) {
-      error.textContent = problem.message;
-      error.hidden = false;
+      showError(error, problem.message);
       button.disabled = false;
     }
   });

@@ -50,3 +50,10 @@ export function spark(label, values, shown, { width = 240, height = 48 } = {}) {
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** Shows what went wrong in `place` (role="alert"), in sight; "" takes it away. */
+export function showError(place, text) {
+  setText(place, text);
+  place.hidden = text === "";
+  if (text) place.scrollIntoView({ block: "nearest" });
+}

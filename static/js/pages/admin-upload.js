@@ -1,6 +1,7 @@
 // Uploading a model: the form, the evaluation sets, and the state of every upload.
 
 import { call, press, send } from "../admin/api.js";
+import { showError } from "../lib/dom.js";
 import { confirmed } from "../lib/confirm.js";
 import { bytes } from "../lib/format.js";
 import { uploadCard } from "../admin/upload-card.js";
@@ -18,17 +19,12 @@ const MOST_FILES = 60_000; // the ZIP format without its large extension ends at
 let chosen = null;
 const cards = new Map();
 
-function fail(place, text) {
-  place.textContent = text;
-  place.hidden = !text;
-}
-
 // -- the file
 
 function choose(file) {
   if (!file) return;
   chosen = file;
-  fail(find("error"), "");
+  showError(find("error"), "");
   find("file-name").textContent = file.name;
   find("file-note").textContent = bytes(file.size);
   if (!form.elements.name.value) {
@@ -90,11 +86,11 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const error = find("error");
   if (!chosen) {
-    fail(error, t("Choose the file of a model first."));
+    showError(error, t("Choose the file of a model first."));
     return;
   }
   if (chosen.size > config.limit) {
-    fail(error, t("The file has {size}; at most {limit} can be sent.", { size: bytes(chosen.size), limit: bytes(config.limit) }));
+    showError(error, t("The file has {size}; at most {limit} can be sent.", { size: bytes(chosen.size), limit: bytes(config.limit) }));
     return;
   }
   const query = new URLSearchParams({ filename: chosen.name });
@@ -120,7 +116,7 @@ form.addEventListener("submit", async (event) => {
   try {
     await follow(state.id);
   } catch (problem) {
-    fail(error, problem.message);
+    showError(error, problem.message);
   }
 });
 
@@ -136,7 +132,7 @@ async function refreshSets() {
 async function addSet(source, make) {
   const name = find("set-name").value.trim() || source.slice(0, 100);
   const state = find("set-state");
-  fail(find("set-error"), "");
+  showError(find("set-error"), "");
   try {
     const body = await make(state);
     state.textContent = t("Sending…");
@@ -155,7 +151,7 @@ async function addSet(source, make) {
     await refreshSets();
   } catch (error) {
     state.textContent = "";
-    fail(find("set-error"), error.message);
+    showError(find("set-error"), error.message);
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { EMOTIONS, likelihood, nameOf } from "../lib/emotions.js";
 import { FACE_COLOURS, faceColour } from "../lib/face-tag.js";
-import { setText } from "../lib/dom.js";
+import { setText, showError } from "../lib/dom.js";
 import { language, t } from "../lib/i18n.js";
 import { icon } from "../lib/shape-icon.js";
 import { PlaybackChart } from "../recordings/chart.js";
@@ -30,10 +30,7 @@ let shown = null; // {recording, summary, title, faces, range, curves}
 let playhead = 0;
 let playing = null; // {wallMs, fromMs}
 
-function problem(text) {
-  $("problem").hidden = !text;
-  setText($("problem"), text);
-}
+const problem = (text) => showError($("problem"), text);
 
 // --- opening
 

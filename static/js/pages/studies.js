@@ -1,5 +1,6 @@
 // The list of studies: makes the demo study.
 
+import { showError } from "../lib/dom.js";
 import { call } from "../lib/http.js";
 
 const error = document.querySelector("[data-error]");
@@ -12,7 +13,6 @@ document.querySelector("[data-demo]").addEventListener("click", async (event) =>
     location.assign(`/studies/${made.id}`);
   } catch (trouble) {
     button.disabled = false;
-    error.textContent = trouble.message;
-    error.hidden = false;
+    showError(error, trouble.message);
   }
 });

@@ -1,6 +1,6 @@
 // The report of a study: asks for the figures and draws them beside what was shown.
 
-import { el, setText } from "../lib/dom.js";
+import { el, setText, showError } from "../lib/dom.js";
 import { call } from "../lib/http.js";
 import { tn, t } from "../lib/i18n.js";
 import { partLabel, partValue } from "../study/report-data.js";
@@ -57,8 +57,7 @@ async function load() {
       setText($("summary"), t("Nobody's readings can be shown yet. Come back when somebody has taken part."));
     } else {
       setText($("summary"), "");
-      setText($("error"), trouble.message);
-      $("error").hidden = false;
+      showError($("error"), trouble.message);
     }
   } finally {
     $("report").setAttribute("aria-busy", "false");

@@ -1,7 +1,7 @@
 // One study: copies its link, opens and closes it, and shows how many people there are.
 
 import { confirmed } from "../lib/confirm.js";
-import { setText } from "../lib/dom.js";
+import { setText, showError } from "../lib/dom.js";
 import { call } from "../lib/http.js";
 import { t } from "../lib/i18n.js";
 import { copy } from "../study/receipt.js";
@@ -38,9 +38,7 @@ async function act(name) {
     if (name === "delete") location.assign("/studies");
     else location.reload();
   } catch (trouble) {
-    setText(error, trouble.message);
-    error.hidden = false;
-    error.scrollIntoView({ block: "nearest" });
+    showError(error, trouble.message);
   }
 }
 

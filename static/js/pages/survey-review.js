@@ -1,5 +1,6 @@
 // Review by keyboard: one face, one key. In random order the model's answer is shown afterwards.
 
+import { showError } from "../lib/dom.js";
 import { call } from "../lib/http.js";
 import { nameOf } from "../lib/emotions.js";
 import { number, t } from "../lib/i18n.js";
@@ -77,8 +78,7 @@ async function guarded(work) {
   try {
     await work();
   } catch (trouble) {
-    find("error").textContent = trouble.message;
-    find("error").hidden = false;
+    showError(find("error"), trouble.message);
   } finally {
     working = false;
   }

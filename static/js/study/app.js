@@ -1,7 +1,7 @@
 // A participant's way through a study: notice, consent, camera check, questions, stimuli, end. The
 // camera is touched after the consent only; what was done survives a reload.
 
-import { setText } from "../lib/dom.js";
+import { setText, showError } from "../lib/dom.js";
 import { t, tn } from "../lib/i18n.js";
 import { openCamera } from "../live/camera.js";
 import { participation, preview, takePart } from "./api.js";
@@ -133,8 +133,7 @@ export function startStudy() {
       begin();
       showReceipt();
     } catch (error) {
-      setText($("notice-error"), error.message);
-      $("notice-error").hidden = false;
+      showError($("notice-error"), error.message);
       $("take-part").disabled = false;
     }
   }
@@ -211,9 +210,9 @@ export function startStudy() {
     const { when } = form.dataset;
     const { answers, missing } = answersOf(form, questionsOf(server, when));
     const error = $("questions-error");
-    error.hidden = missing === null;
+    error.hidden = true;
     if (missing) {
-      setText(error, t("Please answer: {question}", { question: missing.text }));
+      showError(error, t("Please answer: {question}", { question: missing.text }));
       form.querySelector(`[data-question="${CSS.escape(missing.id)}"] :is(input, textarea)`)?.focus();
       return;
     }
@@ -225,8 +224,7 @@ export function startStudy() {
       save({ done: { ...own.done, [when]: true } });
       await next();
     } catch (problem) {
-      setText(error, problem.message);
-      error.hidden = false;
+      showError(error, problem.message);
     } finally {
       button.disabled = false;
     }

@@ -1,6 +1,6 @@
 // The list of what a study shows: files are uploaded, named, timed, moved and taken out.
 
-import { el, setText } from "../lib/dom.js";
+import { el, setText, showError } from "../lib/dom.js";
 import { call, sendFile } from "../lib/http.js";
 import { t } from "../lib/i18n.js";
 
@@ -24,12 +24,7 @@ export function filmList({ api, films, draft }) {
   const list = $("films");
   let shown = [...films];
 
-  function tell(text) {
-    const error = $("films-error");
-    setText(error, text);
-    error.hidden = text === "";
-    if (text) error.scrollIntoView({ block: "nearest" });
-  }
+  const tell = (text) => showError($("films-error"), text);
 
   async function attempt(work) {
     tell("");

@@ -1,6 +1,6 @@
 // The dialog that says who sees a survey: invites by name, and takes invitations back.
 
-import { el } from "../lib/dom.js";
+import { el, showError } from "../lib/dom.js";
 import { call } from "../lib/http.js";
 import { t } from "../lib/i18n.js";
 
@@ -41,8 +41,7 @@ export function sharingDialog({ dialog, button, api, me, sharing, left }) {
     try {
       await work();
     } catch (trouble) {
-      place.textContent = trouble.message;
-      place.hidden = false;
+      showError(place, trouble.message);
     }
   }
 
