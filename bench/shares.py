@@ -299,7 +299,7 @@ def main(
     else:
         if damage != "none":
             raise click.ClickException("Expected --data with the faces to damage. Received none.")
-        confusion = confusion_from_card(card.metrics, card.serving_head)
+        confusion = confusion_from_card(card.metrics, card.serving_head, card.mixture is not None)
         if confusion is None:
             raise click.ClickException(f"The card of {card.version} holds no confusion matrix.")
         reader = Reader(confusion.counts)

@@ -251,6 +251,12 @@ class ModelCard:
         ):
             refuse("an adjustment of seven numbers in [-10, 10]", mixture.adjustment)
 
+    def mixture_facts(self) -> dict[str, Any] | None:
+        """``{"weights": {head: 0 to 1}, "adjusted": bool}`` of what serves, None for one head."""
+        if self.mixture is None:
+            return None
+        return {"weights": dict(self.mixture.weights), "adjusted": any(self.mixture.adjustment)}
+
     def head(self, name: str | None = None) -> HeadSpec:
         """The head of that name, by default the serving one. Raises :class:`ModelInvalid`."""
         wanted = name or self.serving_head

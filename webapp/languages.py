@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from functools import cache, cached_property, partial
@@ -203,6 +203,19 @@ def said(text: str) -> str:
 def emotion_name(name: str) -> str:
     """An emotion, ``uncertain`` or ``valence`` as a heading says it."""
     return gettext(EMOTION_NAMES[name]) if name in EMOTION_NAMES else name
+
+
+def served_heads(head: str, mixture: Mapping[str, Any] | None) -> str:
+    """The serving head, or which heads are mixed how, as ``ModelCard.mixture_facts`` has it."""
+    if mixture is None:
+        return head
+    weights = mixture["weights"].items()
+    mixed = gettext(" and ").join(
+        f"{number(100 * weight)} % {name}" for name, weight in weights if weight
+    )
+    if not mixture["adjusted"]:
+        return mixed
+    return gettext("%(heads)s, adjusted for rare emotions", heads=mixed)
 
 
 def number(value: float, digits: int = 0, sign: bool = False) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from webapp.card import ModelCard
 from webapp.domain import EMOTIONS
-from webapp.languages import N_, gettext, minute, number
+from webapp.languages import N_, gettext, minute, number, served_heads
 
 LABELS: Final = {"fer2013": N_("FER2013 labels"), "ferplus": N_("FER+ votes")}
 SETS: Final = {
@@ -293,17 +293,6 @@ def size_bytes(folder: Path) -> int:
         return 0
 
 
-def _served(card: ModelCard) -> str:
-    """The serving head, or the weights of the heads that are mixed."""
-    if card.mixture is None:
-        return card.serving_head
-    weights = card.mixture.weights.items()
-    mixed = gettext(" and ").join(f"{weight:.0%} {name}" for name, weight in weights if weight)
-    if not any(card.mixture.adjustment):
-        return mixed
-    return gettext("%(heads)s, adjusted for rare emotions", heads=mixed)
-
-
 def facts(card: ModelCard) -> list[tuple[str, str]]:
     """What it was trained on and how, in words and in this order."""
     training = card.data.get("training")
@@ -313,7 +302,7 @@ def facts(card: ModelCard) -> list[tuple[str, str]]:
         (N_("Recipe"), card.recipe),
         (N_("Input"), f"{card.input.height}x{card.input.width}, {_channels(card)}"),
         (N_("Parameters"), _count(card.training.get("parameters_count"))),
-        (N_("Served"), _served(card)),
+        (N_("Served"), served_heads(card.serving_head, card.mixture_facts())),
         (N_("Uncertain below"), number(card.uncertain_below, 3)),
         (N_("Epochs"), _count(card.training.get("epochs"))),
         (N_("Training pictures"), _count(data.get("training", data.get("pictures")))),

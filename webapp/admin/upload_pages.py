@@ -12,7 +12,7 @@ from webapp.admin.card_view import Difference, Evaluation, compare, evaluations,
 from webapp.card import TFLITE_FILE, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import MienError
-from webapp.languages import gettext
+from webapp.languages import gettext, served_heads
 from webapp.models import measurements
 from webapp.models.paired import with_verdict
 from webapp.models.registry import ModelVersion, Registry
@@ -87,7 +87,7 @@ def figures_of(found: ModelVersion) -> dict[str, Any]:
         "input": f"{card.input.height} x {card.input.width}, "
         + (gettext("grey") if card.input.channels == 1 else gettext("colour")),
         "heads": ", ".join(head.name for head in card.heads),
-        "serving_head": card.serving_head,
+        "served": served_heads(card.serving_head, card.mixture_facts()),
         "bytes": path.stat().st_size if path.is_file() else None,
         "uncertain_below": card.uncertain_below,
         "shown": shown_on_test(card),

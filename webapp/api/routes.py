@@ -130,6 +130,7 @@ def models() -> ResponseReturnValue:
             "recipe": known.card.recipe,
             "created": known.card.created,
             "serving_head": known.card.serving_head,
+            "mixture": known.card.mixture_facts(),
             "emotions": list(known.card.emotions),
             "metrics": dict(known.card.metrics),
             "intended_use": known.card.intended_use,

@@ -153,6 +153,17 @@ SCHEMAS: dict[str, Any] = {
             "recipe": {"type": "string"},
             "created": {"type": "string"},
             "serving_head": {"type": "string"},
+            "mixture": {
+                "type": ["object", "null"],
+                "description": "Where several heads are mixed, what the app shows.",
+                "properties": {
+                    "weights": {"type": "object", "additionalProperties": {"type": "number"}},
+                    "adjusted": {
+                        "type": "boolean",
+                        "description": "Whether rare emotions count more.",
+                    },
+                },
+            },
             "emotions": {"type": "array", "items": {"type": "string"}},
             "metrics": {"type": "object", "description": "As measured and kept in the card."},
             "intended_use": {"type": "string"},

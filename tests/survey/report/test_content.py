@@ -13,7 +13,7 @@ from markupsafe import escape
 
 from tests.survey.doubles import FakeInference, picture
 from webapp import ROOT
-from webapp.card import HeadSpec, ModelCard
+from webapp.card import HeadSpec, Mixture, ModelCard
 from webapp.domain import EMOTIONS
 from webapp.errors import InvalidRequest
 from webapp.languages import speaking
@@ -35,8 +35,9 @@ def card() -> ModelCard:
         "test-1",
         "r",
         "2026-01-01",
-        heads=(HeadSpec("ferplus"),),
+        heads=(HeadSpec("ferplus"), HeadSpec("fer2013", 1)),
         serving_head="ferplus",
+        mixture=Mixture({"ferplus": 0.9, "fer2013": 0.1}, adjustment=(0.5, *[0.0] * 6)),
         files={"model.tflite": "ab" * 32},
         metrics={"accuracy": 0.8, "serving": {"ferplus": {"confusion": confusion}}},
     )
@@ -158,7 +159,10 @@ def test_every_export_agrees_with_the_report(store, catalog, job, settings, surv
     assert not any("Project-Id-Version" in (reason or "") for reason in reasons)
     assert len(reasons) > 1, "tested and untested"
     method = dict(german["Verfahren"].iter_rows(min_row=2, max_col=2, values_only=True))
-    assert method["Modell"].startswith(report["model"]["version"])
+    assert method["Modell"] == (
+        "test-1: 90 % ferplus und 10 % fer2013, für seltene Ausdrücke angepasst"
+    )
+    assert report["method"]["confusion_source"] == "test pictures, ferplus labels"
     assert "Holm" in method["Tests"] and "Korn" in method["Intervalle"]
     for name, digest in report["model"]["files"].items():
         assert any(f"{name} {digest}" in row for row in german["Verfahren"].values)

@@ -35,6 +35,8 @@ def test_the_matrix_of_the_serving_head_is_found_first():
     metrics = {"confusion": other.tolist(), "serving": {"ferplus": {"confusion": one.tolist()}}}
     assert confusion_from_card(metrics, "ferplus").counts[0, 0] == 9
     assert confusion_from_card(metrics, "fer2013").counts[0, 0] == 5
+    assert confusion_from_card(metrics, "fer2013", mixed=True) is None
+    assert confusion_from_card(metrics | {"head": "ferplus"}, "fer2013") is None
     published = {"test": {"serving": {"fer2013": {"confusion": (one * 2).tolist()}}}} | metrics
     assert confusion_from_card(published, "ferplus").counts[0, 0] == 18
 

@@ -12,7 +12,7 @@ from webapp.survey.report.quantify import confusion_from_card
 
 def model_facts(card: ModelCard) -> dict[str, Any]:
     """What a job keeps of its model, so that its report needs neither the model nor its card."""
-    confusion = confusion_from_card(card.metrics, card.serving_head)
+    confusion = confusion_from_card(card.metrics, card.serving_head, card.mixture is not None)
     measured = card.metrics.get("test")
     metrics: Mapping[str, Any] = measured if isinstance(measured, Mapping) else card.metrics
     return {
@@ -20,6 +20,7 @@ def model_facts(card: ModelCard) -> dict[str, Any]:
         "recipe": card.recipe,
         "created": card.created,
         "head": card.serving_head,
+        "mixture": card.mixture_facts(),
         "files": dict(card.files),
         "uncertain_below": card.uncertain_below,
         "uncertain_share": _uncertain_share(metrics),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from webapp.languages import N_, day, emotion_name, minute, ngettext, number, said
+from webapp.languages import N_, day, emotion_name, minute, ngettext, number, said, served_heads
 from webapp.languages import gettext as _
 from webapp.survey.report.formats import share
 
@@ -27,7 +27,7 @@ def method_facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     facts = [
         (_("Purpose"), purpose),
         (_("Consent confirmed"), day(survey["consent_at"])),
-        (_("Model"), _("%(version)s, head %(head)s", version=model["version"], head=model["head"])),
+        (_("Model"), f"{model['version']}: {served_heads(model['head'], model.get('mixture'))}"),
         (_("Thresholds"), _thresholds(report)),
         (_("People"), _people(report["method"])),
         (_("Intervals"), _intervals(report["method"])),

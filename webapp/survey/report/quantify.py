@@ -62,12 +62,13 @@ class Confusion:
         return np.asarray(gammas / gammas.sum(axis=2, keepdims=True))
 
 
-def confusion_from_card(metrics: Any, head: str) -> Confusion | None:
-    """The confusion matrix of the serving head out of a card's metrics, or None.
+def confusion_from_card(metrics: Any, head: str, mixed: bool = False) -> Confusion | None:
+    """The confusion matrix of what serves out of a card's metrics, or None.
 
     Looked for in what was measured on the ``test`` set, then in the metrics themselves: at
-    ``serving.<head>.confusion`` (the serving head on its own label set),
-    ``serving.fer2013.confusion``, then ``confusion``. Rows are the true emotion and columns the
+    ``serving.<head>.confusion`` (what serves, on the serving head's label set),
+    ``serving.fer2013.confusion``, then ``confusion`` where that is the serving head's and no other
+    is ``mixed`` with it. Rows are the true emotion and columns the
     read one, in the order of ``EMOTIONS``. A matrix of another shape, with a negative count or an
     empty row is not used: a correction that cannot be computed is left out, never guessed.
     """
@@ -79,12 +80,13 @@ def confusion_from_card(metrics: Any, head: str) -> Confusion | None:
             serving = measured.get("serving")
             if isinstance(serving, Mapping):
                 places += [(name, serving.get(name)) for name in (head, "fer2013")]
-            places.append(("test", measured))
+            if not mixed and measured.get("head", head) == head:
+                places.append(("their", measured))
     for source, place in places:
         table = place.get("confusion") if isinstance(place, Mapping) else None
         counts = _usable_matrix(table)
         if counts is not None:
-            return Confusion(counts, f"{head} head, {source} labels")
+            return Confusion(counts, N_(f"test pictures, {source} labels"))
     return None
 
 
@@ -102,7 +104,7 @@ def confusion_of_labels(labels: Array, card: Confusion | None) -> Confusion | No
         labels = labels + CARD_WEIGHT * card.rates
     elif not (labels.sum(axis=1) >= 1).all():
         return None
-    return Confusion(labels, f"{total} review labels of this survey")
+    return Confusion(labels, N_(f"{total} review labels of this survey"))
 
 
 def _usable_matrix(table: Any) -> Array | None:

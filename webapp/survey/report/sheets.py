@@ -29,10 +29,11 @@ _FORMATS: Final[dict[str, dict[str, Any]]] = {
     "seconds": {"num_format": "0.00"},
     "p": {"num_format": "0.000"},
     "name": {},
-    "label": {},
-    "sentence": {"align": "left"},
+    "label": {"valign": "top"},
+    "sentence": {"align": "left", "text_wrap": True, "valign": "top"},
 }
 _WIDTHS: Final = {"name": WIDE, "label": 48, "sentence": 90}
+_LINE_PT: Final = 15
 _WIDTH: Final = 16
 
 
@@ -64,8 +65,12 @@ class Sheets:
             page.set_column(place, _WIDTHS.get(kind, _WIDTH), self.formats[kind])
         page.write_row(0, 0, columns, self.formats["head"])
         last = 0
+        wraps = "sentence" in (kinds or {}).values()
         for last, row in enumerate(rows, start=1):
             page.write_row(last, 0, ["" if value is None else value for value in row])
+            lines = 1 + max(len(str(value)) for value in row) // _WIDTHS["sentence"]
+            if wraps and lines > 1:
+                page.set_row(last, lines * _LINE_PT)
         page.autofilter(0, 0, last, len(columns) - 1)
         page.set_landscape()
         page.repeat_rows(0)
