@@ -25,7 +25,6 @@ def model_facts(card: ModelCard) -> dict[str, Any]:
         "uncertain_below": card.uncertain_below,
         "uncertain_share": _uncertain_share(metrics),
         "crop": asdict(card.crop),
-        "accuracy": metrics.get("accuracy"),
         "confusion": None if confusion is None else confusion.counts.tolist(),
         "confusion_source": None if confusion is None else confusion.source,
     }
