@@ -79,7 +79,17 @@ def test_one_command_from_the_archive_to_a_version_that_serves(data, tmp_path):
     assert measured.returncode == 0, measured.stderr
     found = json.loads(measured.stdout)
     kept = card.metrics["test"]
-    for key in ("n", "accuracy", "precision_macro", "recall_macro", "f1_macro", "loss", "ece"):
+    for key in (
+        "n",
+        "accuracy",
+        "precision_macro",
+        "recall_macro",
+        "f1_macro",
+        "loss",
+        "ece",
+        "precision_thresholded",
+        "recall_thresholded",
+    ):
         assert found[key] == pytest.approx(kept[key])
     assert found["per_class"].keys() == set(EMOTIONS)
     assert found["serving"]["head"] == "ferplus"

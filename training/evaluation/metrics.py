@@ -93,8 +93,9 @@ def score(
 ) -> dict[str, Any]:
     """Every figure of one head on one label set, ready for JSON.
 
-    Keys: ``n, accuracy, precision_macro, recall_macro, f1_macro, loss, ece, reliability,
-    per_class, confusion, intervals, ece_interval``; ``intervals`` holds percentile-bootstrap 95 %
+    Keys: ``n, accuracy, precision_macro, recall_macro, f1_macro, precision_thresholded,
+    recall_thresholded, loss, ece, reliability, per_class, confusion, intervals, ece_interval``;
+    ``intervals`` holds percentile-bootstrap 95 %
     ranges, and ``ece_interval`` says that the ECE's has its bias taken out. Raises ValueError for
     no pictures or shapes that do not fit.
     """
@@ -107,12 +108,15 @@ def score(
     scores = macro_scores(confusion)
     support = confusion.sum(axis=1)
     calibration = reliability(probabilities, labels)
+    sure_precision, sure_recall = thresholded_precision_recall(probabilities, labels)
     return {
         "n": len(labels),
         "accuracy": float(np.trace(confusion) / len(labels)),
         "precision_macro": float(scores.precision.mean()),
         "recall_macro": float(scores.recall.mean()),
         "f1_macro": float(scores.f1.mean()),
+        "precision_thresholded": sure_precision,
+        "recall_thresholded": sure_recall,
         "loss": negative_log_likelihood(probabilities, labels),
         "ece": float(calibration["ece"]),
         "reliability": {k: calibration[k] for k in ("count", "confidence", "accuracy")},
@@ -175,7 +179,7 @@ def thresholded_precision_recall(
     """Precision and recall as ``keras.metrics.Precision()`` and ``Recall()`` count them.
 
     Every one of the ``n x 7`` probabilities above ``threshold`` is a positive answer; the counts
-    are pooled over classes. This is what the seed's notebook reports.
+    are pooled over classes. The project's first notebook reports these.
     """
     positive = probabilities > threshold
     truth = np.eye(_CLASSES, dtype=bool)[labels]
