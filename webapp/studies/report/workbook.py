@@ -16,7 +16,7 @@ from webapp.languages import gettext as _
 from webapp.studies.questions import all_questions
 from webapp.studies.report.records import Records
 from webapp.survey.purposes import BY_KEY
-from webapp.survey.report.sheets import COLOURS, Sheets
+from webapp.survey.report.sheets import COLOURS, Sheets, chart_text
 
 KINDS: Final = {"peak": N_("peak"), "drop": N_("drop")}
 STATES: Final = {"started": N_("Under way"), "finished": N_("Finished"), "left": N_("Left early")}
@@ -216,19 +216,17 @@ def _draw_curves(book: Any, page: Any, source: str, report: dict[str, Any]) -> N
     """Charts of the means over time, a stimulus each, of the rows in the sheet ``source``."""
     page.hide_gridlines(2)
     page.fit_to_pages(1, 0)
-    curves = [one["curve"] for one in report["stimuli"] if one["curve"]]
+    drawn = [one for one in report["stimuli"] if one["curve"] and one["curve"]["t_ms"]]
     means = [
         mean
-        for curve in curves
+        for stimulus in drawn
         for emotion in EXPRESSIONS
-        for mean in curve["emotions"][emotion]["mean"]
+        for mean in stimulus["curve"]["emotions"][emotion]["mean"]
         if mean is not None
     ]
-    highest = math.ceil(10 * max(means, default=1)) / 10
+    highest = max(1, math.ceil(10 * max(means, default=1))) / 10
     first, at = 1, 0
-    for stimulus in report["stimuli"]:
-        if not stimulus["curve"]:
-            continue
+    for stimulus in drawn:
         last = first + len(stimulus["curve"]["t_ms"]) - 1
         chart = book.add_chart({"type": "scatter", "subtype": "straight"})
         for emotion in EXPRESSIONS:
@@ -241,7 +239,7 @@ def _draw_curves(book: Any, page: Any, source: str, report: dict[str, Any]) -> N
                     "line": {"color": COLOURS[emotion], "width": 1.75},
                 }
             )
-        chart.set_title({"name": stimulus["name"], "name_font": {"size": 12}})
+        chart.set_title({"name": chart_text(stimulus["name"]), "name_font": {"size": 12}})
         chart.set_legend({"position": "bottom"})
         chart.set_x_axis({"name": "s", "min": 0, "major_gridlines": {"visible": False}})
         chart.set_y_axis({"name": _("mean"), "min": 0, "max": highest, "num_format": "0.0"})

@@ -34,7 +34,13 @@ _FORMATS: Final[dict[str, dict[str, Any]]] = {
 }
 _WIDTHS: Final = {"name": WIDE, "label": 48, "sentence": 90}
 _LINE_PT: Final = 15
+_HIGHEST_PT: Final = 409  # of a row in Excel
 _WIDTH: Final = 16
+
+
+def chart_text(text: str) -> str:
+    """``text`` as the title or name in a chart, where xlsxwriter takes ``Sale!A1`` for a cell."""
+    return text.replace("!", "!\u200b")
 
 
 class Sheets:
@@ -70,7 +76,7 @@ class Sheets:
             page.write_row(last, 0, ["" if value is None else value for value in row])
             lines = 1 + max(len(str(value)) for value in row) // _WIDTHS["sentence"]
             if wraps and lines > 1:
-                page.set_row(last, lines * _LINE_PT)
+                page.set_row(last, min(lines * _LINE_PT, _HIGHEST_PT))
         page.autofilter(0, 0, last, len(columns) - 1)
         page.set_landscape()
         page.repeat_rows(0)

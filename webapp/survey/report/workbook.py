@@ -13,7 +13,7 @@ from webapp.survey.ledger import LABELS
 from webapp.survey.report.method import method_facts
 from webapp.survey.report.records import Records
 from webapp.survey.report.rows import FACE_COLUMNS, PICTURE_COLUMNS, face_rows, picture_rows
-from webapp.survey.report.sheets import COLOURS, WIDE, Sheets
+from webapp.survey.report.sheets import COLOURS, WIDE, Sheets, chart_text
 
 MAX_CHART_GROUPS = 12
 
@@ -282,7 +282,7 @@ def _differences(
     chart = book.add_chart({"type": "bar"})
     chart.add_series(
         {
-            "name": title,
+            "name": chart_text(title),
             "categories": [_("Summary"), at + 1, 0, at + len(rows), 0],
             "values": [_("Summary"), at + 1, 1, at + len(rows), 1],
             "points": [{"fill": {"color": COLOURS[row["measure"]]}} for row in rows],
@@ -290,7 +290,10 @@ def _differences(
         }
     )
     chart.set_title(
-        {"name": _("%(title)s, share of faces", title=title), "name_font": {"size": 12}}
+        {
+            "name": chart_text(_("%(title)s, share of faces", title=title)),
+            "name_font": {"size": 12},
+        }
     )
     chart.set_legend({"none": True})
     chart.set_y_axis({"reverse": True, "label_position": "low"})
