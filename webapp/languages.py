@@ -209,7 +209,7 @@ def served_heads(head: str, mixture: Mapping[str, Any] | None) -> str:
     """The serving head, or which heads are mixed how, as ``ModelCard.mixture_facts`` has it."""
     if mixture is None:
         return head
-    weights = mixture["weights"].items()
+    weights = sorted(mixture["weights"].items(), key=lambda item: -item[1])
     mixed = gettext(" and ").join(
         f"{number(100 * weight)} % {name}" for name, weight in weights if weight
     )

@@ -37,7 +37,7 @@ def card() -> ModelCard:
         "2026-01-01",
         heads=(HeadSpec("ferplus"), HeadSpec("fer2013", 1)),
         serving_head="ferplus",
-        mixture=Mixture({"ferplus": 0.9, "fer2013": 0.1}, adjustment=(0.5, *[0.0] * 6)),
+        mixture=Mixture({"fer2013": 0.1, "ferplus": 0.9}, adjustment=(0.5, *[0.0] * 6)),
         files={"model.tflite": "ab" * 32},
         metrics={"accuracy": 0.8, "serving": {"ferplus": {"confusion": confusion}}},
     )
