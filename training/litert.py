@@ -22,8 +22,7 @@ from webapp.domain import EMOTIONS
 from webapp.errors import ModelInvalid
 
 FloatArray = npt.NDArray[np.float32]
-# float32 summed in another order: up to 1.03e-5 on one processor
-MAX_PROBABILITY_DIFFERENCE = 3e-5
+MAX_PROBABILITY_DIFFERENCE = 1e-5
 MAX_INT8_DIFFERENCE = 0.1
 
 

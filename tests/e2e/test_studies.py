@@ -128,6 +128,8 @@ def test_a_study_is_made_on_its_pages(
     page.get_by_label("Where people may be sent").fill("")
     assert complaints(page) == []
     page.get_by_role("link", name="To the study").click()
+    page.wait_for_url(re.compile(r"/studies/\w+$"))
+    page.locator("html[data-ready]").wait_for()
     page.get_by_role("button", name="Open the study").click()
     link = page.get_by_label("Send this to people")
     expect(link).to_be_visible()
