@@ -125,7 +125,10 @@ def taught_share(recipe: MienRecipe, teachers: tuple[Path, ...], wanted: float |
     help="All recipes but seed and efficientnetb2: of the changes to training pictures; 1 is the "
     "recipe's.",
 )
-@click.option("--weights", help="efficientnet...: a file, none, or imagenet (the default).")
+@click.option(
+    "--weights",
+    help="What a recipe begins with: a file or none; efficientnet...: imagenet is the default.",
+)
 @click.option("--publish", "name", help="Publish as this version when done.")
 @click.option("--models-dir", type=click.Path(path_type=Path), default="models", show_default=True)
 @click.option(
@@ -170,8 +173,10 @@ def main(
     engine = engine_for(recipe, engine)
     if recipe_name.startswith("efficientnet"):
         weights = weights or "imagenet"
-    elif weights is not None:
-        raise click.BadParameter("Only the recipes efficientnet... begin with --weights.")
+    elif weights is not None and recipe_name != "mobilenet-faces":
+        raise click.BadParameter(
+            "Only the recipes efficientnet... and mobilenet-faces begin with --weights."
+        )
     if engine == "keras" and seed > KERAS_SEEDS:
         raise click.BadParameter(f"--seed of the Keras engine is at most {KERAS_SEEDS}.")
     if start is not None and engine != "torch":

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.arrival import Arrival, arrive
+from webapp.card import InputSpec
+from webapp.vision.crops import to_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +158,8 @@ def mixup_batch(
 
 
 def resize_batch(pictures: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """Unchanged pictures uint8 [n, 48, 48] at another side -> float32 [n, side, side]."""
-    if pictures.shape[1] == side:
-        return pictures.astype(np.float32)
-    return np.stack(
-        [cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pictures]
-    ).astype(np.float32)
+    """Unchanged pictures uint8 [n, 48, 48] at another side, as the app resizes them.
+
+    float32 [n, side, side] in ``[0, 255]``.
+    """
+    return np.asarray(to_batch(list(pictures), InputSpec(side, side, 1))[..., 0])

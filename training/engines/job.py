@@ -20,7 +20,7 @@ from training.data.lineage import version_facts
 from training.engines.distil import taught, teacher_facts
 from training.litert import keras_logits
 from training.recipes.classic import FitRecipe
-from training.recipes.efficientnet_lite import LiteSpec
+from training.recipes.networks import MienSpec
 from training.recipes.recipes import MienRecipe, build_network
 from training.runs import (
     RUN_FILE,
@@ -77,10 +77,10 @@ def engine_for(recipe: Recipe, wanted: str) -> str:
     """``torch`` where it is installed and the recipe has a native version, else ``keras``."""
     has_torch = importlib.util.find_spec("torch") is not None
     native = isinstance(recipe, MienRecipe)
-    if isinstance(recipe, MienRecipe) and isinstance(recipe.network, LiteSpec):
+    if isinstance(recipe, MienRecipe) and not isinstance(recipe.network, MienSpec):
         if wanted == "keras" or not has_torch:
             raise click.BadParameter(
-                "EfficientNet-Lite trains with torch only, which reads its weights; see "
+                "This recipe begins with pretrained weights and trains with torch only; see "
                 "requirements-train.txt."
             )
         return "torch"
@@ -123,6 +123,7 @@ def _train_natively(
     from training.engines.torch_engine import copy_to_keras, predict_logits
     from training.engines.torch_lite import LiteTorch, load_imagenet
     from training.engines.torch_loop import Hardware, train_mien
+    from training.engines.torch_mobilenet import MobileNetTorch, load_faces
     from training.engines.warm_start import load_into, read_start
 
     torch.set_num_threads(job.threads)
@@ -130,6 +131,8 @@ def _train_natively(
     def begin(network: Any) -> None:
         if isinstance(network, LiteTorch):
             load_imagenet(network, job.weights or "imagenet")
+        elif isinstance(network, MobileNetTorch):
+            load_faces(network, job.weights, resize_batch(training.images, recipe.serving_side))
         elif job.start is not None:
             data = read_json(job.run / RUN_FILE)["data"]
             held = data["fingerprint"], data["split_seed"], data.get("fold")

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from training.engines import torch_lite
+from training.engines import torch_lite, torch_mobilenet
+from training.engines.conv_norm import ConvNorm
 from training.engines.torch_lite import LiteTorch
+from training.engines.torch_mobilenet import MobileNetTorch
 from training.recipes.efficientnet_lite import LiteSpec
+from training.recipes.mobilenet import MobileNetSpec
 from training.recipes.networks import HEADS, MienSpec
+from training.recipes.recipes import Spec
 from webapp.domain import EMOTIONS
 
 
@@ -32,19 +36,6 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
     return any(bool(value) for name, value in found.items() if "bf16" in name)
-
-
-class ConvNorm(nn.Module):
-    """Convolution without bias, padding half the kernel, then batch normalisation."""
-
-    def __init__(self, inputs: int, filters: int, size: int, stride: int, epsilon: float) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, filters, size, stride, size // 2, bias=False)
-        self.bn = nn.BatchNorm2d(filters, eps=epsilon, momentum=0.1)
-        nn.init.kaiming_normal_(self.conv.weight, mode="fan_in", nonlinearity="relu")
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.bn(self.conv(x))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -95,18 +86,23 @@ class MienTorch(nn.Module):
             return {name: head(pooled) for name, head in self.heads.items()}
 
 
-TwoHeads = MienTorch | LiteTorch
+TwoHeads = MienTorch | LiteTorch | MobileNetTorch
 
 
-def network_of(spec: MienSpec | LiteSpec) -> TwoHeads:
+def network_of(spec: Spec) -> TwoHeads:
     """The network that ``spec`` describes, with random weights."""
-    return LiteTorch(spec) if isinstance(spec, LiteSpec) else MienTorch(spec)
+    if isinstance(spec, LiteSpec):
+        return LiteTorch(spec)
+    return MobileNetTorch(spec) if isinstance(spec, MobileNetSpec) else MienTorch(spec)
 
 
 def copy_to_keras(source: TwoHeads, target: Any) -> None:
     """Copy every weight of ``source`` into the Keras model of the same spec (``build_network``)."""
     if isinstance(source, LiteTorch):
         torch_lite.copy_to_keras(source, target)
+        return
+    if isinstance(source, MobileNetTorch):
+        torch_mobilenet.copy_to_keras(source, target)
         return
 
     def dense(layer: Any, linear: nn.Linear) -> None:

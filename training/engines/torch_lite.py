@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.engines.conv_norm import SameConv
 from training.recipes.efficientnet_lite import (
     EPSILON,
     SPREAD,
@@ -18,31 +19,10 @@ from training.recipes.efficientnet_lite import (
     LiteSpec,
     blocks_of,
     packaged_weights,
-    same_padding,
 )
 from training.recipes.networks import HEADS
 from training.recipes.weights import WeightsError
 from webapp.domain import EMOTIONS
-
-
-class SameConv(nn.Conv2d):
-    """Convolution without bias that pads as TensorFlow does, which the weights come from."""
-
-    def __init__(self, inputs: int, filters: int, size: int, stride: int = 1, groups: int = 1):
-        super().__init__(inputs, filters, size, stride, groups=groups, bias=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        size, stride = self.kernel_size[0], self.stride[0]
-        above, below = same_padding(x.shape[2], size, stride)
-        left, right = same_padding(x.shape[3], size, stride)
-        if self.groups > 1 and x.device.type == "cpu":
-            # the gradient of filters of single channels takes processors up to four times as long
-            # in bfloat16
-            with torch.autocast("cpu", enabled=False):
-                x = functional.pad(x.float(), (left, right, above, below))
-                return functional.conv2d(x, self.weight, None, stride, groups=self.groups)
-        x = functional.pad(x, (left, right, above, below))
-        return functional.conv2d(x, self.weight, None, stride, groups=self.groups)
 
 
 def _norm(filters: int) -> nn.BatchNorm2d:

@@ -94,18 +94,16 @@ def _loss(
     return fer2013 + ferplus_weight * ferplus
 
 
-def _optimizer(network: TwoHeads, recipe: MienRecipe) -> torch.optim.SGD:
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
+def _optimizer(network: TwoHeads, recipe: MienRecipe) -> torch.optim.Optimizer:
+    learning = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learning if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.peak, fused=True)
     return torch.optim.SGD(
-        [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ],
-        lr=recipe.peak,
-        momentum=recipe.momentum,
-        nesterov=True,
-        fused=True,
+        groups, lr=recipe.peak, momentum=recipe.momentum, nesterov=True, fused=True
     )
 
 
@@ -122,7 +120,7 @@ def _average(mean: TwoHeads, network: TwoHeads, decay: float) -> None:
 def _freeze(network: TwoHeads, frozen: bool) -> None:
     """Whether all but the heads stay as they are, the statistics of norms included."""
     for name, part in network.named_children():
-        if name not in ("drop", "heads"):
+        if name not in ("drop", "heads", "fixed"):
             part.requires_grad_(not frozen)
             part.train(not frozen)
 

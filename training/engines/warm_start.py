@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from training.data.augment import resize_batch
 from training.data.lineage import check_same_split, version_facts
-from training.engines.torch_engine import Block, ConvNorm, MienTorch, predict_logits
+from training.engines.conv_norm import ConvNorm, be_plain, restore_norms
+from training.engines.torch_engine import Block, MienTorch, predict_logits
 from training.litert import keras_logits
 from training.publishing.compact import one_view
 from training.recipes.networks import HEADS, MienSpec
@@ -62,7 +62,8 @@ def load_into(network: MienTorch, start: Start, pictures: NDArray[np.uint8], sid
         _copy(network, start.model, sources)
     except (ValueError, RuntimeError) as error:
         raise ModelInvalid(f"{start.folder.name} has another network: {error}") from error
-    _restore_norms(network, resize_batch(pictures[:MEASURED_ON], side))
+    measured = resize_batch(pictures[:MEASURED_ON], side)
+    restore_norms(network, lambda: predict_logits(network, measured))
     sample = resize_batch(pictures[:64], side)
     native = predict_logits(network, sample)
     expected = keras_logits(start.model, sample[..., None])
@@ -100,17 +101,9 @@ def _begin_as_nothing(block: Block, number: int) -> None:
         weight.copy_(torch.empty_like(weight).normal_(0.0, spread, generator=generator))
         if module.bias is not None:
             module.bias.zero_()
-    _be_plain(block.a.bn)
-    _be_plain(block.b.bn)
+    be_plain(block.a.bn)
+    be_plain(block.b.bn)
     block.b.bn.weight.zero_()
-
-
-def _be_plain(norm: nn.BatchNorm2d) -> None:
-    """A norm that changes nothing."""
-    norm.weight.fill_(1.0)
-    norm.bias.zero_()
-    norm.running_mean.zero_()  # type: ignore[union-attr]
-    norm.running_var.fill_(1.0 - norm.eps)  # type: ignore[union-attr]
 
 
 @torch.no_grad()
@@ -118,7 +111,7 @@ def _copy(network: MienTorch, model: Any, sources: Sequence[int | None]) -> None
     def conv(name: str, target: ConvNorm) -> None:
         kernel, bias = model.get_layer(f"{name}_conv").get_weights()
         target.conv.weight.copy_(torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()))
-        _be_plain(target.bn)
+        be_plain(target.bn)
         target.bn.bias.copy_(torch.from_numpy(bias))
 
     def dense(name: str, target: Any) -> None:
@@ -143,36 +136,3 @@ def _copy(network: MienTorch, model: Any, sources: Sequence[int | None]) -> None
         dense(f"{name}_se2", block.se2)
     for head in HEADS:
         dense(head, network.heads[head])
-
-
-@torch.no_grad()
-def _restore_norms(network: MienTorch, pictures: NDArray[np.float32]) -> None:
-    """Measure what each norm is fed, and rewrite kernel and norm to the same function."""
-    norms = [module for module in network.modules() if isinstance(module, ConvNorm)]
-    sums: dict[nn.Module, tuple[torch.Tensor, torch.Tensor, int]] = {}
-
-    def measure(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        (x,) = inputs
-        total, squares, count = sums.get(module, (torch.zeros(()), torch.zeros(()), 0))
-        x = x.double()
-        sums[module] = (
-            total + x.sum((0, 2, 3)),
-            squares + (x * x).sum((0, 2, 3)),
-            count + x.numel() // x.shape[1],
-        )
-
-    hooks = [module.bn.register_forward_pre_hook(measure) for module in norms]
-    predict_logits(network, pictures)
-    for hook in hooks:
-        hook.remove()
-    for module in norms:
-        norm = module.bn
-        total, squares, count = sums[norm]
-        mean = total / count
-        variance = (squares / count - mean * mean).clamp_min(0)
-        scale = (variance + norm.eps).sqrt()
-        module.conv.weight.div_(scale.float()[:, None, None, None])
-        norm.running_mean.copy_(mean / scale)  # type: ignore[union-attr]
-        norm.running_var.copy_(variance / scale**2)  # type: ignore[union-attr]
-        norm.bias.add_(mean * norm.weight)
-        norm.weight.mul_(scale * (variance / scale**2 + norm.eps).sqrt())

@@ -10,7 +10,10 @@ from typing import Any
 from training.data.arrival import Arrival
 from training.data.augment import Augmentation
 from training.recipes.efficientnet_lite import LiteSpec, build_lite
+from training.recipes.mobilenet import MobileNetSpec, build_mobilenet
 from training.recipes.networks import DEEP, WIDE, MienSpec, build_mien
+
+Spec = MienSpec | LiteSpec | MobileNetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,14 @@ class MienRecipe:
     that training begins with the weights of a published version. ``teacher_share`` is the part
     of every target that comes from teachers, where there are any (``distil.py``). ``balance`` is
     how much more rare emotions count (``batches.balance``). For the first ``frozen`` share of the
-    epochs only the heads learn.
+    epochs only the heads learn. ``optimizer`` is ``sgd`` (with Nesterov's momentum) or ``adamw``.
     """
 
     epochs: int = 24
     batch: int = 128
     peak: float = 0.1
     warmup: float = 0.12
+    optimizer: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 5e-4
     averaging: float = 0.998
@@ -48,7 +52,7 @@ class MienRecipe:
     balance: float = 0.0
     frozen: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
-    network: MienSpec | LiteSpec = field(default_factory=MienSpec)
+    network: Spec = field(default_factory=MienSpec)
 
     @property
     def frozen_epochs(self) -> int:
@@ -135,21 +139,38 @@ MIEN_RECIPES: dict[str, MienRecipe] = {
     "efficientnet-lite2": replace(
         LITE, network=LiteSpec(2), resolutions=((0.4, 80), (0.6, 112)), serving_side=112
     ),
+    # From weights that tell faces apart. Pictures are changed at the size that the network
+    # enlarges them to; what it takes in the end is FER2013's size.
+    "mobilenet-faces": MienRecipe(
+        epochs=8,
+        peak=1e-3,
+        warmup=0.1,
+        optimizer="adamw",
+        weight_decay=0.05,
+        resolutions=((1.0, 160),),
+        serving_side=48,
+        teacher_share=0.25,
+        network=MobileNetSpec(),
+    ),
 }
 
 
-def build_network(spec: MienSpec | LiteSpec, side: int | None) -> Any:
+def build_network(spec: Spec, side: int | None) -> Any:
     """The Keras model of a spec: float32 [n, side, side, 1] in ``[0, 255]`` -> logits [n, 7] twice.
 
-    ``side`` None takes any size.
+    ``side`` None takes any size, which MobileNet does not.
     """
+    if isinstance(spec, MobileNetSpec):
+        return build_mobilenet(spec, side or spec.enlarged)
     if isinstance(spec, LiteSpec):
         return build_lite(spec, side)
     return build_mien(spec, side)
 
 
-def spec_from(stored: Mapping[str, Any]) -> MienSpec | LiteSpec:
+def spec_from(stored: Mapping[str, Any]) -> Spec:
     """A spec as JSON keeps it, whose tuples are lists there. Raises TypeError for another form."""
+    if "fixed" in stored:
+        return MobileNetSpec(**stored)
     if "number" in stored:
         return LiteSpec(**stored)
     blocks = tuple((int(filters), int(stride)) for filters, stride in stored["blocks"])

@@ -5,8 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.faces import draw
-from training.data.augment import Augmentation, augment_one
+from training.data.augment import Augmentation, augment_one, resize_batch
 from training.train import main
+from webapp.vision.crops import resize
 
 PLAIN = Augmentation()
 
@@ -44,3 +45,16 @@ def test_a_strength_that_makes_no_sense(tmp_path, recipe: str, words: str) -> No
     )  # fmt: skip
     assert outcome.exit_code == 2
     assert words in outcome.output
+
+
+@pytest.mark.parametrize("side", [44, 48, 96])
+def test_pictures_to_score_are_resized_as_the_app_does(side: int) -> None:
+    """A network that takes 96 pixels is not scored on coarse squares of four."""
+    edge = np.zeros((1, 48, 48), np.uint8)
+    edge[:, :, 24:] = 240
+    found = resize_batch(edge, side)
+    assert found.shape == (1, side, side)
+    assert found.dtype == np.float32
+    assert np.array_equal(found[0], resize(edge[0], side, side))
+    if side > 48:
+        assert len(np.unique(found)) > 2  # what is enlarged is smooth
