@@ -381,7 +381,7 @@ def test_a_card_in_a_version_archive_is_checked(tmp_path: Path) -> None:
         look(_written(tmp_path / "v.zip", zip_of(folder)), tmp_path)
 
 
-@pytest.mark.parametrize("version", ["mien-4", "mien-5"])
+@pytest.mark.parametrize("version", ["mien-4", "mien-5", "mien-large-1"])
 def test_the_versions_that_ship_could_be_uploaded(version: str) -> None:
     with zipfile.ZipFile(ROOT / "models" / version / KERAS_FILE) as archive:
         assert check_config(parse_config(archive.read("config.json"))) > 20
